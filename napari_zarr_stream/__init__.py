@@ -1,0 +1,47 @@
+"""Record cameras and napari layers straight into chunked, multiscale OME-Zarr.
+
+Importing this brings in neither Qt nor napari.
+"""
+
+from importlib.metadata import version
+
+from ._writer.chunk_grid import Plan, plan
+from ._writer.errors import (
+    FrameMismatch,
+    IllegalTransition,
+    InvalidProperties,
+    InvalidStore,
+    SourceFailed,
+    StoreExists,
+    WriteFailed,
+    ZarrStreamError,
+)
+from ._writer.properties import (
+    Channel,
+    DeviceKind,
+    DownsamplingMethod,
+    StorageProperties,
+)
+from ._writer.stream import StreamStatus, ZarrStream
+
+__version__ = version("napari-zarr-stream")
+
+__all__ = [
+    "Channel",
+    "DeviceKind",
+    "DownsamplingMethod",
+    "FrameMismatch",
+    "IllegalTransition",
+    "InvalidProperties",
+    "InvalidStore",
+    "Plan",
+    "SourceFailed",
+    "StorageProperties",
+    "StoreExists",
+    "StreamStatus",
+    "WriteFailed",
+    "ZarrStream",
+    "ZarrStreamError",
+    "__version__",
+    "plan",
+]

@@ -1,0 +1,128 @@
+"""A plane -> the plane of the next level. Knows no chunks and no threads.
+
+A block is 2 x 2 pixels, or 2 x 2 x 2 where `z` is halved too. At an odd edge the last
+row or column stands in for the missing one, which leaves the mean, the least, the
+greatest and the most frequent of the pixels that are there as they are.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from .properties import DownsamplingMethod
+
+Plane = npt.NDArray[np.generic]
+
+ROWS_BYTES = 128 * 2**10
+"""Rows are halved in groups of about this size, so that sums stay in the L2 cache."""
+
+_WIDER = {
+    "b1": "u1", "u1": "u2", "u2": "u4", "u4": "u8", "i1": "i2", "i2": "i4", "i4": "i8",
+}  # fmt: skip
+
+
+def halve(planes: Sequence[Plane], out: Plane, method: DownsamplingMethod) -> None:
+    """Fill `out` with the blocks of one plane, or of two neighbours along `z`.
+
+    Parameters
+    ----------
+    planes : sequence of one or two arrays, (height, width)
+    out : array, (ceil(height / 2), ceil(width / 2)), of the same dtype
+    method : DownsamplingMethod
+        The mean of integers rounds half up, towards positive infinity.
+    """
+    height, width = planes[0].shape
+    rows = max(1, ROWS_BYTES // (2 * width * out.dtype.itemsize))
+    for top in range(0, out.shape[0], rows):
+        strips = [plane[2 * top : 2 * (top + rows)] for plane in planes]
+        _reduce(strips, out[top : top + rows], method)
+
+
+def _reduce(strips: Sequence[Plane], out: Plane, method: DownsamplingMethod) -> None:
+    if method is DownsamplingMethod.DECIMATE:
+        out[...] = strips[0][::2, ::2]
+        return
+    full = strips[0].shape[1] // 2
+    if full:
+        _reduce_columns(strips, out[:, :full], slice(0, 2 * full), method)
+    if full < out.shape[1]:
+        _reduce_columns(strips, out[:, full:], slice(2 * full, None), method)
+
+
+def _reduce_columns(
+    strips: Sequence[Plane], out: Plane, columns: slice, method: DownsamplingMethod
+) -> None:
+    cut = [strip[:, columns] for strip in strips]
+    even = cut[0].shape[0] // 2
+    if even:
+        _combine([s[: 2 * even] for s in cut], out[:even], method)
+    if even < out.shape[0]:
+        _combine([s[2 * even :] for s in cut], out[even:], method)
+
+
+def _corners(strips: Sequence[Plane]) -> Iterator[Plane]:
+    """The pixels of every block, as four (or eight) arrays of the size of the result.
+
+    A strip of one row or column gives it twice.
+    """
+    for strip in strips:
+        down, across = (min(1, size - 1) for size in strip.shape)
+        for row in (0, down):
+            for column in (0, across):
+                yield strip[row::2, column::2]
+
+
+def _combine(strips: Sequence[Plane], out: Plane, method: DownsamplingMethod) -> None:
+    if method is DownsamplingMethod.MEAN:
+        _mean(strips, out)
+    elif method is DownsamplingMethod.MODE:
+        _mode(strips, out)
+    else:
+        pick = np.minimum if method is DownsamplingMethod.MIN else np.maximum
+        first, *others = _corners(strips)
+        out[...] = first
+        for other in others:
+            pick(out, other, out=out)
+
+
+def _mean(strips: Sequence[Plane], out: Plane) -> None:
+    pixels = 4 * len(strips)
+    kind = out.dtype.str[1:]
+    if out.dtype.kind == "f":
+        total = np.zeros(out.shape, out.dtype)
+        for corner in _corners(strips):
+            # Divided first: a power of two is exact, and no sum overflows.
+            total += corner / out.dtype.type(pixels)
+        out[...] = total
+    elif kind in _WIDER:
+        total = np.full(out.shape, pixels // 2, _WIDER[kind])
+        for corner in _corners(strips):
+            np.add(total, corner, out=total, casting="unsafe")
+        total >>= pixels.bit_length() - 1
+        if kind == "b1":
+            np.not_equal(total, 0, out=out)
+        else:
+            np.copyto(out, total, casting="unsafe")
+    else:
+        _mean_of_64_bits(list(_corners(strips)), out, pixels)
+
+
+def _mean_of_64_bits(corners: list[Plane], out: Plane, pixels: int) -> None:
+    """No wider type holds the sum: whole parts and remainders are added apart."""
+    shift = pixels.bit_length() - 1
+    remainder = np.full(out.shape, pixels // 2, out.dtype)
+    out[...] = 0
+    for corner in corners:
+        out += corner >> shift
+        remainder += corner & (pixels - 1)
+    remainder >>= shift
+    out += remainder
+
+
+def _mode(strips: Sequence[Plane], out: Plane) -> None:
+    """The most frequent value; of equally frequent ones, the first in the block."""
+    corners = np.stack(list(_corners(strips)))
+    counts = np.stack([(corners == corner).sum(axis=0) for corner in corners])
+    first = counts.argmax(axis=0)[np.newaxis]
+    out[...] = np.take_along_axis(corners, first, axis=0)[0]

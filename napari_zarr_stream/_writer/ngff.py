@@ -1,0 +1,429 @@
+"""The JSON documents of a dataset: Zarr v2 with OME-NGFF 0.4, Zarr v3 with OME-NGFF 0.5.
+
+`Image` says what is to be described; the two serializers differ only in how they wrap
+it. Section names refer to the OME-NGFF specification.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .chunk_grid import Plan
+from .codecs import Codec, shard_index_codecs
+from .errors import InvalidProperties
+from .properties import Channel, DownsamplingMethod
+
+Document = dict[str, Any]
+
+RECORD_KEY = "napari_zarr_stream"
+"""Our own record in the attributes of the group; other readers pass over it."""
+
+AXIS_TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
+
+UNITS = {
+    "space": frozenset(
+        ["angstrom", "attometer", "centimeter", "decimeter", "exameter", "femtometer", "foot", "gigameter", "hectometer", "inch", "kilometer", "megameter", "meter", "micrometer", "mile", "millimeter", "nanometer", "parsec", "petameter", "picometer", "terameter", "yard", "yoctometer", "yottameter", "zeptometer", "zettameter"]
+    ),
+    "time": frozenset(
+        ["attosecond", "centisecond", "day", "decisecond", "exasecond", "femtosecond", "gigasecond", "hectosecond", "hour", "kilosecond", "megasecond", "microsecond", "millisecond", "minute", "nanosecond", "petasecond", "picosecond", "second", "terasecond", "yoctosecond", "yottasecond", "zeptosecond", "zettasecond"]
+    ),
+}
+"""The units that "axes" metadata allows."""
+
+_SHORT_UNITS = {
+    "m": "meter", "cm": "centimeter", "mm": "millimeter", "um": "micrometer",
+    "micron": "micrometer", "microns": "micrometer", "nm": "nanometer",
+    "pm": "picometer", "å": "angstrom", "s": "second", "sec": "second",
+    "ms": "millisecond", "us": "microsecond", "ns": "nanosecond", "min": "minute",
+    "h": "hour", "d": "day",
+}  # fmt: skip
+
+_NO_UNIT = ("", "pixel", "pixels", "dimensionless")
+
+_CHANNEL_COLORS = ("00FFFF", "FF00FF", "FFFF00", "00FF00", "FF0000", "0000FF")
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What is described: an array with its pyramid, as `plan` laid it out.
+
+    Attributes
+    ----------
+    plan : Plan
+    name : str
+    method : DownsamplingMethod
+    scale, translation : tuple of float
+        Of level 0, one number per axis.
+    units : tuple of str or None
+    channels : tuple of Channel
+        As many as there are channels; one where there is no such axis.
+    is_label : bool
+        Whether pixels are names of objects: the "image-label" metadata.
+    record : mapping
+        JSON values.
+    """
+
+    plan: Plan
+    name: str
+    method: DownsamplingMethod
+    scale: tuple[float, ...]
+    translation: tuple[float, ...]
+    units: tuple[str | None, ...]
+    channels: tuple[Channel, ...]
+    is_label: bool = False
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+
+def per_axis(
+    values: Mapping[str, Any] | Sequence[Any] | None, axes: str, default: Any, what: str
+) -> tuple[Any, ...]:
+    """One value for each of `axes`, from a sequence or a mapping by the axis' name.
+
+    Raises
+    ------
+    InvalidProperties
+        Where they do not go with `axes`.
+    """
+    if values is None:
+        return (default,) * len(axes)
+    if isinstance(values, Mapping):
+        if unknown := set(values) - set(axes):
+            raise InvalidProperties(f"{what}: no axis {sorted(unknown)} in {axes!r}")
+        return tuple(values.get(axis, default) for axis in axes)
+    if len(values) != len(axes):
+        raise InvalidProperties(
+            f"{what}: {len(values)} values for the {len(axes)} axes {axes!r}"
+        )
+    return tuple(values)
+
+
+def check_scale(
+    values: Mapping[str, float] | Sequence[float] | None, axes: str
+) -> tuple[float, ...]:
+    """Check size of a pixel on each axis, 1 where not given.
+
+    Raises
+    ------
+    InvalidProperties
+        For anything but positive, finite numbers.
+    """
+    scale = tuple(float(v) for v in per_axis(values, axes, 1.0, "scale"))
+    for axis, size in zip(axes, scale, strict=True):
+        if not (size > 0 and math.isfinite(size)):
+            raise InvalidProperties(
+                f"scale of axis {axis!r} must be positive, not {size}"
+            )
+    return scale
+
+
+def check_translation(
+    values: Mapping[str, float] | Sequence[float] | None, axes: str
+) -> tuple[float, ...]:
+    """Check position of the first pixel's centre on each axis, 0 where not given.
+
+    Raises
+    ------
+    InvalidProperties
+        For anything but finite numbers.
+    """
+    position = tuple(float(v) for v in per_axis(values, axes, 0.0, "translation"))
+    if not all(map(math.isfinite, position)):
+        raise InvalidProperties(f"translation must be finite numbers, not {position}")
+    return position
+
+
+def check_units(
+    values: Mapping[str, str | None] | Sequence[str | None] | None, axes: str
+) -> tuple[str | None, ...]:
+    """The NGFF word for each unit; None where not given or "pixel".
+
+    Raises
+    ------
+    InvalidProperties
+        For a unit that NGFF does not know, or not for this axis.
+    """
+    units = []
+    for axis, given in zip(axes, per_axis(values, axes, None, "units"), strict=True):
+        word = str(given or "").strip().lower().replace("µ", "u").replace("μ", "u")
+        word = _SHORT_UNITS.get(word, word).replace("metre", "meter")
+        if word in _NO_UNIT:
+            units.append(None)
+            continue
+        allowed = UNITS.get(AXIS_TYPES[axis], frozenset())
+        if word not in allowed:
+            word = word.removesuffix("s")
+        if word not in allowed:
+            raise InvalidProperties(
+                f"unit {given!r} of axis {axis!r} is not an OME-NGFF unit of "
+                f"{AXIS_TYPES[axis]}; for example 'micrometer' or 'second'"
+            )
+        units.append(word)
+    return tuple(units)
+
+
+def check_channels(
+    channels: Sequence[Channel] | None, plan: Plan
+) -> tuple[Channel, ...]:
+    """As many channels as the array has, with names and colours of our own if None.
+
+    Raises
+    ------
+    InvalidProperties
+        Where their number is another.
+    """
+    count = plan.shape[plan.axes.index("c")] if "c" in plan.axes else 1
+    if channels is not None:
+        if count is not None and len(channels) != count:
+            raise InvalidProperties(f"{len(channels)} channels given for {count}")
+        return tuple(channels)
+    if count is None:
+        return ()
+    if count < 2:
+        return (Channel("channel 0"),)[:count]
+    colors = (_CHANNEL_COLORS[i % len(_CHANNEL_COLORS)] for i in range(count))
+    return tuple(Channel(f"channel {i}", color) for i, color in enumerate(colors))
+
+
+def range_of(dtype: np.dtype[np.generic]) -> tuple[float, float]:
+    """Smallest and largest value; 0 and 1 for bool and floats."""
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype.str[1:])
+        return float(limits.min), float(limits.max)
+    return 0.0, 1.0
+
+
+def _axes(image: Image) -> list[Document]:
+    axes = []
+    for name, unit in zip(image.plan.axes, image.units, strict=True):
+        axis = {"name": name, "type": AXIS_TYPES[name]}
+        axes.append(axis | ({"unit": unit} if unit else {}))
+    return axes
+
+
+def _datasets(image: Image) -> list[Document]:
+    """Paths and "coordinateTransformations" of the levels.
+
+    A pixel's position is that of its centre. A block's centre lies half of the added
+    size beyond the centre of its first pixel, so a level that centres its pixels is
+    moved by (scale - scale of level 0) / 2.
+    """
+    plan = image.plan
+    halvings = [0] * len(plan.axes)
+    datasets = []
+    shifted = any(image.translation) or (
+        image.method.centres_pixels and len(plan.level_shapes) > 1
+    )
+    for level, shape in enumerate(plan.level_shapes):
+        if level:
+            above = plan.level_shapes[level - 1]
+            for i, axis in enumerate(plan.axes):
+                # y and x shrink together, even where one of them has become 1.
+                halvings[i] += axis in "yx" or above[i] != shape[i]
+        scale = [s * 2**h for s, h in zip(image.scale, halvings, strict=True)]
+        transforms: list[Document] = [{"type": "scale", "scale": scale}]
+        if shifted:
+            centred = image.method.centres_pixels
+            translation = [
+                start + (now - first) / 2 * centred
+                for start, now, first in zip(
+                    image.translation, scale, image.scale, strict=True
+                )
+            ]
+            transforms.append({"type": "translation", "translation": translation})
+        datasets.append({"path": str(level), "coordinateTransformations": transforms})
+    return datasets
+
+
+def _multiscales(image: Image) -> Document:
+    return {
+        "name": image.name,
+        "axes": _axes(image),
+        "datasets": _datasets(image),
+        "type": str(image.method),
+        "metadata": {
+            "description": "levels by halving in blocks of 2, as in Acquire's Zarr "
+            "driver; integer means round half up",
+            "method": f"napari_zarr_stream.downsample.{image.method}",
+        },
+    }
+
+
+def _shown(image: Image, version: Document) -> Document:
+    """How pixels are to be shown: as objects, or as channels."""
+    if image.is_label:
+        return {"image-label": version | {"colors": [], "properties": []}}
+    return {"omero": version | _omero(image)}
+
+
+def _omero(image: Image) -> Document:
+    full = range_of(image.plan.dtype)
+    channels = []
+    for channel in image.channels:
+        start, end = channel.contrast_limits or channel.value_range or full
+        low, high = channel.value_range or full
+        channels.append(
+            {
+                "label": channel.name,
+                "color": channel.color,
+                "active": True,
+                "coefficient": 1.0,
+                "family": "linear",
+                "inverted": False,
+                "window": {
+                    "min": min(low, start),
+                    "max": max(high, end),
+                    "start": start,
+                    "end": end,
+                },
+            }
+        )
+    model = "greyscale" if len(channels) == 1 else "color"
+    return {
+        "name": image.name,
+        "channels": channels,
+        "rdefs": {"model": model, "defaultT": 0, "defaultZ": 0},
+    }
+
+
+def _fill_value(dtype: np.dtype[np.generic]) -> bool | int | float:
+    return {"b": False, "f": 0.0}.get(dtype.kind, 0)
+
+
+class ZarrV2:
+    """Zarr v2 with OME-NGFF 0.4: `.zgroup`, `.zattrs`, `.zarray`."""
+
+    chunk_prefix = ""
+
+    def group(
+        self, path: str, attributes: Document | None = None
+    ) -> dict[str, Document]:
+        """Documents by key of a group at `path` ("" or ending in "/")."""
+        documents: dict[str, Document] = {f"{path}.zgroup": {"zarr_format": 2}}
+        if attributes:
+            documents[f"{path}.zattrs"] = attributes
+        return documents
+
+    def image(self, image: Image) -> dict[str, Document]:
+        """The root group's documents."""
+        version: Document = {"version": "0.4"}
+        attributes = {
+            "multiscales": [version | _multiscales(image)],
+            **_shown(image, version),
+            RECORD_KEY: dict(image.record),
+        }
+        return self.group("", attributes)
+
+    def labels(self, names: Sequence[str]) -> dict[str, Document]:
+        """Documents of a `labels` group that holds label images of these names."""
+        return self.group("", {"labels": list(names)})
+
+    def array(
+        self,
+        path: str,
+        *,
+        shape: Sequence[int],
+        chunk_shape: Sequence[int],
+        shard_shape: Sequence[int] | None,
+        dtype: np.dtype[np.generic],
+        codec: Codec,
+        names: Sequence[str],
+    ) -> dict[str, Document]:
+        """Documents by key of an array at `path`."""
+        assert shard_shape is None, "Zarr v2 has no shards"
+        array = {
+            "zarr_format": 2,
+            "shape": list(shape),
+            "chunks": list(chunk_shape),
+            "dtype": dtype.str,
+            "compressor": codec.v2(),
+            "fill_value": _fill_value(dtype),
+            "order": "C",
+            "filters": None,
+            "dimension_separator": "/",
+        }
+        return {
+            f"{path}/.zattrs": {"_ARRAY_DIMENSIONS": list(names)},  # for xarray
+            f"{path}/.zarray": array,
+        }
+
+
+class ZarrV3:
+    """Zarr v3 with OME-NGFF 0.5: `zarr.json`."""
+
+    chunk_prefix = "c/"
+
+    def group(
+        self, path: str, attributes: Document | None = None
+    ) -> dict[str, Document]:
+        """Documents by key of a group at `path` ("" or ending in "/")."""
+        group = {
+            "zarr_format": 3,
+            "node_type": "group",
+            "attributes": attributes or {},
+        }
+        return {f"{path}zarr.json": group}
+
+    def image(self, image: Image) -> dict[str, Document]:
+        """The root group's documents."""
+        ome = {
+            "version": "0.5",
+            "multiscales": [_multiscales(image)],
+            **_shown(image, {}),
+        }
+        return self.group("", {"ome": ome, RECORD_KEY: dict(image.record)})
+
+    def labels(self, names: Sequence[str]) -> dict[str, Document]:
+        """Documents of a `labels` group that holds label images of these names."""
+        return self.group("", {"ome": {"version": "0.5", "labels": list(names)}})
+
+    def array(
+        self,
+        path: str,
+        *,
+        shape: Sequence[int],
+        chunk_shape: Sequence[int],
+        shard_shape: Sequence[int] | None,
+        dtype: np.dtype[np.generic],
+        codec: Codec,
+        names: Sequence[str],
+    ) -> dict[str, Document]:
+        """Documents by key of an array at `path`."""
+        codecs = codec.v3(dtype)
+        if shard_shape is not None:
+            configuration = {
+                "chunk_shape": list(chunk_shape),
+                "codecs": codecs,
+                "index_codecs": shard_index_codecs(),
+                "index_location": "end",
+            }
+            codecs = [{"name": "sharding_indexed", "configuration": configuration}]
+        array = {
+            "zarr_format": 3,
+            "node_type": "array",
+            "shape": list(shape),
+            "data_type": dtype.name,
+            "chunk_grid": {
+                "name": "regular",
+                "configuration": {"chunk_shape": list(shard_shape or chunk_shape)},
+            },
+            "chunk_key_encoding": {
+                "name": "default",
+                "configuration": {"separator": "/"},
+            },
+            "fill_value": _fill_value(dtype),
+            "codecs": codecs,
+            "dimension_names": list(names),
+            "attributes": {},
+        }
+        return {f"{path}/zarr.json": array}
+
+
+Serializer = ZarrV2 | ZarrV3
+
+
+def serializer_of(zarr_format: int) -> Serializer:
+    """The serializer of Zarr 2 or 3."""
+    return ZarrV2() if zarr_format == 2 else ZarrV3()

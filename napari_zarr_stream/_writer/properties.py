@@ -1,0 +1,217 @@
+"""What the user asks for: frozen values that cannot be built wrong.
+
+What they come to with frames of a given shape is `chunk_grid.plan`'s to say.
+"""
+
+import operator
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from .errors import InvalidProperties
+
+
+class DeviceKind(StrEnum):
+    """The six storage devices of Acquire's Zarr driver, by their names there."""
+
+    ZARR = "Zarr"
+    ZARR_ZSTD = "ZarrBlosc1ZstdByteShuffle"
+    ZARR_LZ4 = "ZarrBlosc1Lz4ByteShuffle"
+    ZARR_V3 = "ZarrV3"
+    ZARR_V3_ZSTD = "ZarrV3Blosc1ZstdByteShuffle"
+    ZARR_V3_LZ4 = "ZarrV3Blosc1Lz4ByteShuffle"
+
+    @property
+    def zarr_format(self) -> int:
+        """2 or 3."""
+        return 3 if self.startswith("ZarrV3") else 2
+
+    @property
+    def compressor(self) -> str | None:
+        """Blosc's name of the codec inside: "zstd", "lz4", or None for raw bytes."""
+        if self.endswith("ZstdByteShuffle"):
+            return "zstd"
+        return "lz4" if self.endswith("Lz4ByteShuffle") else None
+
+
+class DownsamplingMethod(StrEnum):
+    """How the pixels of a block become one pixel of the next level."""
+
+    MEAN = "mean"
+    DECIMATE = "decimate"
+    MIN = "min"
+    MAX = "max"
+    MODE = "mode"
+
+    @property
+    def centres_pixels(self) -> bool:
+        """Whether the new pixel stands for the middle of its block."""
+        return self is not DownsamplingMethod.DECIMATE
+
+
+_E = TypeVar("_E", bound=StrEnum)
+
+
+def _choice(enum: type[_E], value: str, field: str) -> _E:
+    try:
+        return enum(value)
+    except ValueError:
+        names = ", ".join(enum)
+        raise InvalidProperties(f"{field} {value!r} is not one of: {names}") from None
+
+
+def _count(value: object, field: str) -> int:
+    if isinstance(value, bool):
+        raise InvalidProperties(f"{field} must be a whole number, not {value!r}")
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        message = f"{field} must be a whole number, not {value!r}"
+        raise InvalidProperties(message) from None
+    if number < 0:
+        raise InvalidProperties(f"{field} must be 0 (unset) or more, not {number}")
+    return number
+
+
+@dataclass(frozen=True, slots=True)
+class StorageProperties:
+    """Where and how frames are stored.
+
+    Attributes
+    ----------
+    uri : str or path
+        The folder to be made, with a name that ends in `.zarr` as a rule.
+    device_kind : DeviceKind or str
+        One of the six names.
+    tile_width, tile_height, tile_planes : int
+        Size of a tile in pixels and planes; 0, or larger than the frame, means the
+        frame's own size.
+    max_bytes_per_chunk : int
+        Cap on the raw bytes of a chunk (of a shard if `sharded`). Raised to 16 MiB
+        where it is lower.
+    frames_per_chunk : int
+        Frames stacked in a chunk; 0 means as many as the cap allows (1 if `sharded`).
+    sharded : bool
+        Many chunks in one file; Zarr v3 only.
+    enable_multiscale : bool
+        Write the whole pyramid, not only level 0.
+    downsampling_method : DownsamplingMethod or str
+        How levels are made: mean, decimate, min, max or mode.
+    overwrite : bool
+        Replace a Zarr store that is already there.
+
+    Raises
+    ------
+    InvalidProperties
+        Naming the field and what it may be.
+    """
+
+    uri: str | os.PathLike[str]
+    device_kind: DeviceKind | str = DeviceKind.ZARR_V3_LZ4
+    tile_width: int = 0
+    tile_height: int = 0
+    tile_planes: int = 0
+    max_bytes_per_chunk: int = 0
+    frames_per_chunk: int = 0
+    sharded: bool = False
+    enable_multiscale: bool = True
+    downsampling_method: DownsamplingMethod | str = DownsamplingMethod.MEAN
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        def put(field: str, value: object) -> None:
+            object.__setattr__(self, field, value)
+
+        uri = os.fspath(self.uri)
+        if not uri.strip():
+            raise InvalidProperties("uri is empty: give the folder to record into")
+        scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", uri)
+        if scheme and scheme[1] != "file":
+            raise InvalidProperties(
+                f"uri {uri!r}: only local folders can be written, not {scheme[1]}://"
+            )
+        put("uri", uri.removeprefix("file://"))
+        put("device_kind", _choice(DeviceKind, self.device_kind, "device_kind"))
+        method = self.downsampling_method
+        put(
+            "downsampling_method",
+            _choice(DownsamplingMethod, method, "downsampling_method"),
+        )
+        for field in (
+            "tile_width",
+            "tile_height",
+            "tile_planes",
+            "max_bytes_per_chunk",
+            "frames_per_chunk",
+        ):
+            put(field, _count(getattr(self, field), field))
+        if self.sharded and self.kind.zarr_format == 2:
+            raise InvalidProperties(
+                f"device kind {self.kind} is Zarr v2, which has no shards: choose a "
+                "ZarrV3 kind or turn sharding off"
+            )
+
+    @property
+    def kind(self) -> DeviceKind:
+        """`device_kind` as what it is after validation."""
+        return DeviceKind(self.device_kind)
+
+    @property
+    def method(self) -> DownsamplingMethod:
+        """`downsampling_method` as what it is after validation."""
+        return DownsamplingMethod(self.downsampling_method)
+
+    @property
+    def path(self) -> Path:
+        """`uri` as a path."""
+        return Path(self.uri)
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """How one channel is shown: the NGFF `omero` channel.
+
+    Attributes
+    ----------
+    name : str
+    color : str
+        Six hexadecimal digits, RGB.
+    contrast_limits : (float, float) or None
+        Pixel values shown black and in full colour. None: the range of the dtype.
+    value_range : (float, float) or None
+        Smallest and largest value the source can give. None: the range of the dtype.
+
+    Raises
+    ------
+    InvalidProperties
+        Naming the field and what it may be.
+    """
+
+    name: str
+    color: str = "FFFFFF"
+    contrast_limits: tuple[float, float] | None = None
+    value_range: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        color = self.color.removeprefix("#").upper()
+        if not re.fullmatch("[0-9A-F]{6}", color):
+            raise InvalidProperties(
+                f"channel {self.name!r}: color {self.color!r} is not six hex digits"
+            )
+        object.__setattr__(self, "color", color)
+        for field in ("contrast_limits", "value_range"):
+            limits: Sequence[float] | None = getattr(self, field)
+            if limits is None:
+                continue
+            low, high = map(float, limits)
+            # False for NaN as well
+            if not low < high:
+                raise InvalidProperties(
+                    f"channel {self.name!r}: {field} {low:g} to {high:g} is empty; "
+                    "the first must be below the second"
+                )
+            object.__setattr__(self, field, (low, high))

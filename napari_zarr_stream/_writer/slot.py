@@ -1,0 +1,191 @@
+"""Consecutive planes on their way into all levels: one slot of the bounded queue.
+
+Knows nothing of threads. Between `start` and `clear_missing` the caller fills it; after
+that, parts of it may be halved and written side by side.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from .array import Cell, LevelArray, gather_tiles, lay_tiles
+from .chunk_grid import Plan
+from .downsample import halve
+from .properties import DownsamplingMethod
+
+Planes = npt.NDArray[np.generic]
+
+PART_BYTES = 16 * 2**20
+"""Work on slots above this is cut into parts of about this size, for several workers;
+a smaller slot stays with one worker, in whose cache it is."""
+
+
+class Slot:
+    """Buffers for consecutive blocks, one for each level.
+
+    Parameters
+    ----------
+    plan : Plan
+    arrays : sequence of LevelArray
+        Full size first.
+    method : DownsamplingMethod
+    """
+
+    def __init__(
+        self, plan: Plan, arrays: Sequence[LevelArray], method: DownsamplingMethod
+    ) -> None:
+        self.plan = plan
+        self._arrays = arrays
+        self._method = method
+        self._buffers = [array.new_buffer() for array in arrays]
+        self._was_used = False
+        self.first_plane = 0
+        self.planes = 0
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it is worth to work on parts of it."""
+        return sum(buffer.nbytes for buffer in self._buffers) > PART_BYTES
+
+    @property
+    def end(self) -> int:
+        """Number of the plane after the last one in here."""
+        return self.first_plane + self.planes
+
+    @property
+    def at_block_end(self) -> bool:
+        """Whether no block is half filled."""
+        return self.plan.locate(self.end)[1] == 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room for another plane."""
+        return self._block_of(self.end)[0] == self.plan.blocks_per_slot
+
+    @property
+    def _blocks(self) -> int:
+        return self._block_of(self.end - 1)[0] + 1
+
+    def _block_of(self, plane: int) -> tuple[int, int]:
+        """The block within this slot, and the offset in it, of a plane's number."""
+        first, _, _ = self.plan.locate(self.first_plane)
+        block, offset, _ = self.plan.locate(plane)
+        return block - first, offset
+
+    def start(self, first_plane: int) -> None:
+        """Make ready for planes from number `first_plane` on, a first one of a block."""
+        self.first_plane = first_plane
+        self.planes = 0
+
+    def put(self, planes: Planes) -> int:
+        """Lay as many planes, (n, height, width), as can be laid at once; returns n."""
+        block, offset = self._block_of(self.end)
+        buffer = self._buffers[0]
+        if self.plan.planes_per_block == 1:
+            tiles = buffer[block:, 0, 0, :, :, 0, 0]
+        elif self.plan.planes_per_block == self.plan.block[0]:
+            tiles = buffer[block, 0, 0, :, :, offset:, 0].transpose(2, 0, 1, 3, 4)
+        else:
+            tiles = self._arrays[0].tiles_of(buffer, block, offset)[np.newaxis]
+        count = min(len(planes), len(tiles))
+        lay_tiles(planes[:count], tiles[:count])
+        self.planes += count
+        return count
+
+    def clear_missing(self) -> None:
+        """Zero what an earlier use left where no plane has come."""
+        if self._was_used:
+            for block in range(self._blocks):
+                for array, buffer in zip(self._arrays, self._buffers, strict=True):
+                    here = self.plan.offsets_at(array.level, self._planes_in(block))
+                    room = self.plan.offsets_at(array.level, self.plan.planes_per_block)
+                    for offset in range(here, room):
+                        array.tiles_of(buffer, block, offset)[...] = 0
+        self._was_used = True
+
+    def _planes_in(self, block: int) -> int:
+        last, offset = self._block_of(self.end - 1)
+        if block == last:
+            return offset + 1
+        first, _, _ = self.plan.locate(self.first_plane)
+        return self.plan.locate(self.plan.first_plane(first + block))[2]
+
+    def halve(self, planes: Iterable[int] | None = None) -> None:
+        """Fill the lower levels from level 0.
+
+        `planes` names some of the planes by their numbers, where `z` is not halved.
+        """
+        if self.plan.z_is_halved:
+            for block in range(self._blocks):
+                self._halve_volumes(block)
+            return
+        numbers = range(self.first_plane, self.end) if planes is None else planes
+        for number in numbers if len(self._arrays) > 1 else ():
+            self._halve_plane(*self._block_of(number))
+
+    def _halve_plane(self, block: int, offset: int) -> None:
+        plane = self._gather(0, block, offset)
+        for array, buffer in zip(self._arrays[1:], self._buffers[1:], strict=True):
+            half = np.empty(self.plan.plane_shape(array.level), plane.dtype)
+            halve([plane], half, self._method)
+            lay_tiles(
+                half[np.newaxis], array.tiles_of(buffer, block, offset)[np.newaxis]
+            )
+            plane = half
+
+    def _halve_volumes(self, block: int) -> None:
+        frames, channels, depth = self.plan.block
+        filled = self._planes_in(block)
+        for volume in range(min(frames * channels, -(-filled // depth))):
+            planes = min(depth, filled - volume * depth)
+            for level in range(len(self._arrays) - 1):
+                self._halve_volume(block, volume, planes, level)
+
+    def _halve_volume(self, block: int, volume: int, planes: int, level: int) -> None:
+        depth = self.plan.block[2]
+        first, first_below = (
+            volume * self.plan.planes_at(at, depth) for at in (level, level + 1)
+        )
+        here = self.plan.planes_at(level, planes)
+        step = 2 if self.plan.halves_z_below(level) else 1
+        below, buffer = self._arrays[level + 1], self._buffers[level + 1]
+        for z in range(0, here, step):
+            pair = [
+                self._gather(level, block, first + z + i)
+                for i in range(min(step, here - z))
+            ]
+            half = np.empty(self.plan.plane_shape(level + 1), pair[0].dtype)
+            halve(pair, half, self._method)
+            tiles = below.tiles_of(buffer, block, first_below + z // step)
+            lay_tiles(half[np.newaxis], tiles[np.newaxis])
+
+    def _gather(self, level: int, block: int, offset: int) -> Planes:
+        array, buffer = self._arrays[level], self._buffers[level]
+        plane = np.empty(self.plan.plane_shape(level), self.plan.dtype)
+        gather_tiles(array.tiles_of(buffer, block, offset), plane)
+        return plane
+
+    def parts(self) -> list[tuple[int, list[Cell]]]:
+        """What `write` is to be called with, to write everything in one part or many."""
+        parts = []
+        for level, (array, buffer) in enumerate(
+            zip(self._arrays, self._buffers, strict=True)
+        ):
+            # Only the last block can be short, and it is alone where z_chunks differ.
+            cells = array.cells(min(self.plan.block[2], self._planes_in(0)))
+            count = max(1, min(len(cells), buffer.nbytes // PART_BYTES))
+            parts += [(level, cells[i::count]) for i in range(count)]
+        return parts
+
+    def write(self, level: int, cells: Iterable[Cell]) -> int:
+        """Encode and store some chunks of every block; returns bytes stored.
+
+        Raises
+        ------
+        WriteFailed
+        """
+        first, _, _ = self.plan.locate(self.first_plane)
+        return self._arrays[level].write_blocks(
+            self._buffers[level], first, self._blocks, cells
+        )

@@ -1,0 +1,263 @@
+"""Bytes -> storage: what a store is, and the one on a local disk.
+
+Keys are paths below the root with "/" between their parts. Every failure is a
+`WriteFailed` that names the path.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from .codecs import Encoded
+from .errors import StoreExists, WriteFailed
+
+_HINTS = {
+    errno.ENOSPC: "the disk is full: free some space or record elsewhere",
+    errno.EDQUOT: "the disk quota is used up: free some space or record elsewhere",
+    errno.EACCES: "permission denied: choose a folder that you may write to",
+    errno.EROFS: "the disk is read-only: choose another folder",
+    errno.ENOENT: "the folder is gone: was it moved, deleted or unplugged?",
+    errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
+}
+
+
+class StoredFile(Protocol):
+    """A file that is written piece by piece, at any offset, by several threads."""
+
+    def write_at(self, offset: int, *pieces: Encoded) -> None:
+        """Write `pieces` one after another from `offset` on."""
+
+    def resize(self, size: int) -> None:
+        """Make the file `size` bytes long; what was never written reads as zeros."""
+
+    def close(self) -> None:
+        """Let go of the file; may be called twice."""
+
+
+class Store(Protocol):
+    """Where a dataset is written."""
+
+    def publish(self) -> None:
+        """Make what was written so far appear at its place."""
+
+    def discard(self) -> None:
+        """Undo everything, if `publish` has not been called."""
+
+    def write_json(self, key: str, document: Mapping[str, Any]) -> None:
+        """Replace a document as a whole: a reader sees the old one or the new one."""
+
+    def write(self, key: str, data: Encoded) -> None:
+        """Write a whole file."""
+
+    def create_file(self, key: str, keep_open: bool) -> StoredFile:
+        """Make an empty file to be written in pieces."""
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        hint = _HINTS.get(error.errno or 0, error.strerror or str(error))
+        failure = WriteFailed(f"{path} could not be written: {hint}")
+        failure.errno = error.errno
+        failure.filename = os.fspath(path)
+        raise failure from error
+
+
+def _write_all(descriptor: int, offset: int, data: Encoded) -> None:
+    """`os.pwrite` until nothing is left: it may write less than it was given."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view = view[written:]
+        offset += written
+
+
+_seek_lock = threading.Lock()
+
+if not hasattr(os, "pwrite"):  # Windows
+
+    def _write_all(descriptor: int, offset: int, data: Encoded) -> None:
+        view = memoryview(data)
+        with _seek_lock:
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            while view:
+                view = view[os.write(descriptor, view) :]
+
+
+_FLAGS = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0)
+
+
+class LocalFile:
+    """A file on a local disk.
+
+    Opened for each write unless `keep_open`: thousands are written at once where a tile
+    holds one of many planes, and a process may have about a thousand open.
+    """
+
+    def __init__(self, path: Path, keep_open: bool) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, _FLAGS | os.O_TRUNC, 0o666)
+            if keep_open:
+                self._descriptor = descriptor
+            else:
+                os.close(descriptor)
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[int]:
+        with _writing(self._path):
+            if self._descriptor is not None:
+                yield self._descriptor
+                return
+            descriptor = os.open(self._path, _FLAGS, 0o666)
+            try:
+                yield descriptor
+            finally:
+                os.close(descriptor)
+
+    def write_at(self, offset: int, *pieces: Encoded) -> None:
+        """See `StoredFile.write_at`."""
+        with self._open() as descriptor:
+            for piece in pieces:
+                _write_all(descriptor, offset, piece)
+                offset += len(piece)
+
+    def resize(self, size: int) -> None:
+        """See `StoredFile.resize`."""
+        with self._open() as descriptor:
+            os.ftruncate(descriptor, size)
+
+    def close(self) -> None:
+        """See `StoredFile.close`."""
+        if self._descriptor is not None:
+            descriptor, self._descriptor = self._descriptor, None
+            with _writing(self._path):
+                os.close(descriptor)
+
+
+class LocalStore:
+    """A folder on a local disk.
+
+    The folder is made under another name beside its place and renamed by `publish`, so
+    that a reader never meets half a store and a store that is to be replaced stays
+    until the new one could be written.
+
+    Parameters
+    ----------
+    path : Path
+    overwrite : bool
+        Replace a Zarr store. Anything else is never replaced.
+
+    Raises
+    ------
+    StoreExists
+        Something other than an empty folder is at `path`.
+    WriteFailed
+        The folder cannot be made.
+    """
+
+    def __init__(self, path: Path, overwrite: bool) -> None:
+        self._path = path.absolute()
+        self._overwrite = overwrite
+        self._check_free()
+        mark = uuid.uuid4().hex[:8]
+        self._root = self._path.with_name(f".{self._path.name[:200]}.{mark}")
+        self._made: set[Path] = set()
+        with _writing(self._path):
+            self._root.mkdir(parents=True)
+
+    def _check_free(self) -> None:
+        path = self._path
+        try:
+            occupied = os.path.lexists(path) and not (
+                path.is_dir() and next(path.iterdir(), None) is None
+            )
+        except PermissionError as error:
+            raise WriteFailed(f"{path} cannot be looked into: {error}") from error
+        if not occupied:
+            return
+        if not self._overwrite:
+            raise StoreExists(f"{path} already exists: choose another name")
+        if not any((path / name).is_file() for name in ("zarr.json", ".zgroup")):
+            raise StoreExists(
+                f"{path} already exists and is not a Zarr group, so it is not replaced: "
+                "choose another name"
+            )
+
+    def publish(self) -> None:
+        """See `Store.publish`.
+
+        Raises
+        ------
+        StoreExists
+            Something has come to the place meanwhile.
+        """
+        self._check_free()
+        replaced = self._root.with_name(self._root.name + ".replaced")
+        with _writing(self._path):
+            if self._path.is_dir() and not any(self._path.iterdir()):
+                self._path.rmdir()
+            if os.path.lexists(self._path):
+                self._path.rename(replaced)
+            try:
+                self._root.rename(self._path)
+            except OSError:
+                if replaced.exists():
+                    replaced.rename(self._path)
+                raise
+        self._root = self._path
+        self._made.clear()
+        if replaced.exists():
+            with _writing(replaced):
+                shutil.rmtree(replaced)
+
+    def discard(self) -> None:
+        """See `Store.discard`."""
+        if self._root != self._path:
+            with _writing(self._root):
+                shutil.rmtree(self._root)
+
+    def _make_parent(self, path: Path) -> None:
+        parent = path.parent
+        if parent not in self._made:
+            parent.mkdir(parents=True, exist_ok=True)
+            self._made.add(parent)
+
+    def write_json(self, key: str, document: Mapping[str, Any]) -> None:
+        """See `Store.write_json`."""
+        path = self._root / key
+        text = json.dumps(document, indent=2, allow_nan=False)
+        partial = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.partial")
+        with _writing(path):
+            self._make_parent(path)
+            try:
+                partial.write_text(text, encoding="utf-8")
+                partial.replace(path)
+            except OSError:
+                partial.unlink(missing_ok=True)
+                raise
+
+    def write(self, key: str, data: Encoded) -> None:
+        """See `Store.write`."""
+        path = self._root / key
+        with _writing(path):
+            self._make_parent(path)
+            with path.open("wb", buffering=0) as file:
+                view = memoryview(data)
+                while view:
+                    view = view[file.write(view) :]
+
+    def create_file(self, key: str, keep_open: bool) -> LocalFile:
+        """See `Store.create_file`."""
+        return LocalFile(self._root / key, keep_open)

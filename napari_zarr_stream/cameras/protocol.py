@@ -1,0 +1,150 @@
+"""What a camera is to us: the `Camera` protocol and the values that pass through it.
+
+A vendor's module implements `Camera` and imports its SDK inside. One thread makes every
+call on a camera, from `open` to `close`; nothing here starts a thread.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_zarr_stream._writer.errors import SourceFailed
+
+SettingValue = bool | int | float | str
+
+
+class CameraError(SourceFailed):
+    """A camera that refused a call; it may still be usable."""
+
+
+class CameraLost(CameraError):
+    """A camera that is gone or has ended its stream: the recording must end."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameInfo:
+    """What the camera said about one frame.
+
+    Attributes
+    ----------
+    index : int
+        0, 1, 2 ... of the frames delivered since `Camera.start`.
+    device_index : int or None
+        The camera's own number, unwrapped and relative to the first one seen. Gaps are
+        lost frames. None where the camera does not number its frames.
+    device_time_ns : int or None
+        Camera clock with an arbitrary zero: only differences mean something.
+    host_time_ns : int
+        `time.time_ns()` when this process got the frame.
+    lost_before : int
+        Frames known to be lost between the previous delivered frame and this one.
+    complete : bool
+        False where pixels are missing.
+    meta : mapping
+        Anything else the camera said.
+    """
+
+    index: int
+    device_index: int | None
+    device_time_ns: int | None
+    host_time_ns: int
+    lost_before: int = 0
+    complete: bool = True
+    meta: Mapping[str, SettingValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CameraStats:
+    """Counts since `Camera.start`.
+
+    `lost` is None where the camera cannot know: that is shown as "unknown", never as 0.
+    """
+
+    delivered: int
+    lost: int | None
+    incomplete: int
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One thing about a camera that can be set.
+
+    `minimum`, `maximum` bound a number; `choices` lists the values of a string.
+    `unit` is for people, as in "ms". `locked_while_running` says that it must not
+    change between `Camera.start` and `Camera.stop`.
+    """
+
+    name: str
+    label: str
+    value: SettingValue
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    unit: str = ""
+    locked_while_running: bool = True
+
+
+class Camera(Protocol):
+    """A source of frames in real time.
+
+    `shape`, `dtype` and `bit_depth` hold from `start` to `stop`. A frame is
+    `(height, width)`.
+    """
+
+    @property
+    def info(self) -> Mapping[str, str]:
+        """Name, vendor, model, serial number: what there is."""
+
+    @property
+    def settings(self) -> Sequence[Setting]:
+        """The settings with their present values."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of a frame."""
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """Type of a pixel."""
+
+    @property
+    def bit_depth(self) -> int:
+        """Bits of a pixel that carry signal, 12 of a uint16 for example."""
+
+    @property
+    def frame_rate(self) -> float | None:
+        """Frames a second to expect, None where the camera cannot tell."""
+
+    @property
+    def stats(self) -> CameraStats:
+        """Counts since `start`."""
+
+    def open(self) -> None:
+        """Connect. Raises `CameraError` where that fails."""
+
+    def close(self) -> None:
+        """Disconnect; may be called twice."""
+
+    def get(self, name: str) -> SettingValue:
+        """Read a setting from the camera."""
+
+    def set(self, name: str, value: SettingValue) -> SettingValue:
+        """Change a setting; returns the value in force (SDKs clamp silently)."""
+
+    def start(self) -> None:
+        """Begin to take frames."""
+
+    def read_into(
+        self, out: npt.NDArray[np.generic], timeout_s: float
+    ) -> FrameInfo | None:
+        """Copy the next frame into `out`; keeps nothing of it.
+
+        Returns None when no frame came within `timeout_s` (at most 0.2 s, so that a
+        stop is quick). Raises `CameraLost` when no frame will come any more.
+        """
+
+    def stop(self) -> None:
+        """Take no more frames; may be called twice."""

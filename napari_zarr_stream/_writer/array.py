@@ -4,6 +4,7 @@ Its functions run in the stream's threads and start none. A buffer is laid out a
 `Plan.slot_shape` says, every chunk contiguous.
 """
 
+import contextlib
 import itertools
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,9 +23,9 @@ Buffer = npt.NDArray[np.generic]
 Cell = tuple[int, int, int, int]
 """Channel, chunk along z, tile down, tile across: a chunk's place in its block."""
 
-MAX_OPEN_FILES = 256
-"""Of one level: a process may have 1024 open on most systems, with up to a dozen levels
-of which the first has the most."""
+MAX_OPEN_FILES = 64
+"""Of one level. A process on macOS may have 256 open, Qt has dozens, and two shard
+layers are written at a time; the levels below have a third as many together."""
 
 
 def _regions(size: int, tile: int) -> Iterator[tuple[slice, slice, int, int]]:
@@ -106,9 +107,8 @@ class _Shard:
         return complete
 
     def finish(self) -> None:
-        with self._lock:
+        with self._lock, contextlib.closing(self._file):
             self._file.write_at(self._size, encode_shard_index(self._index))
-            self._file.close()
 
 
 class _RawChunk:
@@ -165,10 +165,7 @@ class LevelArray:
         self._files: dict[tuple[int, ...], _PartFile] = {}  # guarded by _lock
         self._lock = threading.Lock()
         *_, self._down, self._across = plan.slot_shape(level)[:5]
-        _, channels, planes = plan.block
-        planes = plan.planes_at(level, planes)
-        columns = channels * planes * self._down * self._across
-        self._keep_open = columns <= MAX_OPEN_FILES
+        self._keep_open = plan.files_at_once(level) <= MAX_OPEN_FILES
         self._pieces_per_file = plan.chunks_per_shard
         if not plan.shard_shape and plan.block[0] < plan.frames_per_chunk:
             self._pieces_per_file = plan.frames_per_chunk
@@ -203,8 +200,8 @@ class LevelArray:
         channels = self.plan.block[1]
         here = self.plan.planes_at(self.level, planes)
         z_chunks = -(-here // self.plan.tile_shape[0])
-        grid = (channels, z_chunks, self._down, self._across)
-        return list(itertools.product(*map(range, grid)))
+        down, across = range(self._down), range(self._across)
+        return list(itertools.product(range(channels), range(z_chunks), down, across))
 
     def write_blocks(
         self, buffer: Buffer, first_block: int, blocks: int, cells: Iterable[Cell]
@@ -279,7 +276,7 @@ class LevelArray:
     def finish(self) -> None:
         """Make what lies in unfinished files readable.
 
-        Every file is tried; the first failure is raised afterwards.
+        Every file is tried; a failure is raised afterwards.
 
         Raises
         ------
@@ -287,11 +284,6 @@ class LevelArray:
         """
         with self._lock:
             files, self._files = list(self._files.values()), {}
-        failures = []
-        for file in files:
-            try:
-                file.finish()
-            except OSError as failure:
-                failures.append(failure)
-        if failures:
-            raise failures[0]
+        with contextlib.ExitStack() as each:
+            for file in files:
+                each.callback(file.finish)

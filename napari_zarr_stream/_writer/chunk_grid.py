@@ -2,12 +2,15 @@
 
 `plan` is the only component that knows this arithmetic; the rest asks its `Plan`.
 
-Planes arrive in C order over the axes before `y, x`. Consecutive planes that are encoded
-together form a *block*: a whole chunk layer where a chunk stacks frames, otherwise the
-planes of one tile (of one volume, if `z` is halved). A *slot* holds one or more blocks.
+Planes arrive in C order over the axes before `y, x`. Consecutive planes that are
+encoded together form a *block*: a whole chunk layer where a chunk stacks frames,
+otherwise the planes of one tile (of one volume, if `z` is halved). A *slot* holds one
+or more blocks.
 """
 
+import itertools
 import math
+import operator
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -148,7 +151,7 @@ class Plan:
         """
         if self.z_is_halved:
             sizes = [shape[self.axes.index("z")] for shape in self.level_shapes]
-            for above, here in zip(sizes[:level], sizes[1:], strict=False):
+            for above, here in itertools.pairwise(sizes[: level + 1]):
                 if above != here:
                     planes = _ceil_div(planes, 2)
         return planes
@@ -156,6 +159,16 @@ class Plan:
     def halves_z_below(self, level: int) -> bool:
         """Whether level + 1 has half the planes of `level`."""
         return self.planes_at(level, 2**62) != self.planes_at(level + 1, 2**62)
+
+    def files_at_once(self, level: int) -> int:
+        """Chunks or shards of `level` that fill together, one chunk or shard layer."""
+        sizes = self.level_shapes[level][1:-2]
+        outer = math.prod(
+            _ceil_div(size, chunk)
+            for size, chunk in zip(sizes, self.chunk_shape[1:], strict=False)
+            if size is not None
+        )
+        return outer * math.prod(self.tile_grid(level))
 
     def slot_shape(self, level: int) -> tuple[int, ...]:
         """Shape of a slot's buffer at `level`, in which every chunk lies contiguous.
@@ -169,7 +182,7 @@ class Plan:
         return (*grid, frames, *self.tile_shape)
 
     def offsets_at(self, level: int, planes: int) -> int:
-        """How many places of a block's buffer at `level` its first `planes` planes take.
+        """Places of a block's buffer at `level` that its first `planes` planes take.
 
         Only whole frames may be given where a block holds several channels.
         """
@@ -234,13 +247,6 @@ class Plan:
         frame = position[0] % self.chunk_shape[0] if self.axes[0] == "t" else 0
         return chunk, frame
 
-    def steps(self, planes: int) -> int:
-        """Steps along the first axis that the first `planes` planes fill, rounded up.
-
-        Without an axis before `y, x` this is 1 as soon as there is a plane.
-        """
-        return _ceil_div(planes, self.planes_per_step)
-
     def level_shape_after(self, level: int, steps: int) -> tuple[int, ...]:
         """Shape of `level` once `steps` steps along the first axis are there."""
         shape = self.level_shapes[level]
@@ -266,11 +272,14 @@ def stored_dtype(dtype: npt.DTypeLike) -> np.dtype[np.generic]:
     InvalidProperties
         For anything but bool, integers and floats of 32 and 64 bits.
     """
-    given = np.dtype(dtype)
+    try:
+        given = np.dtype(dtype)
+    except TypeError as error:
+        raise InvalidProperties(f"{dtype!r} is no type of pixels: {error}") from error
     if not (given.kind in "biu" or (given.kind == "f" and given.itemsize in (4, 8))):
         raise InvalidProperties(
-            f"pixels of type {given} cannot be stored; convert them to bool, an integer "
-            "type, float32 or float64"
+            f"pixels of type {given} cannot be stored; convert them to bool, an "
+            "integer type, float32 or float64"
         )
     return given.newbyteorder("<")
 
@@ -286,7 +295,10 @@ def _check_shape(axes: str, shape: Sequence[int | None]) -> tuple[int | None, ..
             f"shape {tuple(shape)} has {len(shape)} numbers for the {len(axes)} axes "
             f"{axes!r}"
         )
-    sizes = tuple(None if size is None else int(size) for size in shape)
+    try:
+        sizes = tuple(None if size is None else operator.index(size) for size in shape)
+    except TypeError as error:
+        raise InvalidProperties(f"shape {tuple(shape)}: {error}") from error
     for axis, size in zip(axes, sizes, strict=True):
         if size is None and (axis != axes[0] or axis == "y"):
             raise InvalidProperties(
@@ -375,8 +387,8 @@ def plan(
     cap = max(properties.max_bytes_per_chunk, MIN_BYTES_PER_CHUNK)
     if 0 < properties.max_bytes_per_chunk < cap:
         notes.append(
-            f"chunk cap raised from {properties.max_bytes_per_chunk / 2**20:.3g} MiB to "
-            "16 MiB, the least there is"
+            f"chunk cap raised from {properties.max_bytes_per_chunk / 2**20:.3g} MiB "
+            "to 16 MiB, the least there is"
         )
     frames_per_chunk = 1
     if axes[0] == "t":
@@ -395,9 +407,9 @@ def plan(
     chunk_bytes = frames_per_chunk * tile_bytes
     if properties.kind.compressor and chunk_bytes > MAX_BLOSC_BYTES:
         raise InvalidProperties(
-            f"a chunk of {frames_per_chunk} frames of {tile_shape[2]} x {tile_shape[1]} x "
-            f"{tile_shape[0]} pixels is {chunk_bytes:,} bytes; blosc takes at most "
-            f"{MAX_BLOSC_BYTES:,}: lower the chunk cap or the tile size"
+            f"a chunk of {frames_per_chunk} frames of {tile_shape[2]} x "
+            f"{tile_shape[1]} x {tile_shape[0]} pixels is {chunk_bytes:,} bytes; blosc "
+            f"takes at most {MAX_BLOSC_BYTES:,}: lower the chunk cap or the tile size"
         )
     shard_shape = None
     if properties.sharded:
@@ -415,8 +427,8 @@ def plan(
     )
 
     z_is_halved = "z" in axes and len({level[axes.index("z")] for level in levels}) > 1
-    # Raw chunks can be written frame by frame, each to its place in the file; an encoded
-    # chunk needs all its frames at once.
+    # Raw chunks can be written frame by frame, each to its place in the file; an
+    # encoded chunk needs all its frames at once.
     stacked = frames_per_chunk > 1 and (
         properties.kind.compressor is not None or properties.sharded
     )
@@ -451,11 +463,14 @@ def plan(
         z_is_halved=z_is_halved,
         notes=tuple(notes),
     )
-    return _with_slots(unsized)
+    return _with_slots(unsized, chunk_bytes if properties.kind.compressor else 0)
 
 
-def _with_slots(unsized: Plan) -> Plan:
-    """Choose how many blocks share a slot and how many slots there are."""
+def _with_slots(unsized: Plan, encoded_bytes: int) -> Plan:
+    """Choose how many blocks share a slot and how many slots there are.
+
+    `encoded_bytes` is what a codec may need for one chunk's result.
+    """
     levels = range(len(unsized.level_shapes))
     block_bytes = unsized.dtype.itemsize * sum(
         math.prod(unsized.slot_shape(level)) for level in levels
@@ -473,7 +488,7 @@ def _with_slots(unsized: Plan) -> Plan:
             frames = min(frames, unsized.shape[0])
         held = min(held, blocks * block_bytes * frames // unsized.block[0])
     # Beside its slot a worker holds one plane and its halves, and one encoded chunk.
-    beside = WORKERS * (unsized.bytes_per_plane * 2 + unsized.bytes_per_chunk)
+    beside = WORKERS * (unsized.bytes_per_plane * 2 + encoded_bytes)
     values = {name: getattr(unsized, name) for name in Plan.__dataclass_fields__}
     values |= {
         "blocks_per_slot": blocks_per_slot,

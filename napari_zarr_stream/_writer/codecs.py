@@ -11,8 +11,8 @@ import numpy.typing as npt
 from .properties import DeviceKind
 
 # Both are switches of the whole process. With the GIL held, encoders would not run side
-# by side; with blosc's own threads beside ours, they are slower and the bytes of a chunk
-# differ from run to run.
+# by side; with blosc's own threads beside ours, they are slower and the bytes of a
+# chunk differ from run to run.
 blosc.set_releasegil(True)
 blosc.set_nthreads(1)
 
@@ -47,7 +47,7 @@ class Raw:
 
     def encode(self, pixels: npt.NDArray[np.generic]) -> memoryview:
         """View the memory of `pixels`: valid for as long as they stay as they are."""
-        return memoryview(pixels.view(np.uint8)).cast("B")
+        return pixels.view(np.uint8).data.cast("B")
 
     def v2(self) -> None:
         """No compressor."""
@@ -59,14 +59,14 @@ class Raw:
 
 @dataclass(frozen=True, slots=True)
 class Blosc:
-    """Blosc 1 at level 1 with byte shuffle, as Acquire's compressed device kinds use."""
+    """Blosc 1, level 1, byte shuffle, as Acquire's compressed device kinds use it."""
 
     name: str
 
     def encode(self, pixels: npt.NDArray[np.generic]) -> bytes:
         """Compress; the GIL is released meanwhile."""
         encoded: bytes = blosc.compress(
-            memoryview(pixels.view(np.uint8)).cast("B"),
+            pixels.view(np.uint8).data.cast("B"),
             typesize=pixels.dtype.itemsize,
             clevel=1,
             shuffle=blosc.SHUFFLE,

@@ -6,13 +6,15 @@ greatest and the most frequent of the pixels that are there as they are.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .properties import DownsamplingMethod
+from .errors import InvalidProperties
+from .properties import DownsamplingMethod, StorageProperties
 
-Plane = npt.NDArray[np.generic]
+Plane = npt.NDArray[Any]
 
 ROWS_BYTES = 128 * 2**10
 """Rows are halved in groups of about this size, so that sums stay in the L2 cache."""
@@ -20,6 +22,22 @@ ROWS_BYTES = 128 * 2**10
 _WIDER = {
     "b1": "u1", "u1": "u2", "u2": "u4", "u4": "u8", "i1": "i2", "i2": "i4", "i4": "i8",
 }  # fmt: skip
+
+
+def check_label(is_label: bool, properties: StorageProperties) -> None:
+    """Refuse to downsample labels in a way that makes up objects.
+
+    Raises
+    ------
+    InvalidProperties
+    """
+    keeps = (DownsamplingMethod.DECIMATE, DownsamplingMethod.MODE)
+    method = properties.method
+    if is_label and properties.enable_multiscale and method not in keeps:
+        raise InvalidProperties(
+            f"downsampling labels by {method} would make up objects: use mode or "
+            "decimate"
+        )
 
 
 def halve(planes: Sequence[Plane], out: Plane, method: DownsamplingMethod) -> None:
@@ -32,7 +50,7 @@ def halve(planes: Sequence[Plane], out: Plane, method: DownsamplingMethod) -> No
     method : DownsamplingMethod
         The mean of integers rounds half up, towards positive infinity.
     """
-    height, width = planes[0].shape
+    width = planes[0].shape[1]
     rows = max(1, ROWS_BYTES // (2 * width * out.dtype.itemsize))
     for top in range(0, out.shape[0], rows):
         strips = [plane[2 * top : 2 * (top + rows)] for plane in planes]

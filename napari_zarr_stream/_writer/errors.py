@@ -4,14 +4,14 @@
 
     ZarrStreamError
       x  the caller's fault, nothing was written
-         InvalidProperties(ValueError)      settings that cannot work
-         FrameMismatch(ValueError)          a frame of another shape or dtype, or one too many
-         StoreExists(FileExistsError)       something is already there
-         IllegalTransition(RuntimeError)    a call that the present state does not allow
+         InvalidProperties(ValueError)    settings that cannot work
+         FrameMismatch(ValueError)        another shape or dtype, or one frame too many
+         StoreExists(FileExistsError)     something is already there
+         IllegalTransition(RuntimeError)  a call that the present state does not allow
       x  not the caller's fault
-         SourceFailed(RuntimeError)         the camera or layer failed
-         WriteFailed(OSError)               bytes did not reach the storage
-         InvalidStore(ValueError)           a store that cannot be read
+         SourceFailed(RuntimeError)       the camera or layer failed
+         WriteFailed(OSError)             bytes did not reach the storage
+         InvalidStore(ValueError)         a store that cannot be read
 
 Each inherits the built-in that a stranger would catch.
 """
@@ -43,6 +43,10 @@ class SourceFailed(ZarrStreamError, RuntimeError):
 
 class WriteFailed(ZarrStreamError, OSError):
     """Bytes did not reach the storage; names the path."""
+
+    def __str__(self) -> str:
+        # OSError's own would wrap the message in its number and the path again.
+        return str(self.args[-1]) if self.args else ""
 
 
 class InvalidStore(ZarrStreamError, ValueError):

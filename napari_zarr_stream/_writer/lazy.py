@@ -30,7 +30,7 @@ class LazyArray:
     ) -> None:
         self._array = array
         self._ranges = ranges or tuple(map(range, array.shape))
-        self.dtype = np.dtype(array.dtype)
+        self.dtype: np.dtype[np.generic] = np.dtype(array.dtype)
         self.shape = tuple(len(r) for r in self._ranges if isinstance(r, range))
 
     @property
@@ -48,6 +48,16 @@ class LazyArray:
         """Size in memory once it is read."""
         return self.size * self.dtype.itemsize
 
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """How many pixels of each axis are stored together."""
+        stored = getattr(self._array, "chunks", None) or (1,) * len(self._ranges)
+        return tuple(
+            max(1, size // abs(r.step))
+            for size, r in zip(stored, self._ranges, strict=True)
+            if isinstance(r, range)
+        )
+
     def __len__(self) -> int:
         return self.shape[0]
 
@@ -55,7 +65,7 @@ class LazyArray:
         return f"LazyArray(shape={self.shape}, dtype={self.dtype})"
 
     def __getitem__(self, key: Any) -> "LazyArray | npt.NDArray[np.generic]":
-        """View a part; indexing with arrays or masks reads it, as numpy would give it."""
+        """View a part; indexing with arrays or masks reads all that is in view."""
         keys = key if isinstance(key, tuple) else (key,)
         if not all(_is_basic(k) for k in keys):
             result: npt.NDArray[np.generic] = np.asarray(self)[key]
@@ -63,6 +73,8 @@ class LazyArray:
         given = sum(k is not Ellipsis for k in keys)
         if given > self.ndim:
             raise IndexError(f"{given} indices for an array of {self.ndim} axes")
+        if len(keys) - given > 1:
+            raise IndexError("an index can have one Ellipsis ('...') only")
         rest = [slice(None)] * (self.ndim - given)
         at = keys.index(Ellipsis) if Ellipsis in keys else len(keys)
         expanded = iter([*keys[:at], *rest, *keys[at + 1 :]])
@@ -92,17 +104,19 @@ class LazyArray:
         """
         if copy is False:
             raise ValueError("a LazyArray is read from storage, which makes a copy")
-        backwards: list[slice] = []
+        turned: list[slice | EllipsisType] = []
         selection: list[slice | int] = []
         for r in self._ranges:
             if isinstance(r, int):
                 selection.append(r)
                 continue
-            # Storage is read forwards and turned round in memory.
-            forwards = r if r.step > 0 else r[::-1]
+            # Storage is read forwards and turned round in memory. What is empty may
+            # begin or end below 0, which would be counted from the end.
+            forwards = (r if r.step > 0 else r[::-1]) or range(0)
             selection.append(slice(forwards.start, forwards.stop, forwards.step))
-            backwards.append(slice(None, None, 1 if r.step > 0 else -1))
-        pixels = np.asarray(self._array[tuple(selection)])[tuple(backwards)]
+            turned.append(slice(None, None, 1 if r.step > 0 else -1))
+        turned.append(...)  # an array, even of no axes
+        pixels = np.asarray(self._array[tuple(selection)])[tuple(turned)]
         return pixels if dtype is None else pixels.astype(dtype, copy=False)
 
 

@@ -1,4 +1,4 @@
-"""The JSON documents of a dataset: Zarr v2 with OME-NGFF 0.4, Zarr v3 with OME-NGFF 0.5.
+"""A dataset's JSON documents: Zarr v2 with OME-NGFF 0.4, Zarr v3 with OME-NGFF 0.5.
 
 `Image` says what is to be described; the two serializers differ only in how they wrap
 it. Section names refer to the OME-NGFF specification.
@@ -23,13 +23,17 @@ RECORD_KEY = "napari_zarr_stream"
 
 AXIS_TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 
+_PREFIXES = (
+    "", "atto", "centi", "deci", "exa", "femto", "giga", "hecto", "kilo", "mega",
+    "micro", "milli", "nano", "peta", "pico", "tera", "yocto", "yotta", "zepto",
+    "zetta",
+)  # fmt: skip
+
 UNITS = {
-    "space": frozenset(
-        ["angstrom", "attometer", "centimeter", "decimeter", "exameter", "femtometer", "foot", "gigameter", "hectometer", "inch", "kilometer", "megameter", "meter", "micrometer", "mile", "millimeter", "nanometer", "parsec", "petameter", "picometer", "terameter", "yard", "yoctometer", "yottameter", "zeptometer", "zettameter"]
-    ),
-    "time": frozenset(
-        ["attosecond", "centisecond", "day", "decisecond", "exasecond", "femtosecond", "gigasecond", "hectosecond", "hour", "kilosecond", "megasecond", "microsecond", "millisecond", "minute", "nanosecond", "petasecond", "picosecond", "second", "terasecond", "yoctosecond", "yottasecond", "zeptosecond", "zettasecond"]
-    ),
+    "space": frozenset(f"{prefix}meter" for prefix in _PREFIXES)
+    | {"angstrom", "foot", "inch", "mile", "parsec", "yard"},
+    "time": frozenset(f"{prefix}second" for prefix in _PREFIXES)
+    | {"day", "hour", "minute"},
 }
 """The units that "axes" metadata allows."""
 
@@ -145,7 +149,7 @@ def check_units(
     InvalidProperties
         For a unit that NGFF does not know, or not for this axis.
     """
-    units = []
+    units: list[str | None] = []
     for axis, given in zip(axes, per_axis(values, axes, None, "units"), strict=True):
         word = str(given or "").strip().lower().replace("µ", "u").replace("μ", "u")
         word = _SHORT_UNITS.get(word, word).replace("metre", "meter")
@@ -254,13 +258,13 @@ def _multiscales(image: Image) -> Document:
 def _shown(image: Image, version: Document) -> Document:
     """How pixels are to be shown: as objects, or as channels."""
     if image.is_label:
-        return {"image-label": version | {"colors": [], "properties": []}}
+        return {"image-label": dict(version)}
     return {"omero": version | _omero(image)}
 
 
 def _omero(image: Image) -> Document:
     full = range_of(image.plan.dtype)
-    channels = []
+    channels: list[Document] = []
     for channel in image.channels:
         start, end = channel.contrast_limits or channel.value_range or full
         low, high = channel.value_range or full
@@ -280,7 +284,9 @@ def _omero(image: Image) -> Document:
                 },
             }
         )
-    model = "greyscale" if len(channels) == 1 else "color"
+    model = "color"
+    if [channel.color for channel in image.channels] == ["FFFFFF"]:
+        model = "greyscale"  # in which readers show nothing but grey
     return {
         "name": image.name,
         "channels": channels,

@@ -3,10 +3,10 @@
 What they come to with frames of a given shape is `chunk_grid.plan`'s to say.
 """
 
+import math
 import operator
 import os
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -204,14 +204,14 @@ class Channel:
             )
         object.__setattr__(self, "color", color)
         for field in ("contrast_limits", "value_range"):
-            limits: Sequence[float] | None = getattr(self, field)
+            limits: tuple[float, float] | None = getattr(self, field)
             if limits is None:
                 continue
             low, high = map(float, limits)
             # False for NaN as well
-            if not low < high:
+            if not -math.inf < low < high < math.inf:
                 raise InvalidProperties(
-                    f"channel {self.name!r}: {field} {low:g} to {high:g} is empty; "
-                    "the first must be below the second"
+                    f"channel {self.name!r}: {field} {low:g} to {high:g} will not "
+                    "do; the first must be below the second, both finite"
                 )
             object.__setattr__(self, field, (low, high))

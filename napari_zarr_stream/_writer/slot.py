@@ -49,6 +49,11 @@ class Slot:
         return sum(buffer.nbytes for buffer in self._buffers) > PART_BYTES
 
     @property
+    def halves_early(self) -> bool:
+        """Whether planes are to be halved as they are laid."""
+        return self.is_large and len(self._arrays) > 1 and not self.plan.z_is_halved
+
+    @property
     def end(self) -> int:
         """Number of the plane after the last one in here."""
         return self.first_plane + self.planes
@@ -74,7 +79,7 @@ class Slot:
         return block - first, offset
 
     def start(self, first_plane: int) -> None:
-        """Make ready for planes from number `first_plane` on, a first one of a block."""
+        """Make ready for planes from number `first_plane` on, the first of a block."""
         self.first_plane = first_plane
         self.planes = 0
 
@@ -167,7 +172,7 @@ class Slot:
         return plane
 
     def parts(self) -> list[tuple[int, list[Cell]]]:
-        """What `write` is to be called with, to write everything in one part or many."""
+        """What `write` is to be called with: everything, in one part or more."""
         parts = []
         for level, (array, buffer) in enumerate(
             zip(self._arrays, self._buffers, strict=True)

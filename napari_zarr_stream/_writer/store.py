@@ -66,10 +66,8 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         hint = _HINTS.get(error.errno or 0, error.strerror or str(error))
-        failure = WriteFailed(f"{path} could not be written: {hint}")
-        failure.errno = error.errno
-        failure.filename = os.fspath(path)
-        raise failure from error
+        message = f"{path} could not be written: {hint}"
+        raise WriteFailed(error.errno, message, os.fspath(path)) from error
 
 
 def _write_all(descriptor: int, offset: int, data: Encoded) -> None:
@@ -168,14 +166,20 @@ class LocalStore:
     """
 
     def __init__(self, path: Path, overwrite: bool) -> None:
-        self._path = path.absolute()
+        # A link stays a link; what it points to is made or replaced.
+        self._path = path.resolve() if os.path.exists(path) else path.absolute()
         self._overwrite = overwrite
         self._check_free()
         mark = uuid.uuid4().hex[:8]
-        self._root = self._path.with_name(f".{self._path.name[:200]}.{mark}")
+        self._root = self._path.with_name(f".{self._path.name[:40]}.{mark}")
         self._made: set[Path] = set()
         with _writing(self._path):
             self._root.mkdir(parents=True)
+
+    @property
+    def root(self) -> Path:
+        """Where files go now: beside the place of the store until `publish`."""
+        return self._root
 
     def _check_free(self) -> None:
         path = self._path
@@ -191,8 +195,8 @@ class LocalStore:
             raise StoreExists(f"{path} already exists: choose another name")
         if not any((path / name).is_file() for name in ("zarr.json", ".zgroup")):
             raise StoreExists(
-                f"{path} already exists and is not a Zarr group, so it is not replaced: "
-                "choose another name"
+                f"{path} already exists and is not a Zarr group, so it is not "
+                "replaced: choose another name"
             )
 
     def publish(self) -> None:
@@ -253,10 +257,15 @@ class LocalStore:
         path = self._root / key
         with _writing(path):
             self._make_parent(path)
-            with path.open("wb", buffering=0) as file:
-                view = memoryview(data)
-                while view:
-                    view = view[file.write(view) :]
+            try:
+                with path.open("wb", buffering=0) as file:
+                    view = memoryview(data)
+                    while view:
+                        view = view[file.write(view) :]
+            except OSError:
+                # Half a chunk is an error to a reader, none is a fill value.
+                path.unlink(missing_ok=True)
+                raise
 
     def create_file(self, key: str, keep_open: bool) -> LocalFile:
         """See `Store.create_file`."""

@@ -1,0 +1,25 @@
+# The two commands of the README. Each sets up all that it needs: see tools/setup.sh.
+
+SCREEN = xvfb-run --auto-servernum --server-args="-screen 0 1600x1000x24"
+
+.PHONY: demo test check setup
+
+setup:
+	@sh tools/setup.sh
+
+# With a display: napari opens, ready for a click. Without one it drives itself.
+demo: setup
+ifeq ($(DISPLAY)$(WAYLAND_DISPLAY),)
+	$(SCREEN) .venv/bin/python examples/demo.py --by-itself
+else
+	.venv/bin/python examples/demo.py
+endif
+
+test: setup check
+	$(SCREEN) .venv/bin/python -m pytest
+
+check: setup
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/npe2 validate --imports napari-zarr-stream

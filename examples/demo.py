@@ -1,0 +1,70 @@
+"""The main job: napari with the Record widget on a simulated camera.
+
+With `--by-itself` it clicks Record, waits for the pyramid, takes a screenshot of the
+window and prints what happened.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import napari
+from qtpy.QtCore import QEventLoop, QTimer
+from qtpy.QtWidgets import QApplication
+
+from napari_zarr_stream._session import session_of
+from napari_zarr_stream._widget import RecordWidget
+
+FOLDER = Path("demo-output").absolute()
+FRAMES = 300
+
+
+def main() -> int:
+    """Open napari; record if nobody is there to click."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--by-itself", action="store_true")
+    by_itself = parser.parse_args().by_itself
+
+    viewer = napari.Viewer(title="napari-zarr-stream")
+    viewer.window.resize(1500, 950)
+    viewer.canvas.overlays.scale_bar.visible = True
+    widget = RecordWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Record to Zarr", area="right")
+    widget.uri.value = FOLDER
+    widget.camera_settings["width"].value = 2048
+    widget.camera_settings["height"].value = 2048
+    widget.pixel_size_um.value = 0.325
+    if not by_itself:
+        napari.run()
+        return 0
+    widget.frame_count.value = FRAMES
+    return record(viewer, widget)
+
+
+def record(viewer: napari.Viewer, widget: RecordWidget) -> int:
+    """Click Record and wait, as a user would; exit code 0 if nothing was lost."""
+    QApplication.processEvents()
+    session = session_of(viewer)
+    loop = QEventLoop()
+    session.ended.connect(loop.quit)
+    widget.record.native.click()
+    loop.exec()
+    # Let the pyramid be drawn and the counts be written.
+    QTimer.singleShot(1500, loop.quit)
+    loop.exec()
+    status = session.status()
+    screenshot = FOLDER / f"{status.path.stem}.png"
+    viewer.screenshot(screenshot, canvas_only=False, flash=False)
+    print(f"store:      {status.path}")
+    print(f"screenshot: {screenshot}")
+    print(
+        f"frames:     {status.frames_acquired} acquired, "
+        f"{status.frames_committed} committed, {status.frames_lost} lost"
+    )
+    viewer.close()
+    complete = status.frames_committed == FRAMES and status.frames_lost == 0
+    return 0 if complete else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

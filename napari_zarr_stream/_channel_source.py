@@ -1,0 +1,118 @@
+"""Several images of the same shape as the channels of one."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from ._layer_source import LayerSource
+from ._source import Frame, SourceDescription
+from ._writer.chunk_grid import AXES
+from ._writer.errors import InvalidProperties, SourceFailed
+
+_T = TypeVar("_T")
+
+_SAME = ("axes", "shape", "dtype", "scale", "translation", "units")
+
+
+class ChannelSource:
+    """Images without a channel axis as one image that has it.
+
+    Parameters
+    ----------
+    images : sequence of LayerSource
+    name : str
+        Of the whole.
+
+    Raises
+    ------
+    InvalidProperties
+        Naming what the images do not have in common.
+    """
+
+    def __init__(self, images: Sequence[LayerSource], name: str) -> None:
+        self._images = tuple(images)
+        first, *others = (image.describe() for image in images)
+        for other in others:
+            _check_same(first, other)
+        if "c" in first.axes:
+            raise InvalidProperties(
+                f"layer {first.name!r} has channels of its own and cannot become one: "
+                "save the layers one by one"
+            )
+        at = len([axis for axis in AXES[: AXES.index("c")] if axis in first.axes])
+        axes = f"{first.axes[:at]}c{first.axes[at:]}"
+        self._description = replace(
+            first,
+            name=name,
+            axes=axes,
+            shape=_inserted(first.shape, at, len(images)),
+            scale=_inserted(first.scale, at, 1.0),
+            translation=_inserted(first.translation, at, 0.0),
+            units=_inserted(first.units, at, None),
+            channels=tuple(
+                channel
+                for image in images
+                for channel in image.describe().channels or ()
+            ),
+            record=_record_of(images),
+        )
+        # Planes of one channel that follow one another: those along z.
+        self._depth = images[0].planes
+        if at:
+            self._depth //= first.shape[0] or 1
+        self._next = 0
+
+    def describe(self) -> SourceDescription:
+        """See `Source.describe`."""
+        return self._description
+
+    @property
+    def planes(self) -> int:
+        """How many there are in all."""
+        return sum(image.planes for image in self._images)
+
+    @property
+    def lost(self) -> int | None:
+        """See `Source.lost`."""
+        return 0
+
+    def start(self) -> None:
+        """See `Source.start`."""
+        self._next = 0
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """See `Source.read`."""
+        if self._next >= self.planes:
+            raise SourceFailed(f"all {self.planes} planes of the layers were read")
+        run, z = divmod(self._next, self._depth)
+        time, channel = divmod(run, len(self._images))
+        pixels = self._images[channel].planes_from(time * self._depth + z)
+        pixels = pixels[: self._depth - z]
+        self._next += len(pixels)
+        return Frame(pixels)
+
+    def stop(self) -> None:
+        """See `Source.stop`."""
+        for image in self._images:
+            image.stop()
+
+
+def _record_of(images: Sequence[LayerSource]) -> dict[str, Any]:
+    record = {"source": "layers", "layers": [image.name for image in images]}
+    records = (image.describe().record for image in images)
+    colormaps = [own.get("colormaps", [None])[0] for own in records]
+    return record | ({"colormaps": colormaps} if any(colormaps) else {})
+
+
+def _check_same(first: SourceDescription, other: SourceDescription) -> None:
+    for field in _SAME:
+        here, there = getattr(first, field), getattr(other, field)
+        if here != there:
+            raise InvalidProperties(
+                f"layers {first.name!r} and {other.name!r} cannot be channels of one "
+                f"image: their {field} are {here} and {there}; save them one by one"
+            )
+
+
+def _inserted(values: Sequence[_T], at: int, value: _T) -> tuple[_T, ...]:
+    return (*values[:at], value, *values[at:])

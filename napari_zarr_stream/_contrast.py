@@ -1,0 +1,60 @@
+"""Contrast limits of channels that came without, from the pixels as they pass by."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ._source import SourceDescription
+from ._writer.properties import Channel
+
+
+class ContrastFinder:
+    """Smallest and largest pixel of each channel that has no contrast limits.
+
+    As in napari, 8-bit images keep the range of their type.
+    """
+
+    def __init__(self, description: SourceDescription) -> None:
+        axes, shape = description.axes, description.shape
+        self._channels = description.channels
+        if self._channels is None and not description.is_label and "c" not in axes:
+            self._channels = (Channel(description.name),)
+        at = axes.index("c") + 1 if "c" in axes else 0
+        self._depth = math.prod(size or 1 for size in shape[at:-2]) if at else 1
+        wide = description.dtype.kind == "f" or description.dtype.itemsize > 1
+        self._limits = {
+            i: (math.inf, -math.inf)
+            for i, channel in enumerate(self._channels or ())
+            if channel.contrast_limits is None and wide
+        }
+
+    def see(self, planes: npt.NDArray[np.generic], first: int) -> None:
+        """Look at (n, height, width), the first of which is plane number `first`."""
+        if not self._limits or self._channels is None:
+            return
+        runs = np.arange(first, first + len(planes)) // self._depth
+        channel_of = runs % len(self._channels)
+        for i in self._limits.keys() & set(channel_of.tolist()):
+            values = planes[channel_of == i] if len(self._channels) > 1 else planes
+            if values.dtype.kind == "f":
+                values = values[np.isfinite(values)]
+            if values.size:
+                low, high = self._limits[i]
+                self._limits[i] = (
+                    min(low, float(values.min())),
+                    max(high, float(values.max())),
+                )
+
+    def channels(self) -> Sequence[Channel] | None:
+        """The channels with the limits that were missing; None for labels."""
+        if self._channels is None:
+            return None
+        return [
+            replace(channel, contrast_limits=limits)
+            if (limits := self._limits.get(i)) and limits[0] < limits[1]
+            else channel
+            for i, channel in enumerate(self._channels)
+        ]

@@ -1,0 +1,89 @@
+"""Image files as sources, read by whatever napari readers are installed. No Qt."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ._layer_source import LayerSource
+from ._reader import get_reader
+from ._writer.errors import InvalidProperties, SourceFailed
+
+
+def layer_sources(
+    path: Path,
+    wanted: Sequence[str] = (),
+    axes: str | None = None,
+    plugin: str | None = None,
+) -> list[LayerSource]:
+    """The image and labels layers of a file.
+
+    Parameters
+    ----------
+    path : Path
+    wanted : sequence of str
+        Names or numbers of layers; none means all.
+    axes : str, optional
+        As for `LayerSource`.
+    plugin : str, optional
+        The napari plugin to read with.
+
+    Raises
+    ------
+    SourceFailed
+        No reader opens the file.
+    InvalidProperties
+        It has no such layer, or one that OME-Zarr cannot hold.
+    """
+    layers = []
+    for i, (data, given, kind) in enumerate(_read(path, plugin)):
+        number = f" {i}" if i else ""
+        meta = {"name": f"{path.name.split('.')[0]}{number}"} | given
+        layers.append((data, meta, kind))
+    names = [str(meta["name"]) for _, meta, _ in layers]
+    chosen = [_number_of(name, names) for name in wanted] or [
+        i for i, (_, _, kind) in enumerate(layers) if kind in ("image", "labels")
+    ]
+    if not chosen:
+        raise InvalidProperties(f"{path} has no image or labels layer")
+    return [
+        LayerSource(data, meta, kind, axes=axes)
+        for data, meta, kind in (layers[i] for i in chosen)
+    ]
+
+
+def _number_of(wanted: str, names: Sequence[str]) -> int:
+    if wanted in names:
+        return names.index(wanted)
+    if wanted.isdecimal() and int(wanted) < len(names):
+        return int(wanted)
+    raise InvalidProperties(f"no layer {wanted!r}: there are {', '.join(names)}")
+
+
+def _read(path: Path, plugin: str | None) -> list[tuple[Any, dict[str, Any], str]]:
+    if not path.exists():
+        raise SourceFailed(f"{path} does not exist")
+    # Others drop scale, units and channels of a store.
+    own = get_reader(path) if plugin in (None, "napari-zarr-stream") else None
+    layers: Sequence[Any] = own(path) if own else _read_by_plugin(path, plugin)
+    full = []
+    for layer in layers:
+        meta = dict(layer[1]) if len(layer) > 1 else {}
+        full.append((layer[0], meta, str(layer[2]) if len(layer) > 2 else "image"))
+    return full
+
+
+def _read_by_plugin(path: Path, plugin: str | None) -> Sequence[Any]:
+    import npe2
+
+    with warnings.catch_warnings():
+        # of manifests and readers that are not ours to mend
+        warnings.simplefilter("ignore")
+        npe2.PluginManager.instance().discover()
+        try:
+            layers: Sequence[Any] = npe2.read(
+                [str(path)], stack=False, plugin_name=plugin
+            )
+        except Exception as error:
+            raise SourceFailed(f"{path} could not be opened: {error}") from error
+    return layers

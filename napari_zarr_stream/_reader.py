@@ -1,0 +1,250 @@
+"""A store -> napari layers: the npe2 reader, and what reopens a finished recording."""
+
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ._stored import Node, ShownChannel, StoredImage, open_array, open_image, open_node
+from ._writer.errors import InvalidStore
+from ._writer.ngff import RECORD_KEY
+
+LayerData = tuple[Any, dict[str, Any], str]
+PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+MAX_CHANNEL_LAYERS = 16
+"""More channels than this are a spectrum, not stains: one layer with a slider."""
+
+EDITABLE_BYTES = 256 * 2**20
+"""Labels of one level up to this are read as a whole, so that they can be painted."""
+
+_COLORMAPS = {
+    "FFFFFF": "gray", "FF0000": "red", "00FF00": "green", "0000FF": "blue",
+    "00FFFF": "cyan", "FF00FF": "magenta", "FFFF00": "yellow",
+}  # fmt: skip
+
+
+def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | None:
+    """npe2 reader: `read` for a folder that is OME-Zarr or a Zarr array, else None."""
+    try:
+        node = open_node(_single(path))
+    except InvalidStore:
+        return read  # which then says what is wrong
+    if node is None or not (node.is_array or _kind(node)):
+        return None
+    return read
+
+
+def read(path: PathOrPaths) -> list[LayerData]:
+    """npe2 reader: see `layers_of`."""
+    return layers_of(_single(path))
+
+
+def _single(path: PathOrPaths) -> Path:
+    if isinstance(path, str | os.PathLike):
+        return Path(path)
+    # Several stores are not slices of one stack.
+    return Path(path[0]) if len(path) == 1 else Path(os.devnull)
+
+
+def _kind(node: Node) -> str | None:
+    """Which metadata says what is in a group."""
+    kinds = ("plate", "well", "bioformats2raw.layout", "multiscales", "labels")
+    return next((kind for kind in kinds if kind in node.ome), None)
+
+
+def layers_of(path: str | os.PathLike[str]) -> list[LayerData]:
+    """Layers of a store, as pyramids that read only what is shown.
+
+    One for each channel and one for each label image. Images of a plate or a well are
+    put together as ome-zarr does it.
+
+    Returns
+    -------
+    list of (data, metadata, layer type)
+        Our own record is in the metadata, under "napari_zarr_stream".
+
+    Raises
+    ------
+    InvalidStore
+        Nothing there that can be shown; says why.
+    """
+    root = Path(path)
+    node = open_node(root)
+    if node is None:
+        raise InvalidStore(f"{root} is not a Zarr group or array")
+    if node.is_array:
+        return [_plain_layer(root)]
+    kind = _kind(node)
+    if kind in ("plate", "well"):
+        from ._plate import plate_layers  # ome-zarr takes 1.5 s to import
+
+        return [layer for image in plate_layers(node) for layer in _layers(image)]
+    if kind == "bioformats2raw.layout":
+        return [layer for child in _series(node) for layer in layers_of(child)]
+    if kind == "multiscales":
+        return _layers(open_image(node)) + _label_layers(root / "labels")
+    if kind == "labels" and (layers := _label_layers(root)):
+        return layers
+    raise InvalidStore(f"{root} is a Zarr group without an OME-NGFF image")
+
+
+def _series(node: Node) -> list[Path]:
+    """Images of a bioformats2raw group: those listed, or those numbered 0, 1, 2 ..."""
+    overview = open_node(node.path / "OME")
+    listed = overview.ome.get("series") if overview else None
+    if isinstance(listed, list) and listed:
+        return [node.path / str(name) for name in listed]
+    numbers = (int(p.name) for p in node.path.iterdir() if p.name.isdecimal())
+    return [node.path / str(number) for number in sorted(numbers)]
+
+
+def _label_layers(group: Path) -> list[LayerData]:
+    """Label images of a `labels` group; a damaged one does not hide the others."""
+    node = open_node(group)
+    names = node.ome.get("labels") if node else None
+    layers = []
+    for name in names if isinstance(names, list) else []:
+        try:
+            child = open_node(group / str(name))
+            if child is None:
+                raise InvalidStore(f"{group / str(name)} is not there")
+            layers += _layers(open_image(child), is_label=True)
+        except InvalidStore as error:
+            warnings.warn(f"left out a label image: {error}", UserWarning, stacklevel=2)
+    return layers
+
+
+def _plain_layer(path: Path) -> LayerData:
+    array = open_array(path)
+    if array.ndim < 2 or not array.size:
+        raise InvalidStore(f"{path} is an array of shape {array.shape}, not an image")
+    name = path.name.split(".")[0]
+    limits = _limits([array], None)
+    meta = {"name": name, "rgb": False, "multiscale": False, "contrast_limits": limits}
+    return array, meta, "image"
+
+
+def _layers(image: StoredImage, is_label: bool = False) -> list[LayerData]:
+    is_label = is_label or image.label is not None
+    axis = image.channel_axis
+    count = len(image.channels)
+    if axis is None or count > MAX_CHANNEL_LAYERS:
+        return [_layer(image, image.levels, is_label, image.channels[0], None, False)]
+    return [
+        _layer(
+            image,
+            [level[(*[slice(None)] * axis, number)] for level in image.levels],
+            is_label,
+            channel,
+            number,
+            count > 1,
+        )
+        for number, channel in enumerate(image.channels)
+    ]
+
+
+def _layer(
+    image: StoredImage,
+    levels: Sequence[Any],
+    is_label: bool,
+    channel: ShownChannel,
+    number: int | None,
+    is_split: bool,
+) -> LayerData:
+    """One layer; the channel axis is gone where it has a number."""
+    kept = [
+        i for i in range(len(image.axes)) if number is None or i != image.channel_axis
+    ]
+    meta: dict[str, Any] = {
+        "name": _name(image.name, channel, number) if is_split else image.name,
+        "scale": [image.scale[i] for i in kept],
+        "translate": [image.translation[i] for i in kept],
+        "units": [image.units[i] or "pixel" for i in kept],
+        "axis_labels": [image.axes[i] for i in kept],
+        "multiscale": len(levels) > 1,
+        "metadata": {RECORD_KEY: dict(image.record)} if image.record else {},
+    }
+    data = list(levels) if len(levels) > 1 else levels[0]
+    if is_label and np.issubdtype(levels[0].dtype, np.integer):
+        meta |= _objects(image)
+        if len(levels) == 1 and levels[0].nbytes <= EDITABLE_BYTES:
+            data = np.asarray(data)
+        return data, meta, "labels"
+    meta |= {
+        "rgb": False,
+        "visible": channel.active,
+        "colormap": _colormap(image, channel.color, number or 0),
+        "contrast_limits": channel.contrast_limits or _limits(levels, image.path),
+    }
+    if is_split:
+        meta["blending"] = "additive"
+    return data, meta, "image"
+
+
+def _name(image: str, channel: ShownChannel, number: int | None) -> str:
+    """The channel's own name, unless that could be one of any image."""
+    name = channel.name or f"channel {number}"
+    says_nothing = name.lower().removeprefix("channel").strip(" _-").isdecimal()
+    return f"{image}: {name}" if says_nothing else name
+
+
+def _colormap(image: StoredImage, color: str | None, number: int) -> str:
+    """From black to the channel's colour, or what our own record calls by its name."""
+    color = color or "FFFFFF"
+    recorded = image.record.get("colormaps")
+    own = recorded[number] if recorded and number < len(recorded) else None
+    if own and own["color"] == color:
+        from napari.utils.colormaps import AVAILABLE_COLORMAPS
+
+        if own["name"] in AVAILABLE_COLORMAPS:
+            return str(own["name"])
+    return _COLORMAPS.get(color, f"#{color}")
+
+
+def _limits(levels: Sequence[Any], path: Path | None) -> tuple[float, float]:
+    """Smallest and largest pixel of the plane in the middle of the smallest level.
+
+    napari would look for them in the whole of it.
+    """
+    smallest = levels[-1]
+    if smallest.dtype == np.uint8:
+        return 0.0, 255.0
+    middle = tuple(size // 2 for size in smallest.shape[:-2])
+    try:
+        plane = np.asarray(smallest[middle])
+    except Exception as error:
+        raise InvalidStore(f"{path} has pixels that cannot be read: {error}") from error
+    values = plane[np.isfinite(plane)]
+    low, high = (
+        (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    )
+    return (low, high) if low < high else (low, low + 1.0)
+
+
+def _objects(image: StoredImage) -> dict[str, Any]:
+    """Colours and properties of objects, from "image-label" metadata."""
+    label = image.label or {}
+    shown: dict[str, Any] = {}
+    colors = {
+        int(entry["label-value"]): [value / 255 for value in entry["rgba"]]
+        for entry in label.get("colors") or []
+        if "rgba" in entry and "label-value" in entry
+    }
+    if colors:
+        from napari.utils.colormaps import DirectLabelColormap
+
+        shown["colormap"] = DirectLabelColormap(
+            color_dict=colors | {None: [0, 0, 0, 0]}
+        )
+    rows = [row for row in label.get("properties") or [] if "label-value" in row]
+    if rows:
+        keys = sorted({key for row in rows for key in row} - {"label-value"})
+        shown["features"] = {
+            "index": [row["label-value"] for row in rows],
+            **{key: [row.get(key) for row in rows] for key in keys},
+        }
+    return shown

@@ -1,0 +1,471 @@
+"""One source into one stream: configure, start, stop, status.
+
+Knows no Qt and no napari: a window polls `Recording.status` and `Recording.newest`.
+
+Guarantees of the recording thread:
+
+* it is not a daemon: the interpreter waits until everything is written;
+* whatever ends it, the source is stopped and the stream closed;
+* the first failure is kept: in `status`, and raised from `wait`.
+"""
+
+import threading
+import time
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._source import Frame, Source, SourceDescription
+from ._writer.chunk_grid import Plan, plan
+from ._writer.errors import (
+    IllegalTransition,
+    SourceFailed,
+    ZarrStreamError,
+)
+from ._writer.properties import Channel, StorageProperties
+from ._writer.stream import StreamStatus, ZarrStream
+
+READ_TIMEOUT_S = 0.1
+"""A stop is heard at least this often; SDKs wait in longer and shorter steps alike."""
+
+RATE_WINDOW_S = 0.5
+"""Rates are taken over this: shorter flickers, longer lags behind what is seen."""
+
+
+class RecordingState(Enum):
+    """Where a recording is; why it ended is `FinishReason`."""
+
+    AWAITING_CONFIGURATION = "awaiting configuration"
+    ARMED = "armed"
+    RUNNING = "running"
+    FLUSHING = "flushing"
+    CLOSED = "closed"
+
+
+class FinishReason(Enum):
+    """Why the last run ended."""
+
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    ABORTED = "aborted"
+    FAILED = "failed"
+
+
+class _Event(Enum):
+    CONFIGURE = "configure"
+    START = "start"
+    END = "end"  # the source is done, someone stopped it, or something failed
+    FLUSHED = "flushed"
+    CLOSE = "close"
+
+
+_S = RecordingState
+
+TRANSITIONS: Mapping[tuple[RecordingState, _Event], RecordingState] = MappingProxyType(
+    {
+        (_S.AWAITING_CONFIGURATION, _Event.CONFIGURE): _S.ARMED,
+        (_S.AWAITING_CONFIGURATION, _Event.CLOSE): _S.CLOSED,
+        (_S.ARMED, _Event.CONFIGURE): _S.ARMED,
+        (_S.ARMED, _Event.START): _S.RUNNING,
+        (_S.ARMED, _Event.CLOSE): _S.CLOSED,
+        (_S.RUNNING, _Event.END): _S.FLUSHING,
+        (_S.FLUSHING, _Event.FLUSHED): _S.ARMED,
+        (_S.CLOSED, _Event.CLOSE): _S.CLOSED,
+    }
+)
+"""Every legal move. Only `Recording._move` assigns the state."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingStatus:
+    """A snapshot of a recording.
+
+    Attributes
+    ----------
+    state : RecordingState
+    finish_reason : FinishReason or None
+        Of the last run; None while one goes on and before the first.
+    path : Path or None
+    plan : Plan or None
+    frames_acquired, frames_committed : int
+        Planes taken from the source, and readable by another program now.
+    frames_lost : int or None
+        None where the source cannot know.
+    bytes_acquired, bytes_written : int
+        Raw, and stored after compression at all levels.
+    queue_fill : float
+        0 to 1.
+    elapsed_s : float
+        From the start to the end of the flush.
+    frames_per_second, bytes_per_second : float
+        Of late, acquired; over the whole run once it is over.
+    error : ZarrStreamError or None
+        The first failure.
+    """
+
+    state: RecordingState
+    finish_reason: FinishReason | None = None
+    path: Path | None = None
+    plan: Plan | None = None
+    frames_acquired: int = 0
+    frames_committed: int = 0
+    frames_lost: int | None = 0
+    bytes_acquired: int = 0
+    bytes_written: int = 0
+    queue_fill: float = 0.0
+    elapsed_s: float = 0.0
+    frames_per_second: float = 0.0
+    bytes_per_second: float = 0.0
+    error: ZarrStreamError | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a run goes on or is being written to its end."""
+        return self.state in (RecordingState.RUNNING, RecordingState.FLUSHING)
+
+
+class _FrameLog:
+    """What the camera said of every frame; 24 bytes each."""
+
+    def __init__(self) -> None:
+        self._columns = {
+            name: array("q") for name in ("device_index", "device_time_ns", "time_ns")
+        }
+
+    def add(self, frame: Frame) -> None:
+        if frame.info is None:
+            return
+        info = frame.info
+        row = (info.device_index, info.device_time_ns, info.host_time_ns)
+        for column, value in zip(self._columns.values(), row, strict=True):
+            # -1: the camera did not say.
+            column.append(-1 if value is None else value)
+
+    def columns(self) -> dict[str, npt.NDArray[np.generic]]:
+        """As arrays; empty where no frame said anything."""
+        return {
+            name: np.array(column, np.int64)
+            for name, column in self._columns.items()
+            if column
+        }
+
+
+class Recording:
+    """Reads a source in a thread of its own and streams it to a store.
+
+    Parameters
+    ----------
+    source : Source, optional
+    properties : StorageProperties, optional
+        As for `configure`.
+    """
+
+    def __init__(
+        self, source: Source | None = None, properties: StorageProperties | None = None
+    ) -> None:
+        self._lock = threading.Lock()
+        self._state = RecordingState.AWAITING_CONFIGURATION  # guarded by _lock
+        self._ended = threading.Event()
+        self._ended.set()
+        self._stop_asked = threading.Event()
+        self._abort_asked = threading.Event()
+        self._frame_wanted = threading.Event()
+        self._source: Source | None = None
+        self._description: SourceDescription | None = None
+        self._properties: StorageProperties | None = None
+        self._plan: Plan | None = None
+        self._stream: ZarrStream | None = None
+        self._clear()
+        if source is not None and properties is not None:
+            self.configure(source, properties)
+
+    def _clear(self) -> None:
+        self._finish_reason: FinishReason | None = None
+        self._error: ZarrStreamError | None = None
+        self._newest: npt.NDArray[np.generic] | None = None
+        self._contrast_limits: tuple[float, float] | None = None
+        self._lost: int | None = 0
+        self._started_at = 0.0
+        self._elapsed_s = 0.0
+        self._rate = 0.0
+
+    def _move(self, event: _Event) -> None:
+        with self._lock:
+            try:
+                self._state = TRANSITIONS[self._state, event]
+            except KeyError:
+                raise IllegalTransition(
+                    f"cannot {event.value} a recording that is {self._state.value}"
+                ) from None
+
+    # ------------------------------------------------------------ from any thread
+
+    def configure(self, source: Source, properties: StorageProperties) -> Plan:
+        """Choose what to record and how; touches no disk.
+
+        Raises
+        ------
+        InvalidProperties
+            These cannot go together. Nothing was changed.
+        IllegalTransition
+            While a run goes on, and after `close`.
+        """
+        description = source.describe()
+        planned = plan(
+            properties,
+            axes=description.axes,
+            shape=description.shape,
+            dtype=description.dtype,
+        )
+        self._move(_Event.CONFIGURE)
+        self._source, self._properties = source, properties
+        self._description, self._plan = description, planned
+        return planned
+
+    def start(self) -> None:
+        """Make the store, here, and begin to record, in a thread.
+
+        Raises
+        ------
+        StoreExists, WriteFailed, InvalidProperties
+            The store could not be made. The recording is armed as before.
+        IllegalTransition
+        """
+        with self._lock:
+            if (self._state, _Event.START) not in TRANSITIONS:
+                raise IllegalTransition(
+                    f"cannot start a recording that is {self._state.value}"
+                )
+        assert self._description is not None
+        assert self._properties is not None
+        self._stream = _open_stream(self._properties, self._description)
+        self._clear()
+        self._ended.clear()
+        self._stop_asked.clear()
+        self._abort_asked.clear()
+        self._started_at = time.monotonic()
+        self._move(_Event.START)
+        threading.Thread(target=self._run, name="recording", daemon=False).start()
+
+    def stop(self) -> None:
+        """Take no more frames and write what was taken. Returns at once."""
+        self._stop_asked.set()
+
+    def abort(self) -> None:
+        """Take no more frames and drop what is queued. Returns at once."""
+        self._abort_asked.set()
+        self._stop_asked.set()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for the end of the run; False if it did not come in time.
+
+        Raises
+        ------
+        ZarrStreamError
+            The first failure of the run.
+        """
+        if not self._ended.wait(timeout_s):
+            return False
+        if self._error is not None:
+            raise self._error
+        return True
+
+    def close(self) -> None:
+        """Let go of the source; the recording cannot be used any more.
+
+        Raises
+        ------
+        IllegalTransition
+            While a run goes on: `stop` and `wait` first.
+        """
+        self._move(_Event.CLOSE)
+        self._source = None
+
+    def status(self) -> RecordingStatus:
+        """A snapshot; cheap, takes no lock for long."""
+        stream = self._stream
+        if stream is None or self._properties is None:
+            return RecordingStatus(state=self._state, plan=self._plan)
+        written: StreamStatus = stream.status()
+        busy = self._state in (RecordingState.RUNNING, RecordingState.FLUSHING)
+        elapsed = time.monotonic() - self._started_at if busy else self._elapsed_s
+        frames = written.frames_appended
+        rate = self._rate if busy else frames / elapsed if elapsed else 0.0
+        return RecordingStatus(
+            state=self._state,
+            finish_reason=None if busy else self._finish_reason,
+            path=stream.properties.path,
+            plan=stream.plan,
+            frames_acquired=frames,
+            frames_committed=written.frames_committed,
+            frames_lost=self._lost,
+            bytes_acquired=written.bytes_appended,
+            bytes_written=written.bytes_written,
+            queue_fill=written.queue_fill,
+            elapsed_s=elapsed,
+            frames_per_second=rate,
+            bytes_per_second=rate * stream.plan.bytes_per_plane,
+            error=self._error or written.error,
+        )
+
+    @property
+    def contrast_limits(self) -> tuple[float, float] | None:
+        """Taken from the first frame, or what was set since; kept in the store."""
+        return self._contrast_limits
+
+    @contrast_limits.setter
+    def contrast_limits(self, limits: tuple[float, float]) -> None:
+        self._contrast_limits = limits
+
+    def newest(self) -> npt.NDArray[np.generic] | None:
+        """A copy of the newest plane that nobody was given yet, None if there is none.
+
+        Asks for the next one: frames are copied only as often as they are shown.
+        """
+        self._frame_wanted.set()
+        plane, self._newest = self._newest, None
+        return plane
+
+    # ----------------------------------------------------- in the recording's thread
+
+    def _run(self) -> None:
+        """Record from start to end. Thread "recording"."""
+        assert self._source is not None
+        assert self._stream is not None
+        source, stream = self._source, self._stream
+        log = _FrameLog()
+        try:
+            try:
+                source.start()
+                self._read_to_end(source, stream, log)
+            finally:
+                self._move(_Event.END)
+                source.stop()
+                self._lost = source.lost
+        except ZarrStreamError as failure:
+            self._error = failure
+        except Exception as error:  # noqa: BLE001 - kept; raised from `wait`
+            self._error = SourceFailed(f"the source failed: {error!r}")
+            self._error.__cause__ = error
+        self._flush(stream, log)
+        self._elapsed_s = time.monotonic() - self._started_at
+        self._move(_Event.FLUSHED)
+        self._ended.set()
+
+    def _read_to_end(self, source: Source, stream: ZarrStream, log: _FrameLog) -> None:
+        room = stream.plan.planes
+        frames, counted = 0, 0
+        counted_at = self._started_at
+        while room is None or frames < room:
+            if self._stop_asked.is_set() or _is_orphan(room):
+                return
+            frame = source.read(READ_TIMEOUT_S)
+            now = time.monotonic()
+            if now - counted_at > RATE_WINDOW_S:
+                self._rate = (frames - counted) / (now - counted_at)
+                counted, counted_at = frames, now
+            self._lost = source.lost
+            if frame is None:
+                continue
+            stream.append(frame.pixels)
+            log.add(frame)
+            frames = stream.status().frames_appended
+            self._look_at(frame.pixels)
+
+    def _look_at(self, pixels: npt.NDArray[np.generic]) -> None:
+        plane = pixels[-1] if pixels.ndim == 3 else pixels
+        if self._contrast_limits is None:
+            self._contrast_limits = contrast_limits_of(plane)
+        if self._frame_wanted.is_set():
+            self._frame_wanted.clear()
+            self._newest = plane.copy()
+
+    def _flush(self, stream: ZarrStream, log: _FrameLog) -> None:
+        aborted = self._abort_asked.is_set()
+        room = stream.plan.planes
+        whole = room is not None and stream.status().frames_appended == room
+        reason = FinishReason.COMPLETED if whole else FinishReason.STOPPED
+        if aborted:
+            reason = FinishReason.ABORTED
+        if self._error is not None:
+            reason = FinishReason.FAILED
+        try:
+            try:
+                self._annotate(stream, reason, log)
+            finally:
+                stream.abort() if aborted else stream.close()
+        except ZarrStreamError as failure:
+            self._error = self._error or failure
+        if self._error is not None:
+            reason = FinishReason.FAILED
+        self._finish_reason = reason
+
+    def _annotate(
+        self, stream: ZarrStream, reason: FinishReason, log: _FrameLog
+    ) -> None:
+        assert self._description is not None
+        record: dict[str, Any] = {
+            "frames_acquired": stream.status().frames_appended,
+            "frames_lost": "unknown" if self._lost is None else self._lost,
+            "finish_reason": reason.value,
+        }
+        if self._error is not None:
+            record["error"] = str(self._error)
+        channels = self._description.channels
+        if channels is None and self._contrast_limits is not None:
+            shown = _channel_of(self._description)
+            channels = (replace(shown, contrast_limits=self._contrast_limits),)
+        stream.annotate(channels=channels, record=record)
+        if columns := log.columns():
+            stream.log_frames(columns)
+
+
+def _channel_of(description: SourceDescription) -> Channel:
+    return Channel(description.name, value_range=description.value_range)
+
+
+def _open_stream(
+    properties: StorageProperties, description: SourceDescription
+) -> ZarrStream:
+    channels = description.channels
+    if channels is None and "c" not in description.axes:
+        channels = (_channel_of(description),)
+    return ZarrStream(
+        properties,
+        axes=description.axes,
+        shape=description.shape,
+        dtype=description.dtype,
+        scale=description.scale,
+        translation=description.translation,
+        units=description.units,
+        channels=channels,
+        name=description.name,
+        is_label=description.is_label,
+        record=description.record,
+    )
+
+
+def _is_orphan(room: int | None) -> bool:
+    """Whether the program ended and this run would not: nobody could stop it."""
+    return room is None and not threading.main_thread().is_alive()
+
+
+def contrast_limits_of(plane: npt.NDArray[np.generic]) -> tuple[float, float]:
+    """Limits that show a plane well: its 0.5 and 99.8 percentiles, never equal.
+
+    Single hot pixels do not count; neither do NaN and infinity.
+    """
+    sample = plane[:: 1 + plane.shape[0] // 256, :: 1 + plane.shape[1] // 256]
+    values = sample.astype(np.float64)
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.0, 1.0
+    low, high = (float(v) for v in np.percentile(values, (0.5, 99.8)))
+    return (low, high) if low < high else (low, low + 1.0)

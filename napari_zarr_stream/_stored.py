@@ -1,0 +1,291 @@
+"""A store as it lies on disk: what its metadata says, and its levels as lazy arrays.
+
+Reads OME-NGFF 0.1 to 0.5 of any writer, forgiving what does not matter. Knows no
+napari.
+"""
+
+import json
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ._writer.chunk_grid import AXES
+from ._writer.errors import InvalidProperties, InvalidStore
+from ._writer.lazy import LazyArray
+from ._writer.ngff import AXIS_TYPES, RECORD_KEY, check_units
+
+VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5")
+
+
+@dataclass(frozen=True, slots=True)
+class ShownChannel:
+    """How a channel is to be shown; None where nobody said."""
+
+    name: str | None = None
+    color: str | None = None
+    contrast_limits: tuple[float, float] | None = None
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """An image or label image in a store.
+
+    Attributes
+    ----------
+    path : Path
+    version : str
+        Of OME-NGFF.
+    name : str
+    axes : tuple of str
+    channel_axis : int or None
+    levels : tuple of arrays
+        Full size first; each with as much of the first axis as all of them have.
+    level_paths : tuple of str
+    scale, translation : tuple of float
+        Of level 0.
+    units : tuple of str or None
+    channels : tuple of ShownChannel
+        One for each channel; one where there is no such axis.
+    label : mapping or None
+        The "image-label" metadata of a label image.
+    record : mapping
+        Our own record; empty in stores of others.
+    """
+
+    path: Path
+    version: str
+    name: str
+    axes: tuple[str, ...]
+    channel_axis: int | None
+    levels: tuple[Any, ...]
+    level_paths: tuple[str, ...]
+    scale: tuple[float, ...]
+    translation: tuple[float, ...]
+    units: tuple[str | None, ...]
+    channels: tuple[ShownChannel, ...]
+    label: Mapping[str, Any] | None
+    record: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A Zarr group or array: its attributes, those of OME-NGFF apart."""
+
+    path: Path
+    is_array: bool
+    attributes: Mapping[str, Any]
+    ome: Mapping[str, Any]
+
+
+def open_node(path: Path) -> Node | None:
+    """What is at `path`; None where it is no Zarr.
+
+    Raises
+    ------
+    InvalidStore
+        Its metadata is damaged.
+    """
+    if (v3 := _json(path / "zarr.json")) is not None:
+        attributes = _mapping(v3.get("attributes"))
+        ome = _mapping(attributes.get("ome"))
+        return Node(path, v3.get("node_type") == "array", attributes, ome)
+    is_array = (path / ".zarray").is_file()
+    if is_array or (path / ".zgroup").is_file() or (path / ".zattrs").is_file():
+        attributes = _json(path / ".zattrs") or {}
+        return Node(path, is_array, attributes, attributes)
+    return None
+
+
+def _json(path: Path) -> Mapping[str, Any] | None:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise InvalidStore(f"{path} cannot be read: {error}") from error
+    if not isinstance(document, dict):
+        raise InvalidStore(f"{path} holds no JSON object")
+    return document
+
+
+def open_image(node: Node) -> StoredImage:
+    """An image or label image.
+
+    Raises
+    ------
+    InvalidStore
+        Damaged metadata, no level that can be read, or no frames yet.
+    """
+    try:
+        return _open_image(node)
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        if isinstance(error, InvalidStore):
+            raise
+        raise InvalidStore(
+            f"{node.path}: its OME-NGFF metadata cannot be understood: {error!r}"
+        ) from error
+
+
+def _open_image(node: Node) -> StoredImage:
+    multiscale = node.ome["multiscales"][0]
+    version = str(node.ome.get("version") or multiscale.get("version") or "0.1")
+    if version not in VERSIONS:
+        raise InvalidStore(
+            f"{node.path} is OME-NGFF {version}; only {VERSIONS[0]} to {VERSIONS[-1]} "
+            "can be read"
+        )
+    levels, paths = _open_levels(node.path, multiscale["datasets"])
+    axes, types, units = _axes(multiscale.get("axes"), levels[0].ndim)
+    if any(len(axes) != level.ndim for level in levels):
+        raise InvalidStore(
+            f"{node.path}: levels have {sorted({a.ndim for a in levels})} axes, the "
+            f"metadata names {', '.join(axes)}"
+        )
+    if axes[0] in "tc":
+        # While a store grows, its smaller levels may be ahead of level 0.
+        there = min(level.shape[0] for level in levels)
+        levels = [level[:there] for level in levels]
+    if 0 in levels[0].shape:
+        raise InvalidStore(
+            f"{node.path} has no frames yet: its shape is {levels[0].shape}"
+        )
+    channel_axis = types.index("channel") if "channel" in types else None
+    scale, translation = _transform(multiscale, len(axes))
+    count = 1 if channel_axis is None else levels[0].shape[channel_axis]
+    return StoredImage(
+        path=node.path,
+        version=version,
+        name=str(multiscale.get("name") or "").strip("/") or _stem(node.path),
+        axes=axes,
+        channel_axis=channel_axis,
+        levels=tuple(levels),
+        level_paths=tuple(paths),
+        scale=scale,
+        translation=translation,
+        units=units,
+        channels=_channels(node.ome.get("omero"), count),
+        label=node.ome.get("image-label"),
+        record=_mapping(node.attributes.get(RECORD_KEY)),
+    )
+
+
+def _open_levels(
+    root: Path, datasets: Sequence[Mapping[str, Any]]
+) -> tuple[list[Any], list[str]]:
+    """The levels that can be read: a pyramid can do without all but level 0."""
+    levels: list[Any] = []
+    paths: list[str] = []
+    for dataset in datasets:
+        path = str(dataset["path"])
+        try:
+            levels.append(open_array(root / path))
+        except InvalidStore as error:
+            if not levels:
+                raise
+            warnings.warn(f"left out a level: {error}", UserWarning, stacklevel=5)
+            continue
+        paths.append(path)
+    if not levels:
+        raise InvalidStore(f"{root}: its metadata lists no levels")
+    return levels, paths
+
+
+def open_array(path: Path) -> LazyArray:
+    """A Zarr array.
+
+    Raises
+    ------
+    InvalidStore
+        It is not there, or zarr cannot read it.
+    """
+    import zarr  # 0.3 s, which listing the readers of a file need not cost
+
+    try:
+        return LazyArray(zarr.open_array(str(path), mode="r"))
+    except Exception as error:
+        raise InvalidStore(f"array {path} cannot be opened: {error}") from error
+
+
+def _axes(
+    given: Sequence[Any] | None, ndim: int
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str | None, ...]]:
+    """Names, types and units. 0.1 and 0.2 have none, 0.3 has names only."""
+    names, types, units = [], [], []
+    for axis in given or AXES[-ndim:]:
+        entry = {"name": axis} if isinstance(axis, str) else axis
+        name = str(entry["name"])
+        names.append(name)
+        types.append(str(entry.get("type") or AXIS_TYPES.get(name.lower(), "")))
+        units.append(_unit(entry.get("unit"), types[-1]))
+    return tuple(names), tuple(types), tuple(units)
+
+
+def _unit(given: str | None, kind: str) -> str | None:
+    """A unit that napari knows as well, or None."""
+    try:
+        return check_units([given], "t" if kind == "time" else "x")[0]
+    except InvalidProperties:
+        return None
+
+
+def _transform(
+    multiscale: Mapping[str, Any], ndim: int
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Scale and translation of level 0: its own, then those of all levels."""
+    scale, start = np.ones(ndim), np.zeros(ndim)
+    own = multiscale["datasets"][0].get("coordinateTransformations") or []
+    common = multiscale.get("coordinateTransformations") or []
+    for transform in (*own, *common):
+        if transform["type"] == "scale":
+            factors = np.asarray(transform["scale"], float)
+            scale, start = scale * factors, start * factors
+        elif transform["type"] == "translation":
+            start = start + np.asarray(transform["translation"], float)
+        elif transform["type"] != "identity":
+            raise ValueError(f"transformation {transform['type']!r} is unknown")
+    if not (np.isfinite(scale).all() and np.isfinite(start).all() and scale.all()):
+        raise ValueError(f"scale {scale.tolist()}, translation {start.tolist()}")
+    return tuple(scale.tolist()), tuple(start.tolist())
+
+
+def _channels(omero: Any, count: int) -> tuple[ShownChannel, ...]:
+    """What "omero" metadata says; it is optional and others write it with gaps."""
+    listed = _mapping(omero).get("channels")
+    entries = listed if isinstance(listed, list) else []
+    channels = []
+    for entry in map(_mapping, entries[:count]):
+        window = _mapping(entry.get("window"))
+        limits = (window.get("start"), window.get("end"))
+        color = str(entry.get("color") or "").removeprefix("#").upper()
+        is_color = len(color) == 6 and set(color) <= set("0123456789ABCDEF")
+        label = entry.get("label")
+        channels.append(
+            ShownChannel(
+                name=None if label is None else str(label),
+                color=color if is_color else None,
+                contrast_limits=_limits(limits),
+                active=bool(entry.get("active", True)),
+            )
+        )
+    return (*channels, *[ShownChannel()] * (count - len(channels)))
+
+
+def _limits(given: tuple[Any, Any]) -> tuple[float, float] | None:
+    if not all(isinstance(value, int | float) for value in given):
+        return None
+    low, high = map(float, given)
+    return (low, high) if low < high and math.isfinite(high - low) else None
+
+
+def _mapping(given: Any) -> Mapping[str, Any]:
+    return given if isinstance(given, dict) else {}
+
+
+def _stem(path: Path) -> str:
+    return path.name.split(".")[0] or path.name

@@ -1,0 +1,100 @@
+"""What settings come to, in words a biologist reads at a glance."""
+
+from ._writer.chunk_grid import Plan
+from ._writer.properties import StorageProperties
+
+
+def size_in_words(size: float) -> str:
+    """Bytes as "512 kB", "8.4 MB", "1.2 TB" (powers of 1000, as disks are sold)."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 999.5:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB" if size < 999.5 else f"{size:,.0f} TB"
+
+
+def duration_in_words(seconds: float) -> str:
+    """Seconds as "42 s", "12 min", "3 h 20 min", "5 days"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    if minutes < 100:
+        return f"{minutes:.0f} min"
+    hours, rest = divmod(round(minutes), 60)
+    if hours < 48:
+        return f"{hours} h {rest} min"
+    return f"{hours / 24:,.0f} days"
+
+
+def summary_of(
+    plan: Plan,
+    properties: StorageProperties,
+    frame_rate: float | None,
+    free_bytes: int,
+) -> str:
+    """Say what will be written: tiles, chunks, levels, memory, rate, disk, where.
+
+    Parameters
+    ----------
+    plan : Plan
+    properties : StorageProperties
+    frame_rate : float or None
+        Planes a second, None where they come as fast as they are taken.
+    free_bytes : int
+        On the disk that will hold the store.
+    """
+    _, tile_height, tile_width = plan.tile_shape
+    depth = f" × {plan.tile_shape[0]} planes" if plan.tile_shape[0] > 1 else ""
+    tiles = _number(plan.tiles_per_plane, "tile")
+    lines = [
+        f"{tiles} of {tile_width} × {tile_height}{depth} px per frame",
+        _chunks(plan),
+        _levels(plan),
+        f"{size_in_words(plan.peak_memory_bytes)} of memory",
+        _bytes(plan, frame_rate, free_bytes),
+        *plan.notes,
+        f"Saves to {properties.path}",
+    ]
+    return "\n".join(lines)
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _chunks(plan: Plan) -> str:
+    frames = _number(plan.frames_per_chunk, "frame")
+    chunk = f"{frames} per chunk, {plan.bytes_per_chunk / 2**20:.3g} MiB"
+    if plan.shard_shape:
+        chunk += f", {_number(plan.chunks_per_shard, 'chunk')} per file"
+    return chunk
+
+
+def _levels(plan: Plan) -> str:
+    sizes = []
+    for level in range(len(plan.level_shapes)):
+        height, width = plan.plane_shape(level)
+        sizes.append(f"{width} × {height}")
+    return f"{_number(len(sizes), 'level')}: {', '.join(sizes)}"
+
+
+def _bytes(plan: Plan, frame_rate: float | None, free_bytes: int) -> str:
+    """Before compression, which nobody can foretell: disk space lasts at least this."""
+    per_plane = sum(
+        plan.dtype.itemsize * height * width
+        for height, width in map(plan.plane_shape, range(len(plan.level_shapes)))
+    )
+    said = []
+    if plan.planes is not None:
+        total = per_plane * plan.planes
+        fits = (
+            ""
+            if total <= free_bytes
+            else f", but only {size_in_words(free_bytes)} free"
+        )
+        said.append(f"{size_in_words(total)} in all before compression{fits}")
+    if frame_rate:
+        rate = per_plane * frame_rate
+        left = duration_in_words(free_bytes / rate)
+        said.append(f"{size_in_words(rate)}/s, disk space for {left} or more")
+    return "\n".join(said)

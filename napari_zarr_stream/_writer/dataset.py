@@ -1,0 +1,214 @@
+"""The dataset on its storage: its levels and the documents that describe them.
+
+Knows no queue and no threads. What a reader is told follows what it could read: the
+stream says how far that is.
+"""
+
+import contextlib
+import datetime
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .array import LevelArray
+from .chunk_grid import stored_dtype
+from .codecs import Raw, codec_of
+from .errors import InvalidProperties
+from .ngff import Document, Image, check_channels, serializer_of
+from .properties import Channel, StorageProperties
+from .store import Store
+
+FRAME_LOG = "frame_log"
+"""Group of 1-D arrays with a value for every plane; OME readers pass over it."""
+
+
+class Dataset:
+    """An image's levels and documents in a store.
+
+    Parameters
+    ----------
+    store : Store
+    properties : StorageProperties
+    image : Image
+        Its record is added to what is kept of `properties`.
+    """
+
+    def __init__(
+        self, store: Store, properties: StorageProperties, image: Image
+    ) -> None:
+        self._store = store
+        record = _record_of(properties) | dict(image.record)
+        self._image = replace(image, record=record)
+        self._serializer = serializer_of(properties.kind.zarr_format)
+        codec = codec_of(properties.kind)
+        self.levels = [
+            LevelArray(image.plan, level, store, codec, self._serializer)
+            for level in range(len(image.plan.level_shapes))
+        ]
+
+    def create(self) -> None:
+        """Put an empty dataset in place, or nothing at all.
+
+        Raises
+        ------
+        StoreExists, WriteFailed
+        """
+        try:
+            for level in self.levels:
+                shape = level.plan.level_shape_after(level.level, 0)
+                self._write(level.documents(shape))
+            self._write(self._serializer.image(self._image))
+            self._store.publish()
+        except BaseException:
+            self._store.discard()
+            raise
+
+    def commit(self, steps: int) -> None:
+        """Tell readers how far the levels go, level 0 last: it promises the others.
+
+        Raises
+        ------
+        WriteFailed
+        """
+        if not self._image.plan.outer:
+            return
+        for level in reversed(self.levels):
+            shape = level.plan.level_shape_after(level.level, steps)
+            self._write(level.documents(shape))
+
+    def annotate(
+        self, channels: Sequence[Channel] | None, record: Mapping[str, Any]
+    ) -> None:
+        """Change how channels are shown, and add to the record.
+
+        Raises
+        ------
+        InvalidProperties
+            Another number of channels than there are, or a record that is not JSON.
+        WriteFailed
+        """
+        if channels is None:
+            channels = self._image.channels
+        else:
+            channels = check_channels(channels, self._image.plan)
+        merged = check_record(dict(self._image.record) | dict(record))
+        self._image = replace(self._image, channels=tuple(channels), record=merged)
+        self._write(self._serializer.image(self._image))
+
+    def log_frames(self, columns: Mapping[str, npt.ArrayLike]) -> None:
+        """Keep values for every plane as 1-D arrays.
+
+        Raises
+        ------
+        InvalidProperties
+            Values that cannot be stored. Nothing was written.
+        WriteFailed
+        """
+        arrays = {name: _column(name, given) for name, given in columns.items()}
+        self._write(self._serializer.group(f"{FRAME_LOG}/"))
+        for name, values in arrays.items():
+            if not len(values):
+                continue
+            path = f"{FRAME_LOG}/{name}"
+            key = f"{path}/{self._serializer.chunk_prefix}0"
+            self._store.write(key, Raw().encode(values))
+            documents = self._serializer.array(
+                path,
+                shape=values.shape,
+                chunk_shape=values.shape,
+                shard_shape=None,
+                dtype=values.dtype,
+                codec=Raw(),
+                names=("frame",),
+            )
+            self._write(documents)
+
+    def finish_levels(self) -> None:
+        """Make what lies in unfinished files readable.
+
+        Every level is tried; a failure is raised afterwards.
+
+        Raises
+        ------
+        WriteFailed
+        """
+        with contextlib.ExitStack() as each:
+            for level in self.levels:
+                each.callback(level.finish)
+
+    def end(self, steps: int, record: Mapping[str, Any]) -> None:
+        """Write the root's documents for the last time.
+
+        What was annotated wins over `record`. Where channels come one after another
+        only those that came, `steps` of them, are named.
+
+        Raises
+        ------
+        WriteFailed
+        """
+        channels = self._image.channels
+        plan = self._image.plan
+        if plan.axes[0] == "c":
+            here = replace(plan, shape=plan.level_shape_after(0, steps))
+            named = check_channels(None, here)
+            channels = (*channels[: len(named)], *named[len(channels) :])
+        ending = {"end_time": now()} | dict(record)
+        self._image = replace(
+            self._image, channels=channels, record=ending | dict(self._image.record)
+        )
+        self._write(self._serializer.image(self._image))
+
+    def _write(self, documents: Mapping[str, Document]) -> None:
+        for key, document in documents.items():
+            self._store.write_json(key, document)
+
+
+def check_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What is to be kept, if it can be written as JSON.
+
+    Raises
+    ------
+    InvalidProperties
+        Naming the entry that cannot.
+    """
+    for key, value in record.items():
+        try:
+            json.dumps({key: value}, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise InvalidProperties(f"record {key!r} is not JSON: {error}") from error
+    return dict(record)
+
+
+def now() -> str:
+    """Universal time, to the millisecond."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+
+
+def _column(name: str, given: npt.ArrayLike) -> npt.NDArray[np.generic]:
+    values = np.asarray(given)
+    if values.ndim != 1:
+        raise InvalidProperties(
+            f"frame log {name!r} has shape {values.shape}; it takes one value a plane"
+        )
+    return np.ascontiguousarray(values, stored_dtype(values.dtype))
+
+
+def _record_of(properties: StorageProperties) -> dict[str, Any]:
+    return {
+        "version": version("napari-zarr-stream"),
+        "start_time": now(),
+        "device_kind": str(properties.kind),
+        "tile_width": properties.tile_width,
+        "tile_height": properties.tile_height,
+        "tile_planes": properties.tile_planes,
+        "max_bytes_per_chunk": properties.max_bytes_per_chunk,
+        "frames_per_chunk": properties.frames_per_chunk,
+        "sharded": properties.sharded,
+        "multiscale": properties.enable_multiscale,
+        "downsampling_method": str(properties.method),
+    }

@@ -1,0 +1,274 @@
+"""The bounded queue: what is to be done with which slot, and how far that has come.
+
+Starts no threads: the stream's workers call `work`, the caller of `append` the rest.
+`_changed` guards all that they share; pixels are touched without it, since a slot
+belongs to the caller until it is sealed and to the workers until it is free again.
+"""
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from .array import Cell
+from .chunk_grid import Plan
+from .errors import WriteFailed, ZarrStreamError
+from .slot import Slot
+
+COMMIT_INTERVAL_S = 0.25
+"""Metadata is renewed at most this often: seldom enough to cost nothing, often enough
+that a program that reads along sees frames as they come."""
+
+Task = Callable[[], object]
+
+
+class Work:
+    """What is still to be done with a slot."""
+
+    def __init__(self, slot: Slot) -> None:
+        self.slot = slot
+        self.opened_at = time.monotonic()
+        self.pending = 0  # tasks, guarded by _changed
+        self.sealed = False  # guarded by _changed
+        self.writing = False  # guarded by _changed
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the queue has come.
+
+    `planes_written` counts from the first plane on without a gap.
+    """
+
+    planes_written: int
+    steps_committed: int
+    bytes_written: int
+    error: ZarrStreamError | None
+
+
+class SlotQueue:
+    """Slots between the caller of `append` and the workers.
+
+    Parameters
+    ----------
+    plan : Plan
+    new_slot : callable
+        Makes a slot; called `plan.slots` times at most.
+    commit : callable
+        Makes a number of steps along the first axis known to readers.
+    """
+
+    def __init__(
+        self, plan: Plan, new_slot: Callable[[], Slot], commit: Callable[[int], None]
+    ) -> None:
+        self._plan = plan
+        self._new_slot = new_slot
+        self._tell_readers = commit
+        self._commit_lock = threading.Lock()  # taken with _changed, never waited for
+        self._changed = threading.Condition()
+        self._tasks: deque[Task] = deque()  # guarded by _changed
+        self._tasks_running = 0  # guarded by _changed
+        self._free: list[Slot] = []  # guarded by _changed
+        self._slots_made = 0  # guarded by _changed
+        self._stopped = False  # guarded by _changed
+        self._error: ZarrStreamError | None = None  # guarded by _changed
+        self._written: dict[int, int] = {}  # first plane: end, guarded by _changed
+        self._written_in_row = 0  # planes, guarded by _changed
+        self._bytes_written = 0  # guarded by _changed
+        self._steps_committed = 0  # guarded by _changed
+        self._committed_at = -COMMIT_INTERVAL_S  # guarded by _changed
+
+    # ------------------------------------------------------------ the caller's side
+
+    def next_slot(self, first_plane: int) -> Work:
+        """Start a slot with plane number `first_plane`; waits until one is free.
+
+        Raises
+        ------
+        ZarrStreamError
+            The failure that ended the stream.
+        """
+        with self._changed:
+            self._changed.wait_for(self._can_start)
+            self.raise_error()
+            if not self._free:
+                self._free.append(self._new_slot())
+                self._slots_made += 1
+            slot = self._free.pop()
+        slot.start(first_plane)
+        return Work(slot)
+
+    def _can_start(self) -> bool:
+        more = self._slots_made < self._plan.slots
+        return bool(self._free) or more or self._error is not None
+
+    def halve_early(self, work: Work, planes: range) -> None:
+        """Have planes that were just laid halved while they are still in cache."""
+        self._submit(work, [partial(work.slot.halve, planes)])
+
+    def seal(self, work: Work) -> None:
+        """Give a slot to the workers."""
+        slot = work.slot
+        slot.clear_missing()
+        if slot.is_large:
+            halve = [slot.halve] if self._plan.z_is_halved else []
+            self._submit(work, halve, seal=True)
+        else:
+            work.writing = True
+            self._submit(work, [partial(self._write_whole, slot)], seal=True)
+
+    def _submit(self, work: Work, tasks: Sequence[Task], *, seal: bool = False) -> None:
+        with self._changed:
+            work.pending += len(tasks)
+            work.sealed |= seal
+            self._tasks.extend(partial(self._run, work, task) for task in tasks)
+            self._advance(work)
+            self._changed.notify_all()
+
+    def wait_until_written(self) -> None:
+        """Return when nothing is left to do, or the stream has failed."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._error or not (self._tasks or self._tasks_running)
+            )
+
+    def stop(self) -> None:
+        """Drop what no worker has begun; every call of `work` returns."""
+        with self._changed:
+            self._tasks.clear()
+            self._free.clear()
+            self._stopped = True
+            self._changed.notify_all()
+
+    def commit(self, steps: int) -> None:
+        """Make steps known to readers; then they count as committed.
+
+        Raises
+        ------
+        WriteFailed
+        """
+        self._tell_readers(steps)
+        with self._changed:
+            self._steps_committed = max(steps, self._steps_committed)
+
+    def progress(self) -> Progress:
+        """A snapshot; may be called from any thread at any time."""
+        with self._changed:
+            return Progress(
+                self._written_in_row,
+                self._steps_committed,
+                self._bytes_written,
+                self._error,
+            )
+
+    @contextlib.contextmanager
+    def keeping_failure(self) -> Iterator[None]:
+        """Keep the first failure inside, of whatever type, and do nothing more."""
+        try:
+            yield
+        except ZarrStreamError as failure:
+            self._fail(failure)
+        except Exception as error:  # noqa: BLE001 - kept, raised where it is heard
+            unexpected = WriteFailed(f"encoding or writing failed: {error!r}")
+            unexpected.__cause__ = error
+            self._fail(unexpected)
+
+    def _fail(self, failure: ZarrStreamError) -> None:
+        with self._changed:
+            if self._error is None:
+                self._error = failure
+            self._tasks.clear()
+            self._changed.notify_all()
+
+    def raise_error(self) -> None:
+        """Raise the failure that ended the stream, if there is one."""
+        with self._changed:
+            if self._error is not None:
+                raise self._error
+
+    # ----------------------------------------------------------- the workers' side
+
+    def work(self) -> None:
+        """Run tasks until `stop`."""
+        while (task := self._next_task()) is not None:
+            with self.keeping_failure():
+                task()
+            with self._changed:
+                self._tasks_running -= 1
+                self._changed.notify_all()
+
+    def _next_task(self) -> Task | None:
+        with self._changed:
+            while not self._stopped:
+                wait_s = None
+                if (steps := self._committable()) > self._steps_committed:
+                    wait_s = self._committed_at + COMMIT_INTERVAL_S - time.monotonic()
+                    if wait_s <= 0 and self._commit_lock.acquire(blocking=False):
+                        self._committed_at = time.monotonic()
+                        self._tasks_running += 1
+                        return partial(self._commit_and_release, steps)
+                if self._tasks:
+                    self._tasks_running += 1
+                    return self._tasks.popleft()
+                self._changed.wait(None if wait_s is None else max(wait_s, 0.01))
+            return None
+
+    def _run(self, work: Work, task: Task) -> None:
+        task()
+        with self._changed:
+            work.pending -= 1
+            self._advance(work)
+
+    def _advance(self, work: Work) -> None:
+        """Go on with a slot whose tasks are done. Caller must hold `_changed`."""
+        if work.pending or not work.sealed:
+            return
+        slot = work.slot
+        if not work.writing:
+            work.writing = True
+            parts = slot.parts()
+            work.pending = len(parts)
+            # Before anything else: this is what makes a slot free.
+            self._tasks.extendleft(
+                partial(self._run, work, partial(self._write, slot, *part))
+                for part in parts
+            )
+            return
+        self._written[slot.first_plane] = slot.end
+        while (end := self._written.pop(self._written_in_row, None)) is not None:
+            self._written_in_row = end
+        if not self._stopped:
+            self._free.append(slot)
+        self._changed.notify_all()
+
+    def _write_whole(self, slot: Slot) -> None:
+        slot.halve()
+        for part in slot.parts():
+            self._write(slot, *part)
+
+    def _write(self, slot: Slot, level: int, cells: Sequence[Cell]) -> None:
+        stored = slot.write(level, cells)
+        with self._changed:
+            self._bytes_written += stored
+
+    def _committable(self) -> int:
+        """Steps along the first axis that are in finished files at every level.
+
+        Caller must hold `_changed`.
+        """
+        plan = self._plan
+        if plan.z_is_halved and plan.axes[0] == "z":
+            return 0
+        steps = self._written_in_row // plan.planes_per_step
+        if plan.shard_shape and plan.outer:
+            steps -= steps % plan.shard_shape[0]
+        return steps
+
+    def _commit_and_release(self, steps: int) -> None:
+        try:
+            self.commit(steps)
+        finally:
+            self._commit_lock.release()

@@ -1,0 +1,298 @@
+"""The command line: napari-zarr-stream record | export | info."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ._export import default_properties, export_layers
+from ._files import layer_sources
+from ._info import facts_of, text_of
+from ._interrupt import Interrupt
+from ._recording import FinishReason, Recording, RecordingStatus
+from ._source import CameraSource
+from ._writer.errors import InvalidProperties, ZarrStreamError
+from ._writer.properties import DeviceKind, DownsamplingMethod, StorageProperties
+from .cameras import Camera, SettingValue, find_cameras
+
+FAILED, REFUSED, FRAMES_LOST, INTERRUPTED = 1, 2, 3, 130
+
+POLL_S = 0.1
+"""How often the progress bar is renewed."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    try:
+        code: int = given.run(given)
+    except ZarrStreamError as error:
+        # One line, whatever a library put into its message.
+        print("napari-zarr-stream:", *str(error).split(), file=sys.stderr)
+        return REFUSED if isinstance(error, InvalidProperties) else FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough, as `head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="napari-zarr-stream",
+        description="Record cameras and images into chunked, multiscale OME-Zarr.",
+        epilog="Exit codes: 0 all is well, 1 it failed, 2 cannot be done as asked, "
+        "3 frames were lost, 130 interrupted before the end.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    record = commands.add_parser(
+        "record",
+        help="record a camera",
+        description="Record a camera. Ctrl-C stops it and keeps all frames; a second "
+        "Ctrl-C drops those not yet written.",
+    )
+    record.add_argument("out", type=Path, nargs="?", help="the store to be made")
+    record.add_argument("--camera", help="its name, or enough of it to be clear")
+    record.add_argument(
+        "--list-cameras", action="store_true", help="show cameras and their settings"
+    )
+    record.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", dest="settings",
+        help="a setting of the camera; may be repeated",
+    )  # fmt: skip
+    record.add_argument(
+        "--frames",
+        type=int,
+        default=0,
+        metavar="N",
+        help="0: until Ctrl-C (default)",
+    )
+    record.add_argument(
+        "--pixel-size-um",
+        type=float,
+        metavar="UM",
+        help="of the sample, in micrometres",
+    )
+    _add_storage(record)
+    record.set_defaults(run=_record)
+
+    export = commands.add_parser(
+        "export", help="write an image file as OME-Zarr",
+        description="Write any file that an installed napari reader opens as OME-Zarr. "
+        "Several images become channels, labels go with them.",
+    )  # fmt: skip
+    export.add_argument("file", type=Path, help="an image file or a store")
+    export.add_argument("out", type=Path, help="the store to be made")
+    export.add_argument(
+        "--layer", action="append", default=[], metavar="NAME",
+        help="only this layer, by name or number from 0; may be repeated",
+    )  # fmt: skip
+    export.add_argument(
+        "--axes",
+        help="what the axes of the file are, as in tzyx; guessed if absent",
+    )
+    export.add_argument("--plugin", help="the napari plugin to read with")
+    _add_storage(export)
+    export.set_defaults(run=_export)
+
+    info = commands.add_parser("info", help="what a store holds")
+    info.add_argument("store", type=Path)
+    info.add_argument("--json", action="store_true", help="for programs")
+    info.set_defaults(run=_info)
+    return parser
+
+
+def _add_storage(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("storage")
+    group.add_argument("--device-kind", choices=list(map(str, DeviceKind)))
+    for axis in ("width", "height", "planes"):
+        group.add_argument(
+            f"--tile-{axis}", type=int, metavar="N", help="0: as the frame"
+        )
+    group.add_argument(
+        "--max-chunk-mib",
+        type=int,
+        metavar="MIB",
+        help="cap of a chunk, 16 at the least",
+    )
+    group.add_argument("--frames-per-chunk", type=int, metavar="N")
+    boolean = argparse.BooleanOptionalAction
+    group.add_argument("--sharded", action=boolean, help="many chunks in one file (v3)")
+    group.add_argument("--multiscale", action=boolean, help="write a pyramid")
+    group.add_argument("--downsampling", choices=list(map(str, DownsamplingMethod)))
+    group.add_argument(
+        "--overwrite", action="store_true", help="replace a store that is there"
+    )
+
+
+def _properties(
+    given: argparse.Namespace, device_kind: DeviceKind, **defaults: Any
+) -> StorageProperties:
+    """What was asked for, and our defaults for the rest."""
+    kind = DeviceKind(given.device_kind or device_kind)
+    asked = {
+        "tile_width": given.tile_width,
+        "tile_height": given.tile_height,
+        "tile_planes": given.tile_planes,
+        "frames_per_chunk": given.frames_per_chunk,
+        "enable_multiscale": given.multiscale,
+        "downsampling_method": given.downsampling,
+    }
+    if given.max_chunk_mib is not None:
+        asked["max_bytes_per_chunk"] = given.max_chunk_mib * 2**20
+    said = {field: value for field, value in asked.items() if value is not None}
+    properties = default_properties(given.out, kind, given.sharded)
+    return replace(properties, **defaults | said, overwrite=given.overwrite)
+
+
+def _record(given: argparse.Namespace) -> int:
+    if given.list_cameras:
+        return _list_cameras()
+    if given.out is None:
+        raise InvalidProperties("record needs the store to be made: record OUT")
+    # What the widget has as its defaults.
+    properties = _properties(given, DeviceKind.ZARR_V3_LZ4, max_bytes_per_chunk=0)
+    if given.frames < 0:
+        raise InvalidProperties(f"--frames must be 0 or more, not {given.frames}")
+    name = _camera_name(given.camera)
+    with closing(find_cameras()[name]()) as camera:
+        camera.open()
+        for setting in given.settings:
+            _set(camera, setting)
+        source = CameraSource(camera, name, given.frames, given.pixel_size_um)
+        recording = Recording(source, properties)
+        with Interrupt(recording.stop, recording.abort) as interrupt:
+            recording.start()
+            if interrupt.count:  # before there was anything to stop
+                recording.stop()
+            _follow(recording, given.frames)
+    status = recording.status()
+    print(_summary(status))
+    if interrupt.count > 1 or (interrupt.count and given.frames):
+        return INTERRUPTED
+    if status.frames_lost:
+        print(
+            f"napari-zarr-stream: {status.frames_lost} frames were lost; a smaller "
+            "frame, a lower frame rate, lz4 or a faster disk helps",
+            file=sys.stderr,
+        )
+        return FRAMES_LOST
+    return 0
+
+
+def _follow(recording: Recording, frames: int) -> None:
+    """Show progress until the end; raises the failure of the recording."""
+    with tqdm(
+        total=frames or None, unit=" frames", file=sys.stderr, disable=None
+    ) as bar:
+        ended = False
+        while not ended:
+            ended = recording.wait(POLL_S)
+            status = recording.status()
+            lost = "?" if status.frames_lost is None else status.frames_lost
+            bar.set_postfix(committed=status.frames_committed, lost=lost, refresh=False)
+            bar.update(status.frames_acquired - bar.n)
+
+
+def _summary(status: RecordingStatus) -> str:
+    lost = "unknown" if status.frames_lost is None else status.frames_lost
+    reason = (status.finish_reason or FinishReason.FAILED).value
+    return (
+        f"{status.path}: {reason}, {status.frames_acquired} frames acquired, "
+        f"{status.frames_committed} committed, lost {lost}; "
+        f"{status.bytes_written / 1e6:.1f} MB in {status.elapsed_s:.1f} s"
+    )
+
+
+def _camera_name(wanted: str | None) -> str:
+    names = list(find_cameras())
+    if wanted is None and len(names) == 1:
+        return names[0]
+    exact = [name for name in names if name.lower() == (wanted or "").lower()]
+    alike = [name for name in names if wanted and wanted.lower() in name.lower()]
+    for found in (exact, alike):
+        if len(found) == 1:
+            return found[0]
+    problem = (
+        f"no single camera is meant by {wanted!r}" if wanted else "choose a --camera"
+    )
+    raise InvalidProperties(f"{problem}: there are {', '.join(names) or 'none'}")
+
+
+def _list_cameras() -> int:
+    for name, make in find_cameras().items():
+        print(name)
+        for setting in make().settings:
+            allowed = ", ".join(setting.choices)
+            if setting.minimum is not None or setting.maximum is not None:
+                allowed = f"{setting.minimum:g} to {setting.maximum:g}"
+            unit = f" {setting.unit}" if setting.unit else ""
+            of = f"  ({allowed})" if allowed else ""
+            print(f"    {setting.name} = {setting.value}{unit}{of}")
+    return 0
+
+
+def _set(camera: Camera, assignment: str) -> None:
+    name, equals, text = assignment.partition("=")
+    settings = {setting.name: setting for setting in camera.settings}
+    if not equals or name not in settings:
+        raise InvalidProperties(
+            f"--set {assignment}: settings are NAME=VALUE, with {', '.join(settings)}"
+        )
+    value: SettingValue = text
+    if isinstance(settings[name].value, bool):
+        value = text.lower() in ("1", "true", "yes", "on")
+    try:
+        in_force = camera.set(name, value)
+    except ZarrStreamError as error:
+        raise InvalidProperties(f"--set {assignment}: {error}") from error
+    if str(in_force) not in (text, str(value)) and not _same_number(in_force, text):
+        print(f"{name} is {in_force} instead of {text}", file=sys.stderr)
+
+
+def _same_number(value: SettingValue, text: str) -> bool:
+    try:
+        return float(value) == float(text)
+    except ValueError:
+        return False
+
+
+def _export(given: argparse.Namespace) -> int:
+    properties = _properties(given, DeviceKind.ZARR_V3_ZSTD)
+    sources = layer_sources(given.file, given.layer, given.axes, given.plugin)
+    with (
+        Interrupt() as interrupt,
+        tqdm(total=None, unit=" planes", file=sys.stderr, disable=None) as bar,
+    ):
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        whole = export_layers(
+            sources, properties, progress, should_stop=lambda: interrupt.count > 0
+        )
+    if not whole:
+        print("napari-zarr-stream: interrupted, nothing was written", file=sys.stderr)
+        return INTERRUPTED
+    planes = sum(source.planes for source in sources)
+    names = ", ".join(source.name for source in sources)
+    print(f"{properties.path}: {planes} planes of {names}")
+    return 0
+
+
+def _info(given: argparse.Namespace) -> int:
+    facts = facts_of(given.store)
+    print(json.dumps(facts, indent=2) if given.json else text_of(facts))
+    return 0

@@ -1,0 +1,87 @@
+"""Stores that are slow, or fail when they are told to."""
+
+import threading
+
+from napari_zarr_stream import WriteFailed
+from napari_zarr_stream._writer.store import LocalStore
+
+
+class TestedStore:
+    """A `LocalStore` that counts its calls and can fail or wait at any of them.
+
+    Parameters
+    ----------
+    fail_at : int
+        The call that fails, from 1 on; 0 for none.
+    for_good : bool
+        Whether all calls after it fail as well, as on a full disk.
+    error : callable
+        Makes the failure, given the key.
+    """
+
+    __test__ = False
+
+    def __init__(self, fail_at=0, for_good=False, error=None):
+        self.fail_at = fail_at
+        self.for_good = for_good
+        self.error = error or (lambda key: WriteFailed(f"{self.path}/{key} is broken"))
+        self.calls = []
+        self.failed = False
+        self.gate = threading.Event()
+        self.gate.set()
+        self._lock = threading.Lock()
+
+    def __call__(self, path, overwrite):
+        """Stand in for the class `LocalStore`."""
+        self.path = path
+        self._store = LocalStore(path, overwrite)
+        return self
+
+    def _enter(self, name, key):
+        with self._lock:
+            self.calls.append((name, key))
+            number = len(self.calls)
+            fails = self.fail_at and (
+                number >= self.fail_at if self.for_good else number == self.fail_at
+            )
+            self.failed |= bool(fails)
+        if name not in ("write_json", "publish"):
+            self.gate.wait()
+        if fails:
+            raise self.error(key)
+
+    def publish(self):
+        self._enter("publish", "")
+        self._store.publish()
+
+    def discard(self):
+        self._store.discard()
+
+    def write_json(self, key, document):
+        self._enter("write_json", key)
+        self._store.write_json(key, document)
+
+    def write(self, key, data):
+        self._enter("write", key)
+        self._store.write(key, data)
+
+    def create_file(self, key, keep_open):
+        self._enter("create_file", key)
+        return _TestedFile(self, key, self._store.create_file(key, keep_open))
+
+
+class _TestedFile:
+    def __init__(self, store, key, file):
+        self._store, self._key, self._file = store, key, file
+
+    def write_at(self, offset, *pieces):
+        self._store._enter("write_at", self._key)
+        self._file.write_at(offset, *pieces)
+
+    def resize(self, size):
+        self._store._enter("resize", self._key)
+        self._file.resize(size)
+
+    def close(self):
+        self._file.close()
+        self._store._enter("close", self._key)

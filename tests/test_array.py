@@ -1,0 +1,226 @@
+"""One level: tiles laid and gathered, files opened and finished."""
+
+import numpy as np
+import pytest
+from frames import planes
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_zarr_stream import StorageProperties, WriteFailed, plan
+from napari_zarr_stream._writer.array import (
+    MAX_OPEN_FILES,
+    LevelArray,
+    gather_tiles,
+    lay_tiles,
+)
+from napari_zarr_stream._writer.codecs import Raw
+from napari_zarr_stream._writer.ngff import ZarrV3
+
+sizes = st.integers(1, 30)
+
+
+@given(st.integers(1, 3), st.tuples(sizes, sizes), st.tuples(sizes, sizes))
+def test_tiles_are_laid_and_gathered(count, size, tile):
+    grid = tuple(-(-s // t) for s, t in zip(size, tile, strict=True))
+    frames = planes(count, size)
+    tiles = np.zeros((count, *grid, *tile), "uint16")
+    lay_tiles(frames, tiles)
+    # padded to whole tiles, then cut: the slow way
+    height, width = (g * t for g, t in zip(grid, tile, strict=True))
+    padded = np.zeros((count, height, width), "uint16")
+    padded[:, : size[0], : size[1]] = frames
+    for down, across in np.ndindex(grid):
+        rows = slice(down * tile[0], (down + 1) * tile[0])
+        columns = slice(across * tile[1], (across + 1) * tile[1])
+        np.testing.assert_array_equal(tiles[:, down, across], padded[:, rows, columns])
+    for frame, of_one in zip(frames, tiles, strict=True):
+        gathered = np.empty(size, "uint16")
+        gather_tiles(of_one, gathered)
+        np.testing.assert_array_equal(gathered, frame)
+
+
+def test_big_endian_planes_are_laid_little_endian():
+    frames = planes(2).astype(">u2")
+    tiles = np.zeros((2, 1, 1, 24, 40), "<u2")
+    lay_tiles(frames, tiles)
+    np.testing.assert_array_equal(tiles[:, 0, 0], frames)
+
+
+class MemoryFile:
+    def __init__(self, store, key):
+        self.store, self.key = store, key
+        self.content = bytearray()
+        self.is_open = True
+
+    def write_at(self, offset, *pieces):
+        self.store.check(self.key)
+        data = b"".join(pieces)
+        missing = offset + len(data) - len(self.content)
+        self.content.extend(bytes(max(0, missing)))
+        self.content[offset : offset + len(data)] = data
+
+    def resize(self, size):
+        self.content.extend(bytes(size - len(self.content)))
+
+    def close(self):
+        self.is_open = False
+
+
+class MemoryStore:
+    """Keeps files in memory; fails for the keys in `broken`."""
+
+    def __init__(self):
+        self.files = {}
+        self.kept_open = set()
+        self.broken = set()
+
+    def check(self, key):
+        if key in self.broken:
+            raise WriteFailed(f"{key} is broken")
+
+    def write(self, key, data):
+        self.check(key)
+        self.files[key] = bytes(data)
+
+    def create_file(self, key, keep_open):
+        assert key not in self.files, "made once"
+        self.files[key] = MemoryFile(self, key)
+        if keep_open:
+            self.kept_open.add(key)
+        return self.files[key]
+
+
+def level_of(axes, shape, store, **options):
+    properties = StorageProperties("a.zarr", "ZarrV3", **options)
+    p = plan(properties, axes=axes, shape=shape, dtype="uint16")
+    return LevelArray(p, 0, store, Raw(), ZarrV3())
+
+
+def write(array, numbers, shape=(24, 40)):
+    """Write planes as blocks of their own."""
+    for number in numbers:
+        buffer = array.new_buffer()
+        tiles = array.tiles_of(buffer, 0, 0)
+        lay_tiles(planes(1, shape, first=number), tiles[np.newaxis])
+        array.write_blocks(buffer, number, 1, array.cells(1))
+
+
+def shard_contents(file):
+    """Chunks by number, read as the specification says."""
+    content = bytes(file.content)
+    index = np.frombuffer(content[-(4 * 16 + 4) : -4], "<u8").reshape(4, 2).tolist()
+    return {
+        number: content[offset : offset + length]
+        for number, (offset, length) in enumerate(index)
+        if length != 2**64 - 1
+    }
+
+
+def sharded(store):
+    array = level_of("tyx", (None, 24, 40), store, sharded=True)
+    array._pieces_per_file = 4
+    return array
+
+
+def test_a_shard_is_finished_with_its_last_chunk():
+    store = MemoryStore()
+    array = sharded(store)
+    write(array, [1, 0, 3])
+    file = store.files["0/c/0/0/0"]
+    assert file.is_open
+    write(array, [2])
+    assert not file.is_open
+    expected = {number: planes(1, first=number).tobytes() for number in range(4)}
+    assert shard_contents(file) == expected
+
+
+def test_an_unfinished_shard_is_finished_with_what_is_there():
+    store = MemoryStore()
+    array = sharded(store)
+    write(array, [0, 1, 2, 3, 5])
+    array.finish()
+    file = store.files["0/c/1/0/0"]
+    assert not file.is_open
+    assert shard_contents(file) == {1: planes(1, first=5).tobytes()}
+    array.finish()
+
+
+def test_a_chunk_that_failed_is_not_in_the_index():
+    store = MemoryStore()
+    array = sharded(store)
+    write(array, [0])
+    store.broken.add("0/c/0/0/0")
+    with pytest.raises(WriteFailed):
+        write(array, [1])
+    store.broken.clear()
+    array.finish()
+    contents = shard_contents(store.files["0/c/0/0/0"])
+    assert contents == {0: planes(1).tobytes()}
+
+
+def test_finish_tries_every_file_and_closes_it():
+    store = MemoryStore()
+    array = level_of("tyx", (None, 24, 40), store, sharded=True, tile_width=20)
+    write(array, [0])
+    first, second = store.files
+    store.broken.add(first)
+    with pytest.raises(WriteFailed, match=first):
+        array.finish()
+    assert not any(file.is_open for file in store.files.values())
+    number = shard_index_number(store.files[second], array)
+    assert number == [0]
+
+
+def shard_index_number(file, array):
+    chunks = array.plan.chunks_per_shard
+    content = bytes(file.content)
+    index = np.frombuffer(content[-(16 * chunks + 4) : -4], "<u8").reshape(-1, 2)
+    return np.flatnonzero(index[:, 1] != 2**64 - 1).tolist()
+
+
+def test_raw_chunks_are_written_frame_by_frame_and_full_sized_from_the_start():
+    store = MemoryStore()
+    array = level_of("tyx", (None, 24, 40), store, frames_per_chunk=3)
+    write(array, [1])
+    file = store.files["0/c/0/0/0"]
+    assert len(file.content) == 3 * 24 * 40 * 2
+    write(array, [0])
+    assert file.is_open
+    write(array, [2])
+    assert not file.is_open
+    assert bytes(file.content) == planes(3).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "options"),
+    [
+        pytest.param(
+            "tyx", (None, 64, 64), {"tile_width": 4, "tile_height": 4}, id="tiles"
+        ),
+        pytest.param("tzyx", (None, 100, 8, 8), {"tile_planes": 1}, id="planes"),
+        pytest.param("tcyx", (None, 100, 8, 8), {}, id="channels"),
+    ],
+)
+@pytest.mark.parametrize("sharded", [True, False])
+def test_files_of_large_layers_are_not_all_kept_open(axes, shape, options, sharded):
+    """A process may have few files open."""
+    options = options | {"frames_per_chunk": 2 - sharded, "sharded": sharded}
+    store = MemoryStore()
+    array = level_of(axes, shape, store, enable_multiscale=False, **options)
+    array._pieces_per_file = 2
+    write(array, range(array.plan.planes_per_step), shape[-2:])
+    assert len(store.files) > MAX_OPEN_FILES
+    assert store.kept_open == set()
+
+
+def test_files_of_small_layers_are_kept_open():
+    store = MemoryStore()
+    write(level_of("tyx", (None, 24, 40), store, sharded=True), [0])
+    assert store.kept_open == set(store.files)
+
+
+def test_bytes_stored_are_counted():
+    store = MemoryStore()
+    array = level_of("tyx", (None, 24, 40), store, tile_width=32)
+    buffer = array.new_buffer()
+    assert array.write_blocks(buffer, 0, 1, array.cells(1)) == 2 * 24 * 32 * 2

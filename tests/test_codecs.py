@@ -1,0 +1,99 @@
+"""A chunk -> bytes, decoded by libraries that are not ours."""
+
+import google_crc32c
+import numcodecs
+import numpy as np
+import pytest
+from frames import DTYPES, planes
+
+from napari_zarr_stream import DeviceKind
+from napari_zarr_stream._writer.codecs import (
+    EMPTY,
+    Blosc,
+    Raw,
+    codec_of,
+    empty_shard_index,
+    encode_shard_index,
+)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["lz4", "zstd"])
+def test_blosc_is_what_numcodecs_reads(name, dtype):
+    pixels = planes(3, dtype=dtype)
+    codec = Blosc(name)
+    reader = numcodecs.get_codec(codec.v2())
+    decoded = np.frombuffer(reader.decode(codec.encode(pixels)), dtype)
+    np.testing.assert_array_equal(decoded, pixels.ravel())
+
+
+@pytest.mark.parametrize("name", ["lz4", "zstd"])
+def test_blosc_header_says_what_the_metadata_says(name):
+    encoded = Blosc(name).encode(planes(3, dtype="uint32"))
+    version, _, flags, item_size = encoded[:4]
+    assert version == 2
+    assert flags & 1, "byte shuffle"
+    assert flags >> 5 == {"lz4": 1, "zstd": 4}[name]
+    assert item_size == 4
+    assert int.from_bytes(encoded[4:8], "little") == 3 * 24 * 40 * 4
+    assert int.from_bytes(encoded[12:16], "little") == len(encoded)
+
+
+def test_blosc_gives_the_same_bytes_each_time():
+    pixels = np.random.default_rng(0).integers(0, 4096, (16, 256, 256)).astype("uint16")
+    first = Blosc("zstd").encode(pixels)
+    assert all(Blosc("zstd").encode(pixels) == first for _ in range(3))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 1, 1), (2, 1, 3)])
+def test_raw_bytes_are_those_in_memory(shape):
+    pixels = np.arange(np.prod(shape), dtype="<i8").reshape(shape)
+    encoded = Raw().encode(pixels)
+    assert bytes(encoded) == pixels.tobytes()
+    assert len(encoded) == pixels.nbytes
+
+
+def test_raw_makes_no_copy():
+    pixels = planes(1)
+    assert np.shares_memory(np.frombuffer(Raw().encode(pixels), "u1"), pixels)
+
+
+@pytest.mark.parametrize("kind", list(DeviceKind))
+def test_metadata_of_each_device_kind(kind):
+    codec = codec_of(kind)
+    names = [part["name"] for part in codec.v3(np.dtype("uint16"))]
+    if kind.compressor is None:
+        assert codec.v2() is None
+        assert names == ["bytes"]
+        return
+    v2 = {"id": "blosc", "cname": kind.compressor, "clevel": 1, "shuffle": 1}
+    assert v2.items() <= codec.v2().items()
+    assert names == ["bytes", "blosc"]
+    v3 = {"cname": kind.compressor, "clevel": 1, "shuffle": "shuffle", "typesize": 2}
+    assert v3.items() <= codec.v3(np.dtype("uint16"))[1]["configuration"].items()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [("uint8", {}), ("bool", {}), ("uint16", {"endian": "little"})],
+)
+def test_bytes_of_one_have_no_order(dtype, expected):
+    assert Raw().v3(np.dtype(dtype))[0].get("configuration", {}) == expected
+
+
+def test_shard_index():
+    index = empty_shard_index(3)
+    assert index.shape == (3, 2)
+    assert (index == EMPTY).all()
+    index[1] = 5, 1000
+    encoded = encode_shard_index(index)
+    words = np.frombuffer(encoded[:-4], "<u8")
+    missing = 2**64 - 1
+    assert words.tolist() == [missing, missing, 5, 1000, missing, missing]
+    checksum = google_crc32c.value(encoded[:-4])
+    assert int.from_bytes(encoded[-4:], "little") == checksum
+
+
+def test_checksum_is_crc32c():
+    """RFC 3720, B.4: 32 bytes of zeros give AA 36 91 8A."""
+    assert encode_shard_index(np.zeros((2, 2), "u8"))[-4:].hex() == "aa36918a"

@@ -163,7 +163,7 @@ def channels_of(name: str, meta: Meta, count: int) -> tuple[Channel, ...]:
 def colormaps_of(meta: Meta, channels: Sequence[Channel]) -> list[Any]:
     """Names of colormaps that one colour does not say, for our own record.
 
-    Each with the channel's colour, so that it is seen if another program has changed it;
+    Each with the colour of its channel, to see if another program has changed that;
     None for colormaps that run from black to a colour.
     """
     found = []

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ._contrast import contrast_limits_of
 from ._source import Frame, Source, SourceDescription
 from ._writer.chunk_grid import Plan, plan
 from ._writer.errors import (
@@ -455,17 +456,3 @@ def _open_stream(
 def _is_orphan(room: int | None) -> bool:
     """Whether the program ended and this run would not: nobody could stop it."""
     return room is None and not threading.main_thread().is_alive()
-
-
-def contrast_limits_of(plane: npt.NDArray[np.generic]) -> tuple[float, float]:
-    """Limits that show a plane well: its 0.5 and 99.8 percentiles, never equal.
-
-    Single hot pixels do not count; neither do NaN and infinity.
-    """
-    sample = plane[:: 1 + plane.shape[0] // 256, :: 1 + plane.shape[1] // 256]
-    values = sample.astype(np.float64)
-    values = values[np.isfinite(values)]
-    if not values.size:
-        return 0.0, 1.0
-    low, high = (float(v) for v in np.percentile(values, (0.5, 99.8)))
-    return (low, high) if low < high else (low, low + 1.0)

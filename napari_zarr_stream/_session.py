@@ -174,7 +174,7 @@ class Session(QObject):
     @property
     def is_busy(self) -> bool:
         """Whether a recording goes on, or its end has not been dealt with."""
-        return self._timer.isActive()
+        return bool(self._timer.isActive())
 
     def status(self) -> RecordingStatus:
         """A snapshot of the recording."""

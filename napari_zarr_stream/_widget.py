@@ -354,9 +354,11 @@ class RecordWidget(Container[Widget]):
     def _show_start(self) -> None:
         self._enable(False)
         planned = self._session.status().plan
-        # Without an end, the bar only says that something goes on.
-        self.progress.max = (planned.planes or 0) if planned else 0
-        self.progress.visible = True
+        # Without an end there is only the time: a bar that moves to and fro would
+        # repaint the window all the time.
+        planes = planned.planes if planned else None
+        self.progress.max = planes or 1
+        self.progress.visible = planes is not None
         self._show_status()
         self._timer.start()
 
@@ -427,7 +429,8 @@ def _counts_in_words(status: RecordingStatus) -> str:
     ]
     if status.is_busy:
         lines.append(
-            f"{duration_in_words(status.elapsed_s)}, queue {status.queue_fill:.0%} full"
+            f"{duration_in_words(status.elapsed_s)} elapsed, "
+            f"queue {status.queue_fill:.0%} full"
         )
     return "<br>".join(lines)
 

@@ -14,7 +14,7 @@ PACKAGE = Path(napari_zarr_stream.__file__).parent
 
 FLOORS = [
     {"errors"},
-    {"properties"},
+    {"properties", "kernels"},
     {"chunk_grid"},
     {"downsample", "codecs"},
     {"ngff", "store"},

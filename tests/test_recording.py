@@ -18,13 +18,13 @@ from napari_zarr_stream import (
     StoreExists,
     WriteFailed,
 )
+from napari_zarr_stream._contrast import contrast_limits_of
 from napari_zarr_stream._recording import (
     TRANSITIONS,
     FinishReason,
     Recording,
     RecordingState,
     _Event,
-    contrast_limits_of,
 )
 from napari_zarr_stream._source import CameraSource, Frame
 from napari_zarr_stream.cameras import Fault, SimulatedCamera, read_stamp
@@ -327,6 +327,7 @@ def test_it_can_be_started_again_and_again_without_leaking_threads(tmp_path, cam
 SCRIPT = """
 import sys
 from napari_zarr_stream import StorageProperties
+from napari_zarr_stream._contrast import contrast_limits_of
 from napari_zarr_stream._recording import Recording
 from napari_zarr_stream._source import CameraSource
 from napari_zarr_stream.cameras import SimulatedCamera

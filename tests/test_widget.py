@@ -95,7 +95,12 @@ def test_record_a_camera_with_every_device_kind(
     widget.device_kind.value = str(kind)
     widget.multiscale.value = multiscale
     widget.frame_count.value = 12
-    status = record(widget, viewer, qtbot)
+    click(widget.record, qtbot)
+    assert widget.progress.visible
+    assert widget.progress.max == 12
+    wait_until(lambda: not session_of(viewer).is_busy)
+    status = session_of(viewer).status()
+    assert widget.progress.value == 12
 
     path = tmp_path / "recording_0001.zarr"
     assert status.path == path
@@ -138,7 +143,8 @@ def test_the_newest_frame_is_in_a_layer_while_it_records(widget, viewer, qtbot):
     layer.contrast_limits = (5, 111)
     wait_until(lambda: "committed" in widget.counts.value)
     wait_until(lambda: "frames/s" in widget.counts.value)
-    assert widget.progress.visible
+    assert not widget.progress.visible  # it has no end
+    assert "elapsed" in widget.counts.value
     seen.clear()
     wait_until(several_were_shown)
     assert layer.contrast_limits == [5, 111]  # the user's, not fought over

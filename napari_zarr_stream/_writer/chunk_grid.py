@@ -39,6 +39,9 @@ blosc needs for 64 KiB."""
 
 MAX_SLOTS = 64
 
+MAX_CHUNKS_PER_SHARD = 2**16
+"""An index has 16 bytes for each, there or not: 1 MiB at the most."""
+
 WORKERS = max(2, min(8, os.cpu_count() or 2))
 """Encoding is the bottleneck and scales over cores; beyond 8 the memory bus is."""
 
@@ -413,7 +416,9 @@ def plan(
         )
     shard_shape = None
     if properties.sharded:
-        per_shard = max(1, cap // chunk_bytes) if len(axes) > 2 else 1
+        per_shard = min(max(1, cap // chunk_bytes), MAX_CHUNKS_PER_SHARD)
+        if len(axes) == 2:
+            per_shard = 1
         shard_shape = (chunk_shape[0] * per_shard, *chunk_shape[1:])
 
     levels = _levels(axes, sizes, tile_shape, properties.enable_multiscale)

@@ -20,8 +20,52 @@ ROWS_BYTES = 128 * 2**10
 """Rows are halved in groups of about this size, so that sums stay in the L2 cache."""
 
 _WIDER = {
-    "b1": "u1", "u1": "u2", "u2": "u4", "u4": "u8", "i1": "i2", "i2": "i4", "i4": "i8",
+    "b1": "u2", "u1": "u2", "u2": "u4", "u4": "u8", "i1": "i2", "i2": "i4", "i4": "i8",
 }  # fmt: skip
+"""The type to sum in. 64 bits have no wider one."""
+
+
+class TileHalver:
+    """Halves planes from tiles into tiles, in one call without the GIL.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+    """
+
+    def __init__(self, dtype: np.dtype[np.generic]) -> None:
+        from .kernels import mean_of_tiles
+
+        self._kernel = mean_of_tiles
+        is_float = dtype.kind == "f"
+        self._wide = None if is_float else np.zeros(1, _WIDER[dtype.str[1:]])
+        # numba knows no bool to sum up.
+        self._stored = np.dtype(np.uint8) if dtype.kind == "b" else dtype
+        # Compiled now, not when the first frame comes.
+        tiles = np.zeros((1, 1, 1, 1, 2, 2), dtype)
+        self(tiles, tiles.copy(), 0, 0, (2, 2))
+
+    @staticmethod
+    def suits(
+        method: DownsamplingMethod,
+        dtype: np.dtype[np.generic],
+        tile_shape: tuple[int, int, int],
+        tile_grid: tuple[int, int],
+    ) -> bool:
+        """Whether it can be used: for means, where no block lies in two tiles."""
+        known = dtype.kind == "f" or dtype.str[1:] in _WIDER
+        whole = all(
+            count == 1 or side % 2 == 0
+            for side, count in zip(tile_shape[1:], tile_grid, strict=True)
+        )
+        return method is DownsamplingMethod.MEAN and known and whole
+
+    def __call__(
+        self, tiles: Plane, below: Plane, frame: int, plane: int, size: tuple[int, int]
+    ) -> None:
+        """See `kernels.mean_of_tiles`; `size` is height and width."""
+        tiles, below = tiles.view(self._stored), below.view(self._stored)
+        self._kernel(tiles, below, frame, plane, *size, self._wide)
 
 
 def check_label(is_label: bool, properties: StorageProperties) -> None:

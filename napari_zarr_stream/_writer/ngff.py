@@ -66,6 +66,8 @@ class Image:
         As many as there are channels; one where there is no such axis.
     is_label : bool
         Whether pixels are names of objects: the "image-label" metadata.
+    inside_image : bool
+        Whether these are labels of the image two groups above.
     record : mapping
         JSON values.
     """
@@ -78,6 +80,7 @@ class Image:
     units: tuple[str | None, ...]
     channels: tuple[Channel, ...]
     is_label: bool = False
+    inside_image: bool = False
     record: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -258,7 +261,8 @@ def _multiscales(image: Image) -> Document:
 def _shown(image: Image, version: Document) -> Document:
     """How pixels are to be shown: as objects, or as channels."""
     if image.is_label:
-        return {"image-label": dict(version)}
+        source = {"source": {"image": "../../"}} if image.inside_image else {}
+        return {"image-label": version | source}
     return {"omero": version | _omero(image)}
 
 

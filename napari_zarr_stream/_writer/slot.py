@@ -4,6 +4,7 @@ Knows nothing of threads. Between `start` and `clear_missing` the caller fills i
 that, parts of it may be halved and written side by side.
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from .array import Cell, LevelArray, gather_tiles, lay_tiles
 from .chunk_grid import Plan
-from .downsample import halve
+from .downsample import TileHalver, halve
 from .properties import DownsamplingMethod
 
 Planes = npt.NDArray[np.generic]
@@ -30,14 +31,21 @@ class Slot:
     arrays : sequence of LevelArray
         Full size first.
     method : DownsamplingMethod
+    halver : TileHalver or None
+        Where it suits.
     """
 
     def __init__(
-        self, plan: Plan, arrays: Sequence[LevelArray], method: DownsamplingMethod
+        self,
+        plan: Plan,
+        arrays: Sequence[LevelArray],
+        method: DownsamplingMethod,
+        halver: TileHalver | None = None,
     ) -> None:
         self.plan = plan
         self._arrays = arrays
         self._method = method
+        self._halver = halver
         self._buffers = [array.new_buffer() for array in arrays]
         self._was_used = False
         self.first_plane = 0
@@ -126,8 +134,21 @@ class Slot:
                 self._halve_volumes(block)
             return
         numbers = range(self.first_plane, self.end) if planes is None else planes
+        halve_one = self._halve_in_tiles if self._halver else self._halve_plane
         for number in numbers if len(self._arrays) > 1 else ():
-            self._halve_plane(*self._block_of(number))
+            halve_one(*self._block_of(number))
+
+    def _halve_in_tiles(self, block: int, offset: int) -> None:
+        assert self._halver is not None
+        channel, z_chunk, frame, plane = self.plan.place_in_block(offset, 0)
+        for level, (buffer, below) in enumerate(itertools.pairwise(self._buffers)):
+            self._halver(
+                buffer[block, channel, z_chunk],
+                below[block, channel, z_chunk],
+                frame,
+                plane,
+                self.plan.plane_shape(level),
+            )
 
     def _halve_plane(self, block: int, offset: int) -> None:
         plane = self._gather(0, block, offset)

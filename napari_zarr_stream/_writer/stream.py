@@ -18,9 +18,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from .chunk_grid import WORKERS, plan
+from .chunk_grid import WORKERS, Plan, plan
 from .dataset import Dataset, check_record
-from .downsample import check_label
+from .downsample import TileHalver, check_label
 from .errors import FrameMismatch, IllegalTransition, ZarrStreamError
 from .ngff import (
     Image,
@@ -124,14 +124,17 @@ class ZarrStream:
             units=check_units(units, axes),
             channels=check_channels(channels, self.plan),
             is_label=is_label,
+            # Where OME-NGFF has the labels of an image.
+            inside_image=properties.path.parent.name == "labels",
             record=check_record(record or {}),
         )
+        halver = _halver_for(self.plan, properties)
         store = LocalStore(properties.path, properties.overwrite)
         self._dataset = Dataset(store, properties, image)
         self._dataset.create()
 
         levels = self._dataset.levels
-        new_slot = partial(Slot, self.plan, levels, properties.method)
+        new_slot = partial(Slot, self.plan, levels, properties.method, halver)
         self._queue = SlotQueue(self.plan, new_slot, self._dataset.commit)
         self._append_lock = threading.Lock()  # taken before the queue's, never after
         self._filling: Work | None = None  # guarded by _append_lock
@@ -348,6 +351,15 @@ class ZarrStream:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _halver_for(plan: Plan, properties: StorageProperties) -> TileHalver | None:
+    if len(plan.level_shapes) == 1 or plan.z_is_halved:
+        return None
+    shape, grid = plan.tile_shape, plan.tile_grid(0)
+    if not TileHalver.suits(properties.method, plan.dtype, shape, grid):
+        return None
+    return TileHalver(plan.dtype)
 
 
 def _runs_of_planes(array: Any) -> Iterator[npt.NDArray[np.generic]]:

@@ -33,6 +33,10 @@ software rendering (25 ms a paint) this comes to 10 updates a second."""
 FIRST_PREVIEW_S = 0.1
 """Until it is known what painting costs."""
 
+PROBE_MS = 5
+"""A timer of this length is due when the paint that showing a frame asks for has begun,
+so it comes after it: that is what painting costs. One of 0 ms comes before it."""
+
 BUSY_QUEUE = 0.5
 """With the queue fuller than this the preview waits: frames are worth more."""
 
@@ -107,8 +111,7 @@ class LivePreview(QObject):
         started = time.perf_counter()
         if plane is not None:
             self._show(plane)
-        # Comes after the paint that showing it has asked for.
-        QTimer.singleShot(0, lambda: self._painted(started, plane is not None))
+        QTimer.singleShot(PROBE_MS, lambda: self._painted(started, plane is not None))
 
     def _painted(self, started: float, shown: bool) -> None:
         if shown:
@@ -247,12 +250,13 @@ class Session(QObject):
         status = self.status()
         if status.is_busy:
             return
-        self._end()
         try:
+            # Before the live layer goes: an empty viewer forgets what is in view.
             if status.frames_committed and status.path and not self._window_is_closing:
                 self._reopen(status.path)
             self._notify(status)
         finally:
+            self._end()
             self.ended.emit()
             if self._window_is_closing and (window := self._window()) is not None:
                 window.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import napari  # noqa: TC002 - napari looks for this name in the signature
+import numpy as np
 import psutil
 from magicgui.types import FileDialogMode
 from magicgui.widgets import (
@@ -39,12 +40,16 @@ from ._session import LIVE, lost_in_words, session_of
 from ._source import CameraSource, Source
 from ._summary import duration_in_words, size_in_words, summary_of
 from ._writer.chunk_grid import Plan, plan
+from ._writer.downsample import TileHalver
 from ._writer.errors import InvalidProperties, ZarrStreamError
 from ._writer.properties import DeviceKind, StorageProperties
 from .cameras import find_cameras
 
 STATUS_MS = 250
 """Text changes this often: each change repaints the window, and nobody reads faster."""
+
+WARM_UP_MS = 200
+"""Long enough for the widget to be painted first."""
 
 MEMORY_SHARE = 0.8
 """Of the memory that is free, what a recording may plan to take."""
@@ -165,6 +170,7 @@ class RecordWidget(Container[Widget]):
         self._connect()
         self._choose_source()
         _warn_of_unsafe_qt()
+        QTimer.singleShot(WARM_UP_MS, _warm_up)
 
     # ------------------------------------------------------------------ how it looks
 
@@ -433,6 +439,18 @@ def _counts_in_words(status: RecordingStatus) -> str:
             f"queue {status.queue_fill:.0%} full"
         )
     return "<br>".join(lines)
+
+
+def _warm_up() -> None:
+    """Import and compile while the user looks at the new widget, not at a click.
+
+    The first image layer of a session, the first zarr array and numba take about half a
+    second each.
+    """
+    import zarr  # noqa: F401
+
+    Image(np.zeros((2, 2), np.uint16))
+    TileHalver(np.dtype(np.uint16))
 
 
 def _warn_of_unsafe_qt() -> None:

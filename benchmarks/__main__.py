@@ -1,0 +1,147 @@
+"""Measures this writer beside others on the same frames: `make bench`.
+
+    python -m benchmarks                  everything, into docs/benchmarks.{md,png}
+    python -m benchmarks --quick          a little of it in a minute, printed only
+    python -m benchmarks --report FILE    tables and picture again, of an earlier run
+
+Writers take turns, A B C A B C, and then in reverse, so that a machine that grows
+slower or faster is equally unfair to all. Ratios are of the runs of one turn.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .measure import camera_frames, measure
+from .report import machine, tables, write_report
+from .writers import ACQUIRE, OPENERS, OURS, ROOFLINE, Run, can
+
+RESULTS = Path("build/benchmarks.json")
+MEMORY_BACKED = "/dev/shm"
+CODECS = ("none", "lz4", "zstd")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        "benchmarks", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    add = parser.add_argument
+    add("--quick", action="store_true")
+    add("--rounds", type=int, default=5)
+    add("--frames", type=int, default=240)
+    add("--codecs", nargs="+", default=CODECS, choices=CODECS)
+    add("--modes", nargs="+", default=("write", "small", "read"))
+    add(
+        "--directory",
+        action="append",
+        help=f"where to write to, may be given more than once; else {MEMORY_BACKED}",
+    )
+    add("--output", type=Path, default=Path("docs"), help="else docs")
+    add("--report", type=Path, help=f"results of an earlier run, such as {RESULTS}")
+    add("--one", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.rounds, arguments.frames, arguments.codecs = 1, 48, ["lz4"]
+    if not arguments.directory:
+        there = Path(MEMORY_BACKED).is_dir()
+        arguments.directory = [MEMORY_BACKED if there else tempfile.gettempdir()]
+    return arguments
+
+
+def _plan(arguments: argparse.Namespace, source: str) -> list[tuple[str, int, Run]]:
+    """Every run in its order, with its mode and round."""
+    plan: list[tuple[str, int, Run]] = []
+
+    def turns(mode: str, run: Run, writers: list[str], rounds: int) -> None:
+        able = [w for w in writers if can(w, multiscale=run.multiscale)]
+        for number in range(rounds):
+            for writer in able[:: -1 if number % 2 else 1]:
+                verify = number == 0
+                plan.append((mode, number, replace(run, writer=writer, verify=verify)))
+
+    size: dict[str, Any] = {"side": 2048, "tile": 512, "frames": arguments.frames}
+    layouts = (False, True)
+    for directory in arguments.directory if "write" in arguments.modes else ():
+        for codec in arguments.codecs:
+            for multiscale in (False, True):
+                for sharded in layouts:
+                    place = {"directory": directory, "source": source}
+                    run = Run("", codec, multiscale, sharded, **size, batch=1, **place)
+                    everybody = [*OPENERS, ROOFLINE]
+                    turns("write", run, everybody, arguments.rounds)
+    place = {"directory": arguments.directory[0], "source": source}
+    if "small" in arguments.modes:
+        # 16 MiB is 512 such frames: whole files, and about a gigabyte of them.
+        size = {"side": 128, "tile": 128, "frames": 4096 if arguments.quick else 24576}
+        writers = [OURS, ACQUIRE] if arguments.quick else list(OPENERS)
+        for sharded in layouts:
+            for batch in (64,) if arguments.quick else (64, 1):
+                run = Run("", "lz4", False, sharded, **size, batch=batch, **place)
+                turns("small", run, writers, arguments.rounds)
+    if "read" in arguments.modes:
+        size = {"side": 2048, "tile": 512, "frames": 32 if arguments.quick else 64}
+        for codec in arguments.codecs:
+            for sharded in layouts:
+                run = Run("", codec, True, sharded, **size, batch=1, **place)
+                turns("read", run, ["reading"], 1)
+    return plan
+
+
+def _in_fresh_process(run: Run) -> dict[str, Any]:
+    command = [sys.executable, "-m", __package__, "--one", json.dumps(asdict(run))]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def main() -> None:
+    """Measure, or report what was measured."""
+    arguments = _arguments()
+    if arguments.one:
+        print(json.dumps(measure(Run(**json.loads(arguments.one)))))
+        return
+    if arguments.report:
+        write_report(json.loads(arguments.report.read_text()), arguments.output)
+        return
+    began = time.monotonic()
+    results: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(dir=arguments.directory[0]) as folder:
+        source = f"{folder}/frames.npy"
+        np.save(source, camera_frames(4 if arguments.quick else 16, 2048))
+        plan = _plan(arguments, source)
+        for done, (mode, number, run) in enumerate(plan):
+            try:
+                result = _in_fresh_process(run)
+            except subprocess.CalledProcessError as error:
+                if run.writer not in OPENERS or run.writer == OURS:
+                    raise
+                # A peer that crashes does not take the hour's other figures with it.
+                print(f"left out: {error}", file=sys.stderr)
+                continue
+            results.append({"mode": mode, "round": number, **asdict(run), **result})
+            minutes = (time.monotonic() - began) / 60
+            print(
+                f"{done + 1}/{len(plan)} after {minutes:.1f} min: {mode} {run.writer} "
+                f"{run.codec} pyramid={run.multiscale} sharded={run.sharded} "
+                f"{result.get('mb_per_s', 0):.0f} MB/s",
+                file=sys.stderr,
+            )
+    report = {"machine": machine(), "results": results}
+    if arguments.quick:
+        print(tables(report))
+        return
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(report))
+    write_report(report, arguments.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -23,3 +23,15 @@ check: setup
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/npe2 validate --imports napari-zarr-stream
+
+.PHONY: bench bench-quick
+
+# Half an hour, best on a quiet machine; writes docs/benchmarks.{md,png}.
+# BENCH_ARGS="--directory /dev/shm --directory build" measures a disk as well.
+bench: setup
+	@.venv/bin/python -c 'import acquire_zarr, matplotlib, tensorstore' 2>/dev/null || \
+		.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	.venv/bin/python -m benchmarks $(BENCH_ARGS)
+
+bench-quick:
+	$(MAKE) bench BENCH_ARGS=--quick

@@ -75,13 +75,15 @@ def _cpu_seconds() -> float:
 
 def measure(run: Run) -> dict[str, Any]:
     """Do what `run` says; returns figures by name."""
-    frames = np.load(run.source)[:, : run.side, : run.side]
+    frames = np.ascontiguousarray(np.load(run.source)[:, : run.side, : run.side])
     # Made beforehand, whatever the batch: they are the input, not part of the peak.
-    frames = np.concatenate([frames] * max(1, run.batch // len(frames)))
+    if run.batch > len(frames):
+        frames = np.concatenate([frames] * (run.batch // len(frames)))
     folder = Path(tempfile.mkdtemp(prefix="benchmark-", dir=run.directory))
     try:
         if run.writer == "reading":
             return _read(run, frames, folder)
+        # A third more than the pixels: for lower levels, or for buffers.
         _touch(run.directory, run.frames * frames[0].nbytes * 4 // 3, frames)
         # Imports, compilers, thread pools; small, so that it leaves no memory to reuse.
         small = replace(run, side=128, tile=64, frames=2, batch=1)

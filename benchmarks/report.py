@@ -86,8 +86,9 @@ def _cell(value: float | None, form: str = ".0f") -> str:
     return "-" if value is None else format(value, form)
 
 
-def _table(header: list[str], rows: Iterable[list[str]]) -> str:
-    left = ["---" if i < 3 else "---:" for i in range(len(header))]
+def _table(header: list[str], rows: Iterable[list[str]], names: int = 3) -> str:
+    """A markdown table, of which the first `names` columns hold no figures."""
+    left = ["---" if i < names else "---:" for i in range(len(header))]
     return "\n".join("| " + " | ".join(row) + " |" for row in (header, left, *rows))
 
 
@@ -101,7 +102,7 @@ CONFIGURATION = ("codec", "multiscale", "sharded")
 
 def _throughput(results: list[Result]) -> str:
     header = ["codec", "pyramid", "layout", *OPENERS, ROOFLINE]
-    header += ["ours / acquire-zarr", "ours / best other", "ours / roofline"]
+    header += ["ours / acquire-zarr", "ours / fastest other", "ours / roofline"]
     rows = []
     for key, runs in _grouped(results, *CONFIGURATION).items():
         speeds = [_cell(_middle(runs, "mb_per_s", w)) for w in (*OPENERS, ROOFLINE)]
@@ -128,30 +129,30 @@ def _costs(results: list[Result]) -> str:
         names = [*_names(*key), writer]
         figures = [_cell(cpu, ".2f"), _cell(peak), *(_cell(a, ".2f") for a in append)]
         rows.append([*names, *figures, _cell(close, ".3f")])
-    return _table(header, rows)
+    return _table(header, rows, 4)
 
 
 def _small(results: list[Result]) -> str:
     present = [w for w in OPENERS if any(r["writer"] == w for r in results)]
-    header = ["layout", "planes per append", "", *present, "ours / acquire-zarr"]
+    header = ["layout", "planes per append", *present, "ours / acquire-zarr"]
     rows = []
     for (sharded, batch), runs in _grouped(results, "sharded", "batch").items():
         speeds = [_cell(_middle(runs, "frames_per_s", w), ",.0f") for w in present]
         ratio = _cell(_ratio(runs, OURS, ACQUIRE, "frames_per_s"), ".2f")
-        rows.append([_names("", False, sharded)[2], str(batch), "", *speeds, ratio])
-    return _table(header, rows)
+        rows.append([_names("", False, sharded)[2], str(batch), *speeds, ratio])
+    return _table(header, rows, 2)
 
 
 def _reading(results: list[Result]) -> str:
-    header = ["codec", "layout", "", "whole frame: median", "p95"]
+    header = ["codec", "layout", "whole frame: median", "p95"]
     header += ["zoomed in: median", "p95", "in bulk, per frame", "stored MB"]
     rows = []
     for (codec, sharded), (run, *_) in _grouped(results, "codec", "sharded").items():
         figures = [*run["whole"], *run["zoomed"], run["bulk"]]
-        names = [codec, _names("", True, sharded)[2], ""]
+        names = [codec, _names("", True, sharded)[2]]
         rows.append([*names, *(_cell(f, ".1f") for f in figures)])
         rows[-1].append(_cell(run["stored_mb"]))
-    return _table(header, rows)
+    return _table(header, rows, 2)
 
 
 def _advice(results: list[Result]) -> str:

@@ -1,5 +1,8 @@
 """One level: tiles laid and gathered, files opened and finished."""
 
+from dataclasses import replace
+
+import blosc
 import numpy as np
 import pytest
 from frames import planes
@@ -13,7 +16,7 @@ from napari_zarr_stream._writer.array import (
     gather_tiles,
     lay_tiles,
 )
-from napari_zarr_stream._writer.codecs import Raw
+from napari_zarr_stream._writer.codecs import codec_of
 from napari_zarr_stream._writer.ngff import ZarrV3
 
 sizes = st.integers(1, 30)
@@ -90,10 +93,11 @@ class MemoryStore:
         return self.files[key]
 
 
-def level_of(axes, shape, store, **options):
-    properties = StorageProperties("a.zarr", "ZarrV3", **options)
+def level_of(axes, shape, store, kind="ZarrV3", **options):
+    properties = StorageProperties("a.zarr", kind, **options)
     p = plan(properties, axes=axes, shape=shape, dtype="uint16")
-    return LevelArray(p, 0, store, Raw(), ZarrV3())
+    codec = codec_of(properties.kind, p.blosc_block_bytes)
+    return LevelArray(p, 0, store, codec, ZarrV3())
 
 
 def write(array, numbers, shape=(24, 40)):
@@ -118,7 +122,7 @@ def shard_contents(file):
 
 def sharded(store):
     array = level_of("tyx", (None, 24, 40), store, sharded=True)
-    array._pieces_per_file = 4
+    array.plan = replace(array.plan, shard_shape=(4, 24, 40))
     return array
 
 
@@ -207,7 +211,6 @@ def test_files_of_large_layers_are_not_all_kept_open(axes, shape, options, shard
     options = options | {"frames_per_chunk": 2 - sharded, "sharded": sharded}
     store = MemoryStore()
     array = level_of(axes, shape, store, enable_multiscale=False, **options)
-    array._pieces_per_file = 2
     write(array, range(array.plan.planes_per_step), shape[-2:])
     assert len(store.files) > MAX_OPEN_FILES
     assert store.kept_open == set()
@@ -224,3 +227,30 @@ def test_bytes_stored_are_counted():
     array = level_of("tyx", (None, 24, 40), store, tile_width=32)
     buffer = array.new_buffer()
     assert array.write_blocks(buffer, 0, 1, array.cells(1)) == 2 * 24 * 32 * 2
+
+
+def test_a_blosc_chunk_is_written_frame_by_frame_and_complete_with_the_last():
+    store = MemoryStore()
+    size = (200, 200)
+    options = {"kind": "ZarrV3Blosc1ZstdByteShuffle"}
+    array = level_of("tyx", (None, *size), store, frames_per_chunk=3, **options)
+    write(array, [2, 0], size)
+    file = store.files["0/c/0/0/0"]
+    assert bytes(file.content[:16]) == bytes(16)
+    write(array, [1], size)
+    assert not file.is_open
+    assert blosc.decompress(bytes(file.content)) == planes(3, size).tobytes()
+
+
+def test_frames_that_never_came_are_zeros_and_cost_one():
+    store = MemoryStore()
+    size = (200, 200)
+    options = {"kind": "ZarrV3Blosc1Lz4ByteShuffle"}
+    array = level_of("tyx", (None, *size), store, frames_per_chunk=100, **options)
+    write(array, [0], size)
+    array.finish()
+    content = bytes(store.files["0/c/0/0/0"].content)
+    expected = np.zeros((100, *size), "uint16")
+    expected[0] = planes(1, size)[0]
+    assert blosc.decompress(content) == expected.tobytes()
+    assert len(content) < 80_000

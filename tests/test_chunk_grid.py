@@ -10,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_zarr_stream import InvalidProperties, StorageProperties, plan
-from napari_zarr_stream._writer.chunk_grid import MAX_BLOSC_BYTES, Plan, stored_dtype
+from napari_zarr_stream._writer.chunk_grid import (
+    MAX_BLOSC_BYTES,
+    Plan,
+    blosc_block,
+    stored_dtype,
+)
 
 MIB = 2**20
 LZ4 = "ZarrV3Blosc1Lz4ByteShuffle"
@@ -25,6 +30,12 @@ def camera():
     """The first worked example: 1920 x 1080 in 3 x 3 tiles."""
     options = {"tile_width": 640, "tile_height": 360, "max_bytes_per_chunk": 64 * MIB}
     return make("tyx", (None, 1080, 1920), "uint8", **options)
+
+
+def stacked():
+    """Tiles too small to be encoded by themselves."""
+    options = {"tile_width": 64, "tile_height": 64, "frames_per_chunk": 60}
+    return make("tyx", (None, 128, 100), **options)
 
 
 def volumes():
@@ -249,7 +260,8 @@ def test_planes_per_step():
 
 
 def test_block():
-    assert camera().block == (291, 1, 1)
+    assert camera().block == (1, 1, 1)
+    assert stacked().block == (60, 1, 1)
     assert volumes().block == (3, 2, 5)
     assert raw().block == (1, 1, 2)
     assert sharded().block == (1, 1, 1)
@@ -257,7 +269,7 @@ def test_block():
 
 
 def test_planes_per_block():
-    assert [p.planes_per_block for p in (camera(), volumes(), raw())] == [291, 30, 2]
+    assert [p.planes_per_block for p in (stacked(), volumes(), raw())] == [60, 30, 2]
 
 
 def test_blocks_per_slot():
@@ -310,7 +322,8 @@ def test_halves_z_below():
 
 
 def test_slot_shape():
-    assert camera().slot_shape(0) == (1, 1, 1, 3, 3, 291, 1, 360, 640)
+    assert camera().slot_shape(0) == (1, 1, 1, 3, 3, 1, 1, 360, 640)
+    assert stacked().slot_shape(0) == (1, 1, 1, 2, 2, 60, 1, 64, 64)
     assert volumes().slot_shape(0) == (3, 2, 3, 2, 2, 3, 2, 32, 32)
     assert volumes().slot_shape(1) == (3, 2, 2, 1, 1, 3, 2, 32, 32)
 
@@ -513,3 +526,31 @@ def test_levels_halve_until_a_plane_is_one_tile(p):
 def test_a_pyramid_ends_in_one_tile(p):
     if len(p.level_shapes) > 1:
         assert p.tile_grid(len(p.level_shapes) - 1) == (1, 1)
+
+
+def test_parts_per_chunk():
+    plans = (camera(), stacked(), volumes(), raw(), sharded())
+    assert [p.parts_per_chunk for p in plans] == [291, 1, 1, 4, 1]
+
+
+def test_steps_per_file():
+    plans = (camera(), stacked(), volumes(), raw(), sharded())
+    per_shard = sharded().shard_shape[0]
+    assert [p.steps_per_file for p in plans] == [291, 1, 1, 1, per_shard]
+
+
+@pytest.mark.parametrize(
+    ("part_bytes", "itemsize", "codec", "expected"),
+    [
+        (512 * 512 * 2, 2, "lz4", 512 * 512 * 2),
+        (512 * 512 * 2, 2, "zstd", 512 * 512 * 2),
+        (640 * 360, 1, "lz4", 640 * 360),
+        (1920 * 1080, 1, "lz4", 1920 * 1080 // 8),
+        (1920 * 1080, 1, "zstd", 1920 * 1080 // 2),
+        (2048 * 2048 * 2, 2, "lz4", 2**19),
+        (2048 * 2048 * 2, 2, "zstd", 2**20),
+        (1021 * 1021, 1, "lz4", 0),
+    ],
+)
+def test_blosc_block(part_bytes, itemsize, codec, expected):
+    assert blosc_block(part_bytes, itemsize, codec) == expected

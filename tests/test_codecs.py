@@ -1,14 +1,21 @@
 """A chunk -> bytes, decoded by libraries that are not ours."""
 
+import threading
+
+import blosc
 import google_crc32c
 import numcodecs
 import numpy as np
 import pytest
 from frames import DTYPES, planes
+from hypothesis import given
+from hypothesis import strategies as st
 
 from napari_zarr_stream import DeviceKind
+from napari_zarr_stream._writer.chunk_grid import MIN_PART_BYTES, blosc_block
 from napari_zarr_stream._writer.codecs import (
     EMPTY,
+    BlockTable,
     Blosc,
     Raw,
     codec_of,
@@ -97,3 +104,80 @@ def test_shard_index():
 def test_checksum_is_crc32c():
     """RFC 3720, B.4: 32 bytes of zeros give AA 36 91 8A."""
     assert encode_shard_index(np.zeros((2, 2), "u8"))[-4:].hex() == "aa36918a"
+
+
+PARTS = [(64, 64), (360, 640), (512, 512), (331, 773), (1080, 1920), (1021, 1021)]
+
+
+def contents(kind, shape, dtype):
+    rng = np.random.default_rng(0)
+    if kind == "noise":
+        return rng.integers(0, 256, (*shape, dtype.itemsize), np.uint8).view(dtype)[
+            ..., 0
+        ]
+    return rng.poisson(20, shape).astype(dtype)
+
+
+@pytest.mark.parametrize("name", ["lz4", "zstd"])
+@pytest.mark.parametrize("dtype", ["u1", "<u2", "<f4", "<f8"])
+@pytest.mark.parametrize("shape", PARTS, ids=str)
+@pytest.mark.parametrize("kind", ["frames", "noise"])
+def test_parts_joined_in_any_order_are_one_blosc_buffer(name, dtype, shape, kind):
+    dtype = np.dtype(dtype)
+    part_bytes = shape[0] * shape[1] * dtype.itemsize
+    block_bytes = blosc_block(part_bytes, dtype.itemsize, name)
+    if not block_bytes:
+        # Sides are primes: no block size divides them.
+        assert shape in [(331, 773), (1021, 1021)]
+        return
+    assert part_bytes % block_bytes == 0
+    codec = Blosc(name, block_bytes)
+    parts = contents(kind, (4, *shape), dtype)
+    each = part_bytes // block_bytes
+    table = BlockTable(codec, dtype, 4 * each)
+    body = bytearray()
+    for number in (2, 0, 3):
+        blocks = codec.encode_blocks(parts[number])
+        table.put(number * each, blocks, table.size + len(body))
+        body += blocks.data
+    zeros = codec.encode_blocks(np.zeros(shape, dtype))
+    table.fill(zeros, table.size + len(body))
+    body += zeros.data
+    joined = table.encode(table.size + len(body)) + bytes(body)
+    parts[1] = 0
+    assert blosc.decompress(joined) == parts.tobytes()
+    assert bytes(numcodecs.Blosc().decode(joined)) == parts.tobytes()
+
+
+@given(
+    st.integers(1, 2**22),
+    st.sampled_from([1, 2, 4, 8]),
+    st.sampled_from(["lz4", "zstd"]),
+)
+def test_a_block_size_is_one_that_blosc_takes(pixels, itemsize, name):
+    block_bytes = blosc_block(pixels * itemsize, itemsize, name)
+    if block_bytes and pixels * itemsize >= MIN_PART_BYTES:
+        assert pixels * itemsize % block_bytes == 0
+        encoded = Blosc(name, block_bytes).encode(np.zeros(pixels, f"u{itemsize}"))
+        assert int.from_bytes(encoded[8:12], "little") == block_bytes
+
+
+def test_another_streams_block_size_does_not_matter():
+    """The switch is one for the whole process: two streams turn it to and fro."""
+    frames = contents("frames", (512, 512), np.dtype("u2"))
+    sizes = {2**19: frames, 2**17: frames[:128]}
+    codecs = {size: Blosc("zstd", size) for size in sizes}
+    failures = []
+
+    def encode(size):
+        for _ in range(50):
+            blocks = codecs[size].encode_blocks(sizes[size])
+            if len(blocks.starts) != 1:
+                failures.append(size)
+
+    threads = [threading.Thread(target=encode, args=(size,)) for size in sizes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures

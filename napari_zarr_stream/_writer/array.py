@@ -4,17 +4,25 @@ Its functions run in the stream's threads and start none. A buffer is laid out a
 `Plan.slot_shape` says, every chunk contiguous.
 """
 
+import abc
 import contextlib
 import itertools
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from .chunk_grid import Plan
-from .codecs import Codec, Encoded, empty_shard_index, encode_shard_index
+from .codecs import (
+    BlockTable,
+    Blosc,
+    Codec,
+    Encoded,
+    Raw,
+    empty_shard_index,
+    encode_shard_index,
+)
 from .ngff import Document, Serializer
 from .store import Store, StoredFile
 
@@ -66,74 +74,144 @@ def gather_tiles(tiles: Buffer, plane: Buffer) -> None:
         in_planes[...] = in_tiles
 
 
-class _PartFile(Protocol):
-    """A file that holds several pieces: a shard, or a raw chunk written by frames."""
+Part = tuple[int, Buffer]
+"""A chunk of a shard, or what one frame adds to a chunk: number there, and pixels."""
 
-    def write(self, pieces: Sequence[tuple[int, Encoded]]) -> bool:
-        """Write numbered pieces; True when the last one is there and it was closed."""
+
+class _PartFile(abc.ABC):
+    """A file that is encoded and written in parts, by several workers.
+
+    Parameters
+    ----------
+    file : StoredFile
+    parts : int
+        After which it is complete.
+    """
+
+    def __init__(self, file: StoredFile, parts: int) -> None:
+        self._file = file
+        self._missing = parts  # guarded by _lock
+        self._lock = threading.Lock()
+
+    def write(self, parts: Sequence[Part]) -> int:
+        """Encode and write, and finish with the last one; returns bytes stored."""
+        stored = self._write(parts)
+        with self._lock:
+            self._missing -= len(parts)
+            was_last = self._missing == 0
+        if was_last:
+            self.finish()
+        return stored
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every part is there."""
+        return self._missing == 0
 
     def finish(self) -> None:
         """Make what is there readable, and close."""
+        with self._lock, contextlib.closing(self._file):
+            self._finish()
+
+    @abc.abstractmethod
+    def _write(self, parts: Sequence[Part]) -> int:
+        """See `write`."""
+
+    @abc.abstractmethod
+    def _finish(self) -> None:
+        """See `finish`. Caller must hold `_lock`."""
 
 
-class _Shard:
-    """Encoded chunks in the order they come, then their index.
+class _RawChunk(_PartFile):
+    """A chunk without codec, to which every frame is written at its own place."""
+
+    def __init__(self, file: StoredFile, plan: Plan) -> None:
+        super().__init__(file, plan.parts_per_chunk)
+        self._part_bytes = plan.bytes_per_chunk // plan.parts_per_chunk
+        # A reader expects the whole chunk; what is never written costs no disk space.
+        file.resize(plan.bytes_per_chunk)
+
+    def _write(self, parts: Sequence[Part]) -> int:
+        for number, pixels in parts:
+            self._file.write_at(number * self._part_bytes, Raw().encode(pixels))
+        return len(parts) * self._part_bytes
+
+    def _finish(self) -> None:
+        """Nothing: it could be read all the time."""
+
+
+class _Growing(_PartFile):
+    """A file in which encoded parts lie in the order they come."""
+
+    def __init__(self, file: StoredFile, parts: int, first_offset: int) -> None:
+        super().__init__(file, parts)
+        self._size = first_offset  # guarded by _lock
+
+    def _add(self, encoded: Sequence[Encoded]) -> int:
+        """Write behind all that is there or under way; returns where."""
+        with self._lock:
+            start = self._size
+            self._size += sum(map(len, encoded))
+        self._file.write_at(start, *encoded)
+        return start
+
+
+class _Shard(_Growing):
+    """Encoded chunks, then their index.
 
     Zarr v3 specification, codec `sharding_indexed`, index at the end.
     """
 
-    def __init__(self, file: StoredFile, chunks: int) -> None:
-        self._file = file
+    def __init__(self, file: StoredFile, chunks: int, codec: Codec) -> None:
+        super().__init__(file, chunks, 0)
+        self._codec = codec
         self._index = empty_shard_index(chunks)  # guarded by _lock
-        self._size = 0  # guarded by _lock
-        self._missing = chunks  # guarded by _lock
-        self._lock = threading.Lock()
 
-    def write(self, pieces: Sequence[tuple[int, Encoded]]) -> bool:
-        with self._lock:
-            start = self._size
-            for _, piece in pieces:
-                self._size += len(piece)
-        self._file.write_at(start, *(piece for _, piece in pieces))
+    def _write(self, parts: Sequence[Part]) -> int:
+        encoded = [self._codec.encode(pixels) for _, pixels in parts]
+        end = start = self._add(encoded)
         with self._lock:
             # Only now: an index that is written names nothing that is not there.
-            for number, piece in pieces:
-                self._index[number] = start, len(piece)
-                start += len(piece)
-            self._missing -= len(pieces)
-            complete = self._missing == 0
-        if complete:
-            self.finish()
-        return complete
+            for (number, _), chunk in zip(parts, encoded, strict=True):
+                self._index[number] = end, len(chunk)
+                end += len(chunk)
+        return end - start
 
-    def finish(self) -> None:
-        with self._lock, contextlib.closing(self._file):
-            self._file.write_at(self._size, encode_shard_index(self._index))
+    def _finish(self) -> None:
+        self._file.write_at(self._size, encode_shard_index(self._index))
 
 
-class _RawChunk:
-    """A chunk without codec, to which every frame is written at its own place."""
+class _BloscChunk(_Growing):
+    """A chunk that is encoded frame by frame: blocks behind a table of them.
 
-    def __init__(self, file: StoredFile, pieces: int, piece_bytes: int) -> None:
-        self._file = file
-        self._piece_bytes = piece_bytes
-        self._missing = pieces  # guarded by _lock
-        self._lock = threading.Lock()
-        # A reader expects the whole chunk; what is never written costs no disk space.
-        file.resize(pieces * piece_bytes)
+    What never came is zeros, which are stored once.
+    """
 
-    def write(self, pieces: Sequence[tuple[int, Encoded]]) -> bool:
-        for number, piece in pieces:
-            self._file.write_at(number * self._piece_bytes, piece)
+    def __init__(self, file: StoredFile, plan: Plan, codec: Blosc) -> None:
+        self._zeros = np.zeros(plan.tile_shape, plan.dtype)
+        self._blocks = self._zeros.nbytes // codec.block_bytes
+        blocks = plan.parts_per_chunk * self._blocks
+        self._table = BlockTable(codec, plan.dtype, blocks)  # guarded by _lock
+        self._codec = codec
+        super().__init__(file, plan.parts_per_chunk, self._table.size)
+
+    def _write(self, parts: Sequence[Part]) -> int:
+        encoded = [self._codec.encode_blocks(pixels) for _, pixels in parts]
+        end = start = self._add([blocks.data for blocks in encoded])
         with self._lock:
-            self._missing -= len(pieces)
-            complete = self._missing == 0
-        if complete:
-            self.finish()
-        return complete
+            for (number, _), blocks in zip(parts, encoded, strict=True):
+                self._table.put(number * self._blocks, blocks, end)
+                end += len(blocks.data)
+        return end - start
 
-    def finish(self) -> None:
-        self._file.close()
+    def _finish(self) -> None:
+        if self._missing:
+            zeros = self._codec.encode_blocks(self._zeros)
+            self._file.write_at(self._size, zeros.data)
+            self._table.fill(zeros, self._size)
+            self._size += len(zeros.data)
+        # Last: before it, the file is no blosc buffer.
+        self._file.write_at(0, self._table.encode(self._size))
 
 
 class LevelArray:
@@ -166,9 +244,7 @@ class LevelArray:
         self._lock = threading.Lock()
         *_, self._down, self._across = plan.slot_shape(level)[:5]
         self._keep_open = plan.files_at_once(level) <= MAX_OPEN_FILES
-        self._pieces_per_file = plan.chunks_per_shard
-        if not plan.shard_shape and plan.block[0] < plan.frames_per_chunk:
-            self._pieces_per_file = plan.frames_per_chunk
+        self._is_whole = not plan.shard_shape and plan.parts_per_chunk == 1
 
     def documents(self, shape: Sequence[int]) -> dict[str, Document]:
         """Metadata by key, for an array that has grown to `shape`."""
@@ -215,25 +291,22 @@ class LevelArray:
         origins = [self.plan.chunk_origin(first_block + i) for i in range(blocks)]
         stored = 0
         for channel, z_chunk, down, across in cells:
-            inside: dict[tuple[int, ...], list[tuple[int, Encoded]]] = {}
+            files: dict[tuple[int, ...], list[Part]] = {}
             for block, (origin, frame) in enumerate(origins):
                 pixels = buffer[block, channel, z_chunk, down, across]
-                encoded = self._codec.encode(pixels)
-                stored += len(encoded)
                 chunk = self._chunk(origin, channel, z_chunk, down, across)
-                if self._pieces_per_file == 1 and not self.plan.shard_shape:
-                    self._store.write(self._key(chunk), encoded)
-                elif self.plan.shard_shape:
-                    number = chunk[0] % self._pieces_per_file if origin else 0
-                    shard = (chunk[0] // self._pieces_per_file, *chunk[1:])
-                    inside.setdefault(shard if origin else chunk, []).append(
-                        (number, encoded)
-                    )
-                else:
-                    inside.setdefault(chunk, []).append((frame, encoded))
-            for file, pieces in inside.items():
-                self._write_pieces(file, pieces)
+                place, number = self._part(chunk, frame)
+                files.setdefault(place, []).append((number, pixels))
+            for place, parts in files.items():
+                stored += self._write_parts(place, parts)
         return stored
+
+    def _part(self, chunk: tuple[int, ...], frame: int) -> tuple[tuple[int, ...], int]:
+        """The file of a chunk, or of a frame of it, and its number there."""
+        if not self.plan.shard_shape:
+            return chunk, frame
+        shard, number = divmod(chunk[0], self.plan.chunks_per_shard)
+        return (shard, *chunk[1:]), number
 
     def _chunk(
         self,
@@ -255,23 +328,29 @@ class LevelArray:
         place = "/".join(map(str, chunk))
         return f"{self.path}/{self._serializer.chunk_prefix}{place}"
 
-    def _write_pieces(
-        self, place: tuple[int, ...], pieces: Sequence[tuple[int, Encoded]]
-    ) -> None:
+    def _write_parts(self, place: tuple[int, ...], parts: Sequence[Part]) -> int:
+        if self._is_whole:
+            [(_, pixels)] = parts
+            encoded = self._codec.encode(pixels)
+            self._store.write(self._key(place), encoded)
+            return len(encoded)
         with self._lock:
             file = self._files.get(place)
             if file is None:
                 file = self._files[place] = self._create_file(place)
-        if file.write(pieces):
+        stored = file.write(parts)
+        if file.is_complete:
             with self._lock:
-                del self._files[place]
+                self._files.pop(place, None)
+        return stored
 
     def _create_file(self, place: tuple[int, ...]) -> _PartFile:
         stored = self._store.create_file(self._key(place), self._keep_open)
         if self.plan.shard_shape:
-            return _Shard(stored, self._pieces_per_file)
-        piece_bytes = self.plan.bytes_per_chunk // self._pieces_per_file
-        return _RawChunk(stored, self._pieces_per_file, piece_bytes)
+            return _Shard(stored, self.plan.chunks_per_shard, self._codec)
+        if isinstance(self._codec, Blosc):
+            return _BloscChunk(stored, self.plan, self._codec)
+        return _RawChunk(stored, self.plan)
 
     def finish(self) -> None:
         """Make what lies in unfinished files readable.

@@ -29,6 +29,16 @@ MIN_BYTES_PER_CHUNK = 16 * 2**20
 MAX_BLOSC_BYTES = 2**31 - 1 - 16
 """BLOSC_MAX_BUFFERSIZE: INT_MAX less the 16 bytes of the header."""
 
+MIN_PART_BYTES = 64 * 2**10
+"""Smaller tiles are stacked and encoded at once: blosc's time for them is no longer
+than Python's, and blocks as small as that compress less."""
+
+MAX_JOINED_BYTES = 2**30
+"""Offsets of blocks have 31 bits, and blocks may be a little larger than pixels."""
+
+MAX_BLOSC_BLOCK = 2**20
+"""More does not stay in a core's cache; c-blosc allows no more where it splits."""
+
 QUEUE_BYTES = 128 * 2**20
 """Slots are made up to this: 16 frames of 2048 x 2048 uint16, beyond which a longer
 queue only hides that the storage is too slow."""
@@ -79,6 +89,8 @@ class Plan:
     block : (int, int, int)
         Frames, channels and planes of a block at level 0.
     blocks_per_slot, slots : int
+    blosc_block_bytes : int
+        0 where blosc is left to choose, or not used.
     z_is_halved : bool
     notes : tuple of str
         Where something other than asked for is in force, in words.
@@ -100,6 +112,7 @@ class Plan:
     block: tuple[int, int, int]
     blocks_per_slot: int
     slots: int
+    blosc_block_bytes: int
     z_is_halved: bool
     notes: tuple[str, ...]
 
@@ -127,6 +140,22 @@ class Plan:
     def chunks_per_shard(self) -> int:
         """Chunks along the first axis of a shard; 1 unless sharded."""
         return self.shard_shape[0] // self.chunk_shape[0] if self.shard_shape else 1
+
+    @property
+    def parts_per_chunk(self) -> int:
+        """Parts, of a frame each, that a chunk is written in."""
+        return self.frames_per_chunk // self.block[0]
+
+    @property
+    def steps_per_file(self) -> int:
+        """Steps along the first axis after which files are complete and can be read."""
+        if not self.outer:
+            return 1
+        if self.shard_shape:
+            return self.shard_shape[0]
+        # Raw chunks can be read up to what was written.
+        in_parts = self.parts_per_chunk > 1 and self.blosc_block_bytes
+        return self.chunk_shape[0] if in_parts else 1
 
     @property
     def planes_per_block(self) -> int:
@@ -265,6 +294,22 @@ def _ceil_div(a: int, b: int) -> int:
 
 def _product(sizes: Sequence[int | None]) -> int:
     return math.prod(size for size in sizes if size is not None)
+
+
+def blosc_block(part_bytes: int, itemsize: int, codec: str) -> int:
+    """The largest block size that divides a part of a chunk, 0 if there is none.
+
+    c-blosc rounds the size it is asked for, `compute_blocksize` in blosc.c: where
+    blocks are split by bytes (lz4), an item's byte gets at most 256 KiB of a block, and
+    a block has at least 64 KiB and at most 1 MiB.
+    """
+    most = min(MAX_BLOSC_BLOCK, itemsize * 2**18) if codec == "lz4" else MAX_BLOSC_BLOCK
+    if part_bytes <= most:
+        return part_bytes
+    for parts in range(_ceil_div(part_bytes, most), part_bytes // 2**16 + 1):
+        if part_bytes % (parts * itemsize) == 0:
+            return part_bytes // parts
+    return 0
 
 
 def stored_dtype(dtype: npt.DTypeLike) -> np.dtype[np.generic]:
@@ -432,11 +477,15 @@ def plan(
     )
 
     z_is_halved = "z" in axes and len({level[axes.index("z")] for level in levels}) > 1
-    # Raw chunks can be written frame by frame, each to its place in the file; an
-    # encoded chunk needs all its frames at once.
-    stacked = frames_per_chunk > 1 and (
-        properties.kind.compressor is not None or properties.sharded
+    # Raw chunks can be written frame by frame, each to its place in the file, and
+    # encoded ones block by block; others need all their frames at once.
+    codec = properties.kind.compressor
+    block_bytes = blosc_block(tile_bytes, stored.itemsize, codec) if codec else 0
+    joined = codec and block_bytes and tile_bytes >= MIN_PART_BYTES
+    by_frame = not properties.sharded and (
+        codec is None or (joined and chunk_bytes <= MAX_JOINED_BYTES)
     )
+    stacked = frames_per_chunk > 1 and not by_frame
     channels = sizes[axes.index("c")] if "c" in axes else 1
     if stacked:
         assert channels is not None
@@ -465,10 +514,11 @@ def plan(
         block=block,
         blocks_per_slot=1,
         slots=1,
+        blosc_block_bytes=block_bytes,
         z_is_halved=z_is_halved,
         notes=tuple(notes),
     )
-    return _with_slots(unsized, chunk_bytes if properties.kind.compressor else 0)
+    return _with_slots(unsized, block[0] * tile_bytes if codec else 0)
 
 
 def _with_slots(unsized: Plan, encoded_bytes: int) -> Plan:

@@ -1,5 +1,6 @@
 """A chunk -> bytes; a shard index -> bytes. Knows no files."""
 
+import struct
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +18,13 @@ blosc.set_releasegil(True)
 blosc.set_nthreads(1)
 
 Encoded = bytes | memoryview
+
+_BLOSC_HEADER = struct.Struct("<BBBBIII")
+"""Format version, codec's version, flags, item size, bytes, bytes of a block, bytes
+encoded: c-blosc, README_HEADER."""
+
+_STORED = 0x2
+"""Flag of a buffer that holds the pixels as they were."""
 
 EMPTY = np.uint64(2**64 - 1)
 """Offset and length of a chunk that is not there: Zarr v3 sharding, "binary format"."""
@@ -59,12 +67,25 @@ class Raw:
 
 @dataclass(frozen=True, slots=True)
 class Blosc:
-    """Blosc 1, level 1, byte shuffle, as Acquire's compressed device kinds use it."""
+    """Blosc 1, level 1, byte shuffle, as Acquire's compressed device kinds use it.
+
+    Attributes
+    ----------
+    name : str
+        "lz4" or "zstd".
+    block_bytes : int
+        Size of blosc's blocks; 0 leaves it to blosc. zstd takes 0.55 of the time for
+        one block of 512 KiB that it takes for blosc's own 16 of 32 KiB.
+    """
 
     name: str
+    block_bytes: int = 0
 
     def encode(self, pixels: npt.NDArray[np.generic]) -> bytes:
         """Compress; the GIL is released meanwhile."""
+        # A switch of the whole process, which another stream may turn at any time: then
+        # blocks have another size, and the result is as good.
+        blosc.set_blocksize(self._asked_for(pixels.dtype.itemsize))
         encoded: bytes = blosc.compress(
             pixels.view(np.uint8).data.cast("B"),
             typesize=pixels.dtype.itemsize,
@@ -73,6 +94,45 @@ class Blosc:
             cname=self.name,
         )
         return encoded
+
+    def _asked_for(self, itemsize: int) -> int:
+        # c-blosc multiplies it by the item size where it splits blocks by bytes.
+        return self.block_bytes // itemsize if self._splits else self.block_bytes
+
+    @property
+    def _splits(self) -> bool:
+        return self.name == "lz4"
+
+    def encode_blocks(self, pixels: npt.NDArray[np.generic]) -> "Blocks":
+        """Compress a part of a chunk, to be joined with the others by `BlockTable`.
+
+        Its bytes are a multiple of `block_bytes`.
+        """
+        count = pixels.nbytes // self.block_bytes
+        while True:
+            encoded = self.encode(pixels)
+            header = _BLOSC_HEADER.unpack_from(encoded)
+            flags, block_bytes = header[2], header[5]
+            if flags & _STORED:
+                return self._stored_blocks(pixels, count)
+            if block_bytes == self.block_bytes:
+                break
+        first = _BLOSC_HEADER.size + 4 * count
+        starts = np.frombuffer(encoded, "<i4", count, _BLOSC_HEADER.size) - first
+        return Blocks(starts, memoryview(encoded)[first:])
+
+    def _stored_blocks(self, pixels: npt.NDArray[np.generic], count: int) -> "Blocks":
+        """What does not compress, as blosc keeps it in blocks: shuffled, in streams."""
+        itemsize = pixels.dtype.itemsize
+        values = pixels.view(np.uint8).reshape(count, -1, itemsize)
+        streams = itemsize if self._splits else 1
+        shuffled = values.transpose(0, 2, 1).reshape(count, streams, -1)
+        length = shuffled.shape[2]
+        blocks = np.empty((count, streams, 4 + length), np.uint8)
+        blocks[:, :, :4] = np.frombuffer(length.to_bytes(4, "little"), np.uint8)
+        blocks[:, :, 4:] = shuffled
+        starts = np.arange(count, dtype=np.int64) * (blocks.nbytes // count)
+        return Blocks(starts, blocks.data.cast("B"))
 
     def v2(self) -> dict[str, Any]:
         """As numcodecs names it."""
@@ -96,9 +156,60 @@ class Blosc:
         return [_bytes_v3(dtype), {"name": "blosc", "configuration": configuration}]
 
 
-def codec_of(kind: DeviceKind) -> Codec:
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """Some of the blocks of a blosc buffer: where each starts in `data`, and `data`."""
+
+    starts: npt.NDArray[np.integer[Any]]
+    data: memoryview
+
+
+class BlockTable:
+    """The head of a blosc buffer whose blocks were encoded, and lie, in any order.
+
+    A blosc buffer is a header, the offset of every block, and the blocks (c-blosc,
+    README_CHUNK_FORMAT). So the parts of a chunk can be encoded as they come and put
+    one behind another, if each is a whole number of blocks.
+
+    Parameters
+    ----------
+    codec : Blosc
+    dtype : numpy.dtype
+    blocks : int
+        In the whole chunk.
+    """
+
+    def __init__(self, codec: Blosc, dtype: np.dtype[np.generic], blocks: int) -> None:
+        self._codec = codec
+        self._dtype = dtype
+        self._starts = np.zeros(blocks, "<i4")
+
+    @property
+    def size(self) -> int:
+        """Bytes of the head: blocks lie behind it."""
+        return _BLOSC_HEADER.size + self._starts.nbytes
+
+    def put(self, first: int, blocks: Blocks, offset: int) -> None:
+        """Note that `blocks`, from number `first` on, lie at `offset`."""
+        self._starts[first : first + len(blocks.starts)] = blocks.starts + offset
+
+    def fill(self, blocks: Blocks, offset: int) -> None:
+        """Note that blocks which were not put are like `blocks`, at `offset`."""
+        missing = self._starts.reshape(-1, len(blocks.starts))
+        missing[missing[:, 0] == 0] = blocks.starts + offset
+
+    def encode(self, size: int) -> bytes:
+        """The head of a buffer of `size` bytes in all."""
+        zeros = np.zeros(self._codec.block_bytes // self._dtype.itemsize, self._dtype)
+        like = _BLOSC_HEADER.unpack_from(self._codec.encode(zeros))
+        nbytes = len(self._starts) * self._codec.block_bytes
+        sizes = (nbytes, self._codec.block_bytes, size)
+        return _BLOSC_HEADER.pack(*like[:4], *sizes) + self._starts.tobytes()
+
+
+def codec_of(kind: DeviceKind, block_bytes: int = 0) -> Codec:
     """The codec that a device kind stores chunks with."""
-    return Blosc(kind.compressor) if kind.compressor else Raw()
+    return Blosc(kind.compressor, block_bytes) if kind.compressor else Raw()
 
 
 def empty_shard_index(chunks: int) -> npt.NDArray[np.uint64]:

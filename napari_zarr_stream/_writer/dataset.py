@@ -45,7 +45,7 @@ class Dataset:
         record = _record_of(properties) | dict(image.record)
         self._image = replace(image, record=record)
         self._serializer = serializer_of(properties.kind.zarr_format)
-        codec = codec_of(properties.kind)
+        codec = codec_of(properties.kind, image.plan.blosc_block_bytes)
         self.levels = [
             LevelArray(image.plan, level, store, codec, self._serializer)
             for level in range(len(image.plan.level_shapes))

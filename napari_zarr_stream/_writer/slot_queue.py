@@ -263,9 +263,7 @@ class SlotQueue:
         if plan.z_is_halved and plan.axes[0] == "z":
             return 0
         steps = self._written_in_row // plan.planes_per_step
-        if plan.shard_shape and plan.outer:
-            steps -= steps % plan.shard_shape[0]
-        return steps
+        return steps - steps % plan.steps_per_file
 
     def _commit_and_release(self, steps: int) -> None:
         try:

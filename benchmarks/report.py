@@ -200,6 +200,7 @@ def write_report(report: dict[str, Any], folder: Path) -> None:
     results = report["results"]
     rounds = 1 + max(result["round"] for result in results)
     text = INTRODUCTION.format(rounds=rounds, distinct=16, **report["machine"])
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "benchmarks.md").write_text(f"{text}\n{tables(report)}")
     writes = [result for result in results if result["mode"] == "write"]
     if writes:

@@ -252,13 +252,14 @@ def roofline(run: Run, pieces: Sequence[Frames], folder: Path) -> Callable[[], N
 
     As many threads as the writer has workers (two on two cores) do nothing but: copy a
     frame into tiles, halve it from tiles into tiles with the writer's own kernel,
-    encode, write. No queue, no metadata, one file and one set of buffers a thread.
+    encode with its own block size, write. No queue, no metadata, one file and one set of buffers a thread.
     """
-    from napari_zarr_stream._writer.chunk_grid import WORKERS
+    from napari_zarr_stream._writer.chunk_grid import WORKERS, blosc_block
     from napari_zarr_stream._writer.codecs import Blosc, Raw
     from napari_zarr_stream._writer.downsample import TileHalver
 
-    codec = Raw() if run.codec == "none" else Blosc(run.codec)
+    block_bytes = blosc_block(2 * run.tile**2, 2, run.codec)
+    codec = Raw() if run.codec == "none" else Blosc(run.codec, block_bytes)
     halve = TileHalver(np.dtype(np.uint16))
     frames = [frame for piece in pieces for frame in piece]
     tile = run.tile

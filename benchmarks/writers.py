@@ -252,7 +252,8 @@ def roofline(run: Run, pieces: Sequence[Frames], folder: Path) -> Callable[[], N
 
     As many threads as the writer has workers (two on two cores) do nothing but: copy a
     frame into tiles, halve it from tiles into tiles with the writer's own kernel,
-    encode with its own block size, write. No queue, no metadata, one file and one set of buffers a thread.
+    encode with its own block size, write. No queue, no metadata, one file and one set
+    of buffers a thread.
     """
     from napari_zarr_stream._writer.chunk_grid import WORKERS, blosc_block
     from napari_zarr_stream._writer.codecs import Blosc, Raw

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFormLayout, QGroupBox, QLabel, QWidget
 
-LABEL_WIDTH = 112
+LABEL_WIDTH = 124
 """Of the widest label, "Frame rate (Hz)", so that fields line up across groups."""
 
 Row = tuple[str, QWidget]

@@ -9,10 +9,11 @@ Guarantees of the recording thread:
 * the first failure is kept: in `status`, and raised from `wait`.
 """
 
+import contextlib
 import threading
 import time
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -342,23 +343,35 @@ class Recording:
         assert self._stream is not None
         source, stream = self._source, self._stream
         log = _FrameLog()
+        with self._keeping_failure():
+            source.start()
+            self._read_to_end(source, stream, log)
+        self._move(_Event.END)
+        with self._keeping_failure():
+            source.stop()
+            self._lost = source.lost
         try:
-            try:
-                source.start()
-                self._read_to_end(source, stream, log)
-            finally:
-                self._move(_Event.END)
-                source.stop()
-                self._lost = source.lost
+            with self._keeping_failure():
+                self._annotate(stream, log)
+            with self._keeping_failure():
+                stream.abort() if self._abort_asked.is_set() else stream.close()
+        finally:
+            self._finish_reason = self._reason(stream)
+            self._elapsed_s = time.monotonic() - self._started_at
+            self._move(_Event.FLUSHED)
+            self._ended.set()
+
+    @contextlib.contextmanager
+    def _keeping_failure(self) -> Iterator[None]:
+        """Keep the first failure inside, of whatever type."""
+        try:
+            yield
         except ZarrStreamError as failure:
-            self._error = failure
+            self._error = self._error or failure
         except Exception as error:  # noqa: BLE001 - kept; raised from `wait`
-            self._error = SourceFailed(f"the source failed: {error!r}")
-            self._error.__cause__ = error
-        self._flush(stream, log)
-        self._elapsed_s = time.monotonic() - self._started_at
-        self._move(_Event.FLUSHED)
-        self._ended.set()
+            unexpected = SourceFailed(f"the recording failed: {error!r}")
+            unexpected.__cause__ = error
+            self._error = self._error or unexpected
 
     def _read_to_end(self, source: Source, stream: ZarrStream, log: _FrameLog) -> None:
         room = stream.plan.planes
@@ -388,34 +401,20 @@ class Recording:
             self._frame_wanted.clear()
             self._newest = plane.copy()
 
-    def _flush(self, stream: ZarrStream, log: _FrameLog) -> None:
-        aborted = self._abort_asked.is_set()
-        room = stream.plan.planes
-        whole = room is not None and stream.status().frames_appended == room
-        reason = FinishReason.COMPLETED if whole else FinishReason.STOPPED
-        if aborted:
-            reason = FinishReason.ABORTED
+    def _reason(self, stream: ZarrStream) -> FinishReason:
         if self._error is not None:
-            reason = FinishReason.FAILED
-        try:
-            try:
-                self._annotate(stream, reason, log)
-            finally:
-                stream.abort() if aborted else stream.close()
-        except ZarrStreamError as failure:
-            self._error = self._error or failure
-        if self._error is not None:
-            reason = FinishReason.FAILED
-        self._finish_reason = reason
+            return FinishReason.FAILED
+        if self._abort_asked.is_set():
+            return FinishReason.ABORTED
+        whole = stream.status().frames_appended == stream.plan.planes
+        return FinishReason.COMPLETED if whole else FinishReason.STOPPED
 
-    def _annotate(
-        self, stream: ZarrStream, reason: FinishReason, log: _FrameLog
-    ) -> None:
+    def _annotate(self, stream: ZarrStream, log: _FrameLog) -> None:
         assert self._description is not None
         record: dict[str, Any] = {
             "frames_acquired": stream.status().frames_appended,
             "frames_lost": "unknown" if self._lost is None else self._lost,
-            "finish_reason": reason.value,
+            "finish_reason": self._reason(stream).value,
         }
         if self._error is not None:
             record["error"] = str(self._error)

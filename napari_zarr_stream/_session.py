@@ -167,6 +167,7 @@ class Session(QObject):
         self._viewer = viewer
         self.recording = Recording()
         self._preview: LivePreview | None = None
+        self._value_range: tuple[float, float] | None = None
         # Weak: the widget, and so the session, may outlive the window.
         self._window = _no_window
         self._window_is_closing = False
@@ -202,6 +203,7 @@ class Session(QObject):
             raise
         self._preview = preview
         preview.start()
+        self._value_range = source.describe().value_range
         self._guard(window)
         _busy.add(self)
         self._timer.start()
@@ -223,12 +225,18 @@ class Session(QObject):
             # A user's click: refused until everything is written, then repeated.
             event.ignore()
             if not self._window_is_closing and self._user_agrees():
-                self._window_is_closing = True
-                self.stop()
+                self._close_when_written()
             return True
         # A program's call, which has removed the layers already: no way to refuse.
         self._finish_now()
         return False
+
+    def _close_when_written(self) -> None:
+        if self.is_busy:
+            self._window_is_closing = True
+            self.stop()
+        elif (window := self._window()) is not None:
+            window.close()  # it ended while the question was open
 
     def _user_agrees(self) -> bool:
         answer = QMessageBox.question(
@@ -258,7 +266,10 @@ class Session(QObject):
         finally:
             self._end()
             self.ended.emit()
-            if self._window_is_closing and (window := self._window()) is not None:
+            closing, self._window_is_closing = self._window_is_closing, False
+            failed = status.finish_reason is FinishReason.FAILED
+            # After a failure the window stays: the message is in it.
+            if closing and not failed and (window := self._window()) is not None:
                 window.close()
 
     def _end(self) -> None:
@@ -275,12 +286,14 @@ class Session(QObject):
             show_error(f"{path} was recorded but could not be opened: {error}")
             return
         for data, meta, kind in layers:
-            add = getattr(self._viewer, f"add_{kind}")
-            add(data, **meta)
+            added = getattr(self._viewer, f"add_{kind}")(data, **meta)
+            if self._value_range and kind == "image" and not isinstance(added, list):
+                added.contrast_limits_range = self._value_range
 
     def _notify(self, status: RecordingStatus) -> None:
+        frames = "frame" if status.frames_acquired == 1 else "frames"
         counts = (
-            f"{status.frames_acquired:,} frames acquired, "
+            f"{status.frames_acquired:,} {frames} acquired, "
             f"{status.frames_committed:,} committed, "
             f"{lost_in_words(status.frames_lost)}"
         )

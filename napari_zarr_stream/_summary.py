@@ -64,10 +64,16 @@ def _number(count: int, noun: str) -> str:
 
 def _chunks(plan: Plan) -> str:
     frames = _number(plan.frames_per_chunk, "frame")
-    chunk = f"{frames} per chunk, {plan.bytes_per_chunk / 2**20:.3g} MiB"
+    chunk = f"{frames} per chunk, {_mebibytes(plan.bytes_per_chunk)}"
     if plan.shard_shape:
         chunk += f", {_number(plan.chunks_per_shard, 'chunk')} per file"
     return chunk
+
+
+def _mebibytes(size: int) -> str:
+    """As chunk caps are given."""
+    mib = size / 2**20
+    return f"{mib:,.0f} MiB" if mib > 99 else f"{mib:.3g} MiB"
 
 
 def _levels(plan: Plan) -> str:

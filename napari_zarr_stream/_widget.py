@@ -4,6 +4,7 @@ The recording itself is the session's; a widget that is closed and opened again 
 there.
 """
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -29,14 +30,18 @@ from napari.layers import Image
 from napari.utils.notifications import show_error, show_warning
 from qtpy import PYSIDE6, PYSIDE_VERSION
 from qtpy.QtCore import QEvent, QObject, QTimer
-from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
+from qtpy.QtWidgets import (
+    QHBoxLayout,
+    QSizePolicy,
+    QWidget,
+)
 
 from ._camera_panel import CameraPanel
 from ._form import form
 from ._layer_source import LayerSource
 from ._naming import free_path
 from ._recording import RecordingStatus
-from ._session import LIVE, lost_in_words, session_of
+from ._session import LivePlane, lost_in_words, session_of
 from ._source import CameraSource, Source
 from ._summary import duration_in_words, size_in_words, summary_of
 from ._writer.chunk_grid import Plan, plan
@@ -79,6 +84,7 @@ class RecordWidget(Container[Widget]):
         self._viewer = napari_viewer
         self._session = session_of(napari_viewer)
         self._cameras = find_cameras()
+        self._layer: Image | None = None
 
         self.source = ComboBox(
             name="source", label="Source", choices=self._source_names
@@ -251,22 +257,44 @@ class RecordWidget(Container[Widget]):
 
     # ------------------------------------------------------------------- the source
 
-    def _image_layers(self) -> list[Image]:
-        return [
-            layer
-            for layer in self._viewer.layers
-            if isinstance(layer, Image) and not layer.name.startswith(LIVE)
-        ]
+    def _layers(self) -> dict[str, Image]:
+        """Image layers by the names they have in the list of sources."""
+        layers = {}
+        for layer in self._viewer.layers:
+            if isinstance(layer, Image) and not isinstance(layer.data, LivePlane):
+                taken = layer.name in self._cameras
+                layers[f"{layer.name} (layer)" if taken else layer.name] = layer
+        return layers
 
     def _source_names(self, *_: object) -> list[str]:
-        names = [layer.name for layer in self._image_layers()]
-        return [*self._cameras, *(n for n in names if n not in self._cameras)]
+        return [*self._cameras, *self._layers()]
 
     def _follow_layers(self) -> None:
-        self.source.reset_choices()
-        self._show_plan()
+        """Keep to the chosen layer where it was renamed; choose none where it went."""
+        chosen = self._layer
+        with self.source.changed.blocked():
+            self.source.reset_choices()
+        if chosen is None:
+            self._show_plan()
+            return
+        names = [name for name, layer in self._layers().items() if layer is chosen]
+        if names:
+            with self.source.changed.blocked():
+                self.source.value = names[0]
+        self._choose_source()
+
+    def reset_choices(self, *_: object) -> None:
+        """Called by napari, too, when layers come, go or are renamed."""
+        self._follow_layers()
 
     def _choose_source(self) -> None:
+        layer = self._layers().get(self.source.value or "")
+        if layer is not self._layer:
+            for event in _what_is_recorded(self._layer):
+                event.disconnect(self._show_plan)
+            for event in _what_is_recorded(layer):
+                event.connect(self._show_plan)
+            self._layer = layer
         self.camera_settings.choose(self.source.value or "")
         self._show_plan()
 
@@ -277,9 +305,8 @@ class RecordWidget(Container[Widget]):
             pixel_size_um = self.pixel_size_um.value or None
             name = self._properties().path.name.split(".")[0]
             return CameraSource(panel.camera, name, frames, pixel_size_um)
-        for layer in self._image_layers():
-            if layer.name == self.source.value:
-                return LayerSource.of(layer)
+        if self._layer is not None:
+            return LayerSource.of(self._layer)
         raise InvalidProperties("Choose a camera or open an image to record from.")
 
     # ------------------------------------------------------- what the settings come to
@@ -297,7 +324,7 @@ class RecordWidget(Container[Widget]):
             enable_multiscale=self.multiscale.value,
         )
 
-    def _show_plan(self) -> None:
+    def _show_plan(self, *_: object) -> None:
         if self._session.is_busy:
             return
         is_v3 = DeviceKind(self.device_kind.value).zarr_format == 3
@@ -418,9 +445,30 @@ def _check_memory(planned: Plan) -> None:
 
 
 def _free_bytes(path: Path) -> int:
-    """On the disk that will hold `path`: asked of the nearest folder there is."""
-    folder = next(parent for parent in path.parents if parent.exists())
-    return shutil.disk_usage(folder).free
+    """On the disk that will hold `path`: asked of the nearest folder there is.
+
+    Raises
+    ------
+    InvalidProperties
+        Nothing can be written there.
+    """
+    there = next(parent for parent in path.parents if os.path.lexists(parent))
+    if not there.is_dir():
+        raise InvalidProperties(f"{there} is not a folder: choose another place.")
+    if not os.access(there, os.W_OK):
+        raise InvalidProperties(f"You may not write to {there}: choose another folder.")
+    free = shutil.disk_usage(there).free
+    if not free:
+        raise InvalidProperties(f"There is no space left in {there}.")
+    return free
+
+
+def _what_is_recorded(layer: Image | None) -> list[Any]:
+    """Events of a layer after which something else would be recorded."""
+    if layer is None:
+        return []
+    names = ("data", "scale", "rotate", "shear", "affine", "units", "axis_labels")
+    return [getattr(layer.events, name) for name in names]
 
 
 def _counts_in_words(status: RecordingStatus) -> str:

@@ -233,6 +233,13 @@ def test_sources_follow_layers(widget, viewer):
     layer.name = "renamed"
     assert "renamed" in widget.source.choices
     widget.source.value = "renamed"
+    layer.name = "again"
+    assert widget.source.value == "again"
+    assert "50" in widget.plan_line.value
+    layer.data = np.zeros((3, 3, 99, 70), np.uint16)
+    assert "70 × 99" in widget.plan_line.value
+    layer.name = CAMERA
+    assert widget.source.value == f"{CAMERA} (layer)"
     viewer.layers.remove(layer)
     assert "renamed" not in widget.source.choices
     assert widget.source.value == CAMERA
@@ -278,14 +285,45 @@ def test_an_impossible_setting_is_said_and_record_is_off(widget):
     assert widget.record.enabled
 
 
+@pytest.mark.parametrize("place", ["a file", "/proc/nothere"])
+def test_a_place_that_cannot_be_written_is_said(widget, tmp_path, place):
+    (tmp_path / "a file").write_text("mine")
+    widget.uri.value = tmp_path / place
+    assert not widget.record.enabled
+    assert "Saves to" not in widget.plan_line.value
+    widget.uri.value = tmp_path
+    assert widget.record.enabled
+
+
+def test_a_question_that_outlasts_the_recording_closes_nothing_later(
+    widget, viewer, qtbot, monkeypatch
+):
+    session = session_of(viewer)
+    widget.frame_count.value = 5
+    click(widget.record, qtbot)
+    wait_until(lambda: not session.is_busy)
+    closed = []
+    monkeypatch.setattr(
+        session,
+        "_window",
+        lambda: type("W", (), {"close": lambda s: closed.append(1)})(),
+    )
+    session._close_when_written()
+    assert closed == [1]
+    monkeypatch.undo()
+    assert record(widget, viewer, qtbot).frames_committed == 5
+    assert len(viewer.layers) == 2
+
+
 def test_a_failure_is_shown_and_the_widget_is_ready_again(
     widget, viewer, qtbot, tmp_path
 ):
-    (tmp_path / "in the way").write_text("a file")
-    widget.uri.value = tmp_path / "in the way" / "a.zarr"
+    widget.uri.value = tmp_path / "folder"
+    # Since the plan was shown, somebody has put a file in the way.
+    (tmp_path / "folder").write_text("a file")
     click(widget.record, qtbot)
     assert not session_of(viewer).is_busy
-    assert "in the way" in messages()[-1]
+    assert "folder" in messages()[-1]
     assert len(viewer.layers) == 0
     widget.uri.value = tmp_path
     widget.frame_count.value = 5

@@ -40,9 +40,9 @@ MAX_BLOSC_BLOCK = 2**20
 """More does not stay in a core's cache; c-blosc allows no more where it splits."""
 
 QUEUE_BYTES = 64 * 2**20
-"""Slots are made up to this: 8 frames of 2048 x 2048 uint16, 80 ms at 100 a second, more
-than the longest paint holds the workers up. A longer queue would only hide a storage
-that is too slow, and take memory that is new to the caches."""
+"""Slots are made up to this: 8 frames of 2048 x 2048 uint16, 80 ms at 100 a second,
+which is more than the longest paint holds the workers up. A longer queue would only
+hide a storage that is too slow, and take memory that is new to the caches."""
 
 SLOT_BYTES = 2**20
 """Blocks below this share a slot: a task costs Python tens of microseconds, about what

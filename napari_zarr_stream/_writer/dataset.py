@@ -144,8 +144,8 @@ class Dataset:
     def end(self, steps: int, record: Mapping[str, Any]) -> None:
         """Write the root's documents for the last time.
 
-        What was annotated wins over `record`. Where channels come one after another
-        only those that came, `steps` of them, are named.
+        What was annotated wins over `record`, but for a failure. Where channels come
+        one after another only those that came, `steps` of them, are named.
 
         Raises
         ------
@@ -157,10 +157,10 @@ class Dataset:
             here = replace(plan, shape=plan.level_shape_after(0, steps))
             named = check_channels(None, here)
             channels = (*channels[: len(named)], *named[len(channels) :])
-        ending = {"end_time": now()} | dict(record)
-        self._image = replace(
-            self._image, channels=channels, record=ending | dict(self._image.record)
-        )
+        ending = {"end_time": now()} | dict(record) | dict(self._image.record)
+        if record.get("finish_reason") == "failed":
+            ending["finish_reason"] = "failed"
+        self._image = replace(self._image, channels=channels, record=ending)
         self._write(self._serializer.image(self._image))
 
     def _write(self, documents: Mapping[str, Document]) -> None:

@@ -126,6 +126,12 @@ class StorageProperties:
         def put(field: str, value: object) -> None:
             object.__setattr__(self, field, value)
 
+        if not isinstance(self.uri, str | os.PathLike):
+            raise InvalidProperties(f"uri must be text or a path, not {self.uri!r}")
+        for field in ("sharded", "enable_multiscale", "overwrite"):
+            if not isinstance(getattr(self, field), bool):
+                given = getattr(self, field)
+                raise InvalidProperties(f"{field} must be True or False, not {given!r}")
         uri = os.fspath(self.uri)
         if not uri.strip():
             raise InvalidProperties("uri is empty: give the folder to record into")

@@ -192,7 +192,9 @@ class LocalStore:
         if not occupied:
             return
         if not self._overwrite:
-            raise StoreExists(f"{path} already exists: choose another name")
+            raise StoreExists(
+                f"{path} already exists: choose another name, or ask to overwrite it"
+            )
         if not any((path / name).is_file() for name in ("zarr.json", ".zgroup")):
             raise StoreExists(
                 f"{path} already exists and is not a Zarr group, so it is not "

@@ -59,8 +59,8 @@ WARM_UP_MS = 200
 MEMORY_SHARE = 0.8
 """Of the memory that is free, what a recording may plan to take."""
 
-PROBLEM_STYLE = "color: #e8a33d"
-"""Amber: seen at once on napari's dark and light themes, and not an alarm."""
+PROBLEM_STYLE = "color: #c8741a"
+"""Amber: readable on napari's dark and light themes, and not an alarm."""
 
 KINDS = (
     ("Zarr v3, LZ4 (fast)", DeviceKind.ZARR_V3_LZ4),
@@ -182,6 +182,8 @@ class RecordWidget(Container[Widget]):
 
     def _lay_out(self) -> None:
         """Group the widgets: magicgui's own layout is one long column."""
+        self.uri.choose_btn.text = "…"
+        self.uri.choose_btn.max_width = 36
         for text in (self.plan_line, self.counts):
             text.native.setWordWrap(True)
             # A long line must not make the dock wide.
@@ -193,7 +195,7 @@ class RecordWidget(Container[Widget]):
                 ("Source", self.source.native),
                 ("", self.camera_settings.panel),
                 ("Pixel size (µm)", self.pixel_size_um.native),
-                ("Frames", self.frame_count.native),
+                ("Frames (0: no end)", self.frame_count.native),
             ],
             title="What to record",
         )

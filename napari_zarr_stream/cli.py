@@ -170,7 +170,8 @@ def _record(given: argparse.Namespace) -> int:
         camera.open()
         for setting in given.settings:
             _set(camera, setting)
-        source = CameraSource(camera, name, given.frames, given.pixel_size_um)
+        image = properties.path.name.split(".")[0]
+        source = CameraSource(camera, image, given.frames, given.pixel_size_um)
         recording = Recording(source, properties)
         with Interrupt(recording.stop, recording.abort) as interrupt:
             recording.start()

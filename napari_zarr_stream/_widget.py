@@ -388,25 +388,23 @@ class RecordWidget(Container[Widget]):
 
     def _show_start(self) -> None:
         self._enable(False)
-        planned = self._session.status().plan
-        # Without an end there is only the time: a bar that moves to and fro would
-        # repaint the window all the time.
-        planes = planned.planes if planned else None
-        self.progress.max = planes or 1
-        self.progress.visible = planes is not None
         self._show_status()
         self._timer.start()
 
     def _show_status(self) -> None:
         status = self._session.status()
-        if status.plan and status.plan.planes:
+        # Without an end there is only the time: a bar that moves to and fro would
+        # repaint the window all the time.
+        planes = status.plan.planes if status.plan else None
+        self.progress.visible = status.is_busy and planes is not None
+        if planes is not None:
+            self.progress.max = planes
             self.progress.value = status.frames_acquired
         self.counts.value = _counts_in_words(status)
 
     def _show_end(self) -> None:
         self._timer.stop()
         self._show_status()
-        self.progress.visible = False
         self._enable(True)
         self._follow_layers()
 

@@ -367,6 +367,18 @@ def test_a_new_widget_attaches_to_what_is_going_on(widget, viewer, qtbot):
     assert widget.record.enabled
 
 
+def test_another_widget_shows_a_long_recording_too(widget, viewer, qtbot):
+    other = RecordWidget(viewer)
+    viewer.window.add_dock_widget(other, name="Another")
+    settings = widget.camera_settings
+    settings["width"].value = settings["height"].value = 16
+    settings["frame_rate"].value = 2000
+    widget.frame_count.value = 1500
+    status = record(widget, viewer, qtbot)
+    assert status.frames_committed == 1500
+    assert other.progress.value == other.progress.max == 1500
+
+
 def test_closing_the_viewer_writes_all_that_was_acquired(
     make_napari_viewer, tmp_path, qtbot
 ):

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFormLayout, QGroupBox, QLabel, QWidget
 
-LABEL_WIDTH = 124
-"""Of the widest label, "Frame rate (Hz)", so that fields line up across groups."""
+LABEL_WIDTH = 136
+"""Of the widest label, "Frames (0: no end)", so that fields line up across groups."""
 
 Row = tuple[str, QWidget]
 

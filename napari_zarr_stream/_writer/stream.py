@@ -350,11 +350,14 @@ class ZarrStream:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is not None and not self._closed:
-            # What was appended is kept, and not called complete.
-            with contextlib.suppress(IllegalTransition):  # closed by another thread
-                self.annotate(record={"finish_reason": "failed", "error": repr(error)})
-        self.close()
+        try:
+            if error is not None and not self._closed:
+                # What was appended is kept, and not called complete.
+                with contextlib.suppress(IllegalTransition):  # closed by another thread
+                    ending = {"finish_reason": "failed", "error": repr(error)}
+                    self.annotate(record=ending)
+        finally:
+            self.close()
 
 
 def _halver_for(plan: Plan, properties: StorageProperties) -> TileHalver | None:

@@ -102,7 +102,7 @@ class CameraSource:
     frames : int
         How many to take; 0 means until the recording is stopped.
     pixel_size_um : float or None
-        Of the sample, in micrometres.
+        Of the sample, in micrometres; None leaves it to the camera.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class CameraSource:
         """See `Source.describe`."""
         camera = self.camera
         rate = camera.frame_rate
-        size = self._pixel_size_um
+        size = self._pixel_size_um or camera.pixel_size_um
         return SourceDescription(
             name=self._name,
             axes="tyx",

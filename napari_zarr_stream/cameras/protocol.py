@@ -91,7 +91,7 @@ class Camera(Protocol):
     """A source of frames in real time.
 
     `shape`, `dtype` and `bit_depth` hold from `start` to `stop`. A frame is
-    `(height, width)`.
+    `(height, width)`, or `(channels, height, width)` of a colour camera.
     """
 
     @property
@@ -119,6 +119,10 @@ class Camera(Protocol):
         """Frames a second to expect, None where the camera cannot tell."""
 
     @property
+    def pixel_size_um(self) -> float | None:
+        """Size of a pixel in the sample, None where the camera cannot tell."""
+
+    @property
     def stats(self) -> CameraStats:
         """Counts since `start`."""
 
@@ -141,6 +145,9 @@ class Camera(Protocol):
         self, out: npt.NDArray[np.generic], timeout_s: float
     ) -> FrameInfo | None:
         """Copy the next frame into `out`; keeps nothing of it.
+
+        `out` has the camera's `shape` and `dtype`, and nothing is done with it but
+        `out[...] = frame`, once: it may be a place that is no plain array.
 
         Returns None when no frame came within `timeout_s` (at most 0.2 s, so that a
         stop is quick). Raises `CameraLost` when no frame will come any more.

@@ -164,6 +164,10 @@ class SimulatedCamera:
         return float(self._settings["frame_rate"].value)
 
     @property
+    def pixel_size_um(self) -> None:
+        """Nothing lies before a simulated lens."""
+
+    @property
     def stats(self) -> CameraStats:
         """Counts since `start`; a lost frame counts once a later one is delivered."""
         return CameraStats(self._delivered, self._next - self._delivered, 0)

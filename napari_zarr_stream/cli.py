@@ -129,6 +129,13 @@ def _add_storage(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--frames-per-chunk", type=int, metavar="N")
     boolean = argparse.BooleanOptionalAction
     group.add_argument("--sharded", action=boolean, help="many chunks in one file (v3)")
+    group.add_argument(
+        "--shard-chunks",
+        type=int,
+        nargs=2,
+        metavar=("DOWN", "ACROSS"),
+        help="tiles that share a shard; 0 0: whole frames",
+    )
     group.add_argument("--multiscale", action=boolean, help="write a pyramid")
     group.add_argument("--downsampling", choices=list(map(str, DownsamplingMethod)))
     group.add_argument(
@@ -147,6 +154,7 @@ def _properties(
         "tile_planes": given.tile_planes,
         "frames_per_chunk": given.frames_per_chunk,
         "enable_multiscale": given.multiscale,
+        "shard_chunks": given.shard_chunks,
         "downsampling_method": given.downsampling,
     }
     if given.max_chunk_mib is not None:

@@ -156,6 +156,44 @@ def test_shards_hold_as_many_chunks_as_the_cap_allows():
     assert p.shard_shape == (120, 256, 256)
 
 
+@pytest.mark.parametrize(
+    ("shard_chunks", "cap", "shard_shape"),
+    [
+        ((1, 2), 16, (16, 512, 1024)),
+        ((2, 2), 16, (8, 1024, 1024)),
+        ((0, 0), 64, (6, 2048, 2560)),
+        ((0, 1), 64, (32, 2048, 512)),
+        ((99, 99), 64, (6, 2048, 2560)),
+    ],
+)
+def test_tiles_can_share_a_shard(shard_chunks, cap, shard_shape):
+    p = make(
+        "tyx",
+        (None, 2048, 2100),
+        tile_width=512,
+        tile_height=512,
+        max_bytes_per_chunk=cap * 2**20,
+        sharded=True,
+        shard_chunks=shard_chunks,
+    )
+    assert p.shard_shape == shard_shape
+    assert p.chunks_per_shard * p.bytes_per_chunk <= cap * 2**20
+    assert p.notes == ()
+
+
+def test_a_layer_of_tiles_above_the_cap_is_a_shard():
+    p = make(
+        "tyx",
+        (None, 4096, 4096),
+        tile_width=512,
+        tile_height=512,
+        sharded=True,
+        shard_chunks=(0, 0),
+    )
+    assert p.shard_shape == (1, 4096, 4096)
+    assert "32 MiB" in p.notes[0]
+
+
 def test_without_axes_before_y_and_x_a_shard_is_a_chunk():
     p = make("yx", (512, 500), tile_width=256, tile_height=256, sharded=True)
     assert p.shard_shape == p.chunk_shape == (256, 256)

@@ -63,6 +63,17 @@ def test_only_decimate_leaves_pixels_where_they_were():
         pytest.param(
             {"device_kind": "Zarr", "sharded": True}, ["v2", "shard"], id="v2-sharded"
         ),
+        pytest.param(
+            {"shard_chunks": (2, 2)}, ["shard_chunks", "sharding on"], id="no-shards"
+        ),
+        pytest.param(
+            {"shard_chunks": 4, "sharded": True}, ["shard_chunks", "two"], id="one"
+        ),
+        pytest.param(
+            {"shard_chunks": (1, -2), "sharded": True},
+            ["shard_chunks", "-2"],
+            id="less",
+        ),
     ],
 )
 def test_a_wrong_one_cannot_be_built(given, words):

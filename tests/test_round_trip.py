@@ -109,6 +109,42 @@ def test_microscopy(tmp_path, name, options):
         same(ask(reader, tmp_path / "a.zarr"), expected)
 
 
+@pytest.mark.parametrize("kind", ["ZarrV3", "ZarrV3Blosc1ZstdByteShuffle"])
+@pytest.mark.parametrize("shard_chunks", [(2, 3), (3, 1), (0, 0)])
+@pytest.mark.parametrize("name", IMAGES)
+def test_tiles_that_share_a_shard(tmp_path, name, shard_chunks, kind):
+    axes, pixels, chunking = sample(name)
+    options = chunking | {
+        "device_kind": kind,
+        "sharded": True,
+        "shard_chunks": shard_chunks,
+    }
+    stream = write(tmp_path / "a.zarr", axes, pixels, options)
+    for reader in "zarr", "tensorstore":
+        same(ask(reader, tmp_path / "a.zarr"), expected_levels(pixels, axes, options))
+    for level, count in enumerate(stream.plan.files_per_level):
+        files = (tmp_path / "a.zarr" / str(level) / "c").rglob("*")
+        assert sum(file.is_file() for file in files) == count
+
+
+def test_a_shard_of_whole_frames_is_complete_with_its_last_tile(tmp_path):
+    """100 x 201 pixels lie in 4 x 7 tiles."""
+    options = {"tile_width": 32, "tile_height": 33, "sharded": True}
+    properties = StorageProperties(
+        tmp_path / "a.zarr", shard_chunks=(0, 0), enable_multiscale=False, **options
+    )
+    shape = (None, 100, 201)
+    with ZarrStream(properties, axes="tyx", shape=shape, dtype="uint16") as stream:
+        frames = stream.plan.shard_shape[0]
+        assert frames == 2**24 // (2 * 4 * 7 * 32 * 33)
+        for _ in range(2 * frames):
+            stream.append(np.ones((100, 201), np.uint16))
+        stream.append(np.ones((100, 201), np.uint16))
+    files = [p for p in (tmp_path / "a.zarr/0/c").rglob("*") if p.is_file()]
+    assert len(files) == 3
+    assert stream.status().frames_committed == 2 * frames + 1
+
+
 @pytest.mark.parametrize("options", CONFIGURATIONS)
 def test_chunk_shapes_on_disk(tmp_path, options):
     """16 MiB hold 2048 tiles of 64 x 64 uint16; one frame a chunk in a shard."""

@@ -7,8 +7,9 @@ Its functions run in the stream's threads and start none. A buffer is laid out a
 import abc
 import contextlib
 import itertools
+import math
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -159,13 +160,14 @@ class _Growing(_PartFile):
 class _Shard(_Growing):
     """Encoded chunks, then their index.
 
-    Zarr v3 specification, codec `sharding_indexed`, index at the end.
+    Zarr v3 specification, codec `sharding_indexed`, index at the end. The index has
+    `room` for more chunks than there are, where a shard reaches beyond the plane.
     """
 
-    def __init__(self, file: StoredFile, chunks: int, codec: Codec) -> None:
-        super().__init__(file, chunks, 0)
+    def __init__(self, file: StoredFile, parts: int, room: int, codec: Codec) -> None:
+        super().__init__(file, parts, 0)
         self._codec = codec
-        self._index = empty_shard_index(chunks)  # guarded by _lock
+        self._index = empty_shard_index(room)  # guarded by _lock
 
     def _write(self, parts: Sequence[Part]) -> int:
         encoded = [self._codec.encode(pixels) for _, pixels in parts]
@@ -212,6 +214,19 @@ class _BloscChunk(_Growing):
             self._size += len(zeros.data)
         # Last: before it, the file is no blosc buffer.
         self._file.write_at(0, self._table.encode(self._size))
+
+
+def _in_shard(
+    chunk: tuple[int, ...], shard_grid: tuple[int, ...]
+) -> tuple[tuple[int, ...], int]:
+    """The shard of a chunk, and the chunk's number there, in C order."""
+    number = 0
+    place = []
+    for at, chunks in zip(chunk, shard_grid, strict=True):
+        shard, within = divmod(at, chunks)
+        place.append(shard)
+        number = number * chunks + within
+    return tuple(place), number
 
 
 class LevelArray:
@@ -280,7 +295,7 @@ class LevelArray:
         return list(itertools.product(range(channels), range(z_chunks), down, across))
 
     def write_blocks(
-        self, buffer: Buffer, first_block: int, blocks: int, cells: Iterable[Cell]
+        self, buffer: Buffer, first_block: int, blocks: int, cells: Sequence[Cell]
     ) -> int:
         """Encode and store `cells` of the first `blocks` blocks; returns bytes stored.
 
@@ -288,34 +303,32 @@ class LevelArray:
         ------
         WriteFailed
         """
-        origins = [self.plan.chunk_origin(first_block + i) for i in range(blocks)]
-        stored = 0
-        for channel, z_chunk, down, across in cells:
-            files: dict[tuple[int, ...], list[Part]] = {}
-            for block, (origin, frame) in enumerate(origins):
-                pixels = buffer[block, channel, z_chunk, down, across]
-                chunk = self._chunk(origin, channel, z_chunk, down, across)
-                place, number = self._part(chunk, frame)
-                files.setdefault(place, []).append((number, pixels))
-            for place, parts in files.items():
-                stored += self._write_parts(place, parts)
-        return stored
+        shard_grid = self.plan.shard_grid
+        files: dict[tuple[int, ...], list[Part]] = {}
+        for block in range(blocks):
+            origin, frame = self.plan.chunk_origin(first_block + block)
+            for cell in cells:
+                chunk = self._chunk(origin, cell)
+                place, number = chunk, frame
+                if self.plan.shard_shape:
+                    place, number = _in_shard(chunk, shard_grid)
+                files.setdefault(place, []).append((number, buffer[block][cell]))
+        return sum(self._write_parts(place, parts) for place, parts in files.items())
 
-    def _part(self, chunk: tuple[int, ...], frame: int) -> tuple[tuple[int, ...], int]:
-        """The file of a chunk, or of a frame of it, and its number there."""
-        if not self.plan.shard_shape:
-            return chunk, frame
-        shard, number = divmod(chunk[0], self.plan.chunks_per_shard)
-        return (shard, *chunk[1:]), number
+    def _parts_of(self, place: tuple[int, ...]) -> int:
+        """Chunks of the shard at `place`, less those beyond the edge of the plane."""
+        *outer, down, across = self.plan.shard_grid
+        parts = math.prod(outer)
+        for shard, chunks, tiles in zip(
+            place[-2:], (down, across), (self._down, self._across), strict=True
+        ):
+            parts *= min(chunks, tiles - shard * chunks)
+        return parts
 
-    def _chunk(
-        self,
-        origin: tuple[int, ...],
-        channel: int,
-        z_chunk: int,
-        down: int,
-        across: int,
-    ) -> tuple[int, ...]:
+    def _chunk(self, origin: tuple[int, ...], cell: Cell) -> tuple[int, ...]:
+        channel, z_chunk, down, across = cell
+        if not (channel or z_chunk):
+            return (*origin, down, across)
         outer = list(origin)
         for i, axis in enumerate(self.plan.axes[:-2]):
             if axis == "c":
@@ -347,7 +360,8 @@ class LevelArray:
     def _create_file(self, place: tuple[int, ...]) -> _PartFile:
         stored = self._store.create_file(self._key(place), self._keep_open)
         if self.plan.shard_shape:
-            return _Shard(stored, self.plan.chunks_per_shard, self._codec)
+            room = self.plan.chunks_per_shard
+            return _Shard(stored, self._parts_of(place), room, self._codec)
         if isinstance(self._codec, Blosc):
             return _BloscChunk(stored, self.plan, self._codec)
         return _RawChunk(stored, self.plan)

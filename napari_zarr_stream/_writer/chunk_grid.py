@@ -138,9 +138,15 @@ class Plan:
         return math.prod(self.tile_grid(0))
 
     @property
+    def shard_grid(self) -> tuple[int, ...]:
+        """Chunks of a shard along each axis; 1 unless sharded."""
+        shard = self.shard_shape or self.chunk_shape
+        return tuple(a // b for a, b in zip(shard, self.chunk_shape, strict=True))
+
+    @property
     def chunks_per_shard(self) -> int:
-        """Chunks along the first axis of a shard; 1 unless sharded."""
-        return self.shard_shape[0] // self.chunk_shape[0] if self.shard_shape else 1
+        """Chunks that a shard has room for; 1 unless sharded."""
+        return math.prod(self.shard_grid)
 
     @property
     def parts_per_chunk(self) -> int:
@@ -157,6 +163,22 @@ class Plan:
         # Raw chunks can be read up to what was written.
         in_parts = self.parts_per_chunk > 1 and self.blosc_block_bytes
         return self.chunk_shape[0] if in_parts else 1
+
+    @property
+    def slots_at_start(self) -> int:
+        """Slots to be made before the first plane, none where they are large.
+
+        A large one is touched only where planes lie, since few may come.
+        """
+        slot_bytes = self.dtype.itemsize * sum(
+            math.prod(self.slot_shape(level)) for level in range(len(self.level_shapes))
+        )
+        if self.slots * slot_bytes > QUEUE_BYTES:
+            return 0
+        if self.planes is None:
+            return self.slots
+        blocks = self.locate(self.planes - 1)[0] + 1
+        return min(self.slots, _ceil_div(blocks, self.blocks_per_slot))
 
     @property
     def planes_per_block(self) -> int:
@@ -201,7 +223,12 @@ class Plan:
             for size, chunk in zip(sizes, self.chunk_shape[1:], strict=False)
             if size is not None
         )
-        return outer * math.prod(self.tile_grid(level))
+        return outer * math.prod(
+            _ceil_div(tiles, per_file)
+            for tiles, per_file in zip(
+                self.tile_grid(level), self.shard_grid[-2:], strict=True
+            )
+        )
 
     def slot_shape(self, level: int) -> tuple[int, ...]:
         """Shape of a slot's buffer at `level`, in which every chunk lies contiguous.
@@ -384,6 +411,29 @@ def _levels(
     return tuple(levels)
 
 
+def _shard_shape(
+    properties: StorageProperties,
+    sizes: tuple[int | None, ...],
+    chunk_shape: tuple[int, ...],
+    chunk_bytes: int,
+    cap: int,
+) -> tuple[int, ...]:
+    """As many chunks along the first axis as the cap allows, and at least one."""
+    tiles = []
+    for size, side, asked in zip(
+        sizes[-2:], chunk_shape[-2:], properties.shard_chunks, strict=True
+    ):
+        assert size is not None
+        there = _ceil_div(size, side)
+        tiles.append(min(asked or there, there))
+    in_layer = math.prod(tiles)
+    first = min(cap // (chunk_bytes * in_layer), MAX_CHUNKS_PER_SHARD // in_layer)
+    *outer, height, width = chunk_shape
+    if outer:
+        outer[0] *= max(1, first)
+    return (*outer, height * tiles[0], width * tiles[1])
+
+
 def plan(
     properties: StorageProperties,
     *,
@@ -462,10 +512,12 @@ def plan(
         )
     shard_shape = None
     if properties.sharded:
-        per_shard = min(max(1, cap // chunk_bytes), MAX_CHUNKS_PER_SHARD)
-        if len(axes) == 2:
-            per_shard = 1
-        shard_shape = (chunk_shape[0] * per_shard, *chunk_shape[1:])
+        shard_shape = _shard_shape(properties, sizes, chunk_shape, chunk_bytes, cap)
+        if (shard_bytes := math.prod(shard_shape) * stored.itemsize) > cap:
+            notes.append(
+                f"a shard of one layer of chunks is {shard_bytes / 2**20:.4g} MiB, "
+                f"over the cap of {cap / 2**20:.4g} MiB"
+            )
 
     levels = _levels(axes, sizes, tile_shape, properties.enable_multiscale)
     file_shape = shard_shape or chunk_shape

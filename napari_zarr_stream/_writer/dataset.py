@@ -209,6 +209,7 @@ def _record_of(properties: StorageProperties) -> dict[str, Any]:
         "max_bytes_per_chunk": properties.max_bytes_per_chunk,
         "frames_per_chunk": properties.frames_per_chunk,
         "sharded": properties.sharded,
+        "shard_chunks": list(properties.shard_chunks),
         "multiscale": properties.enable_multiscale,
         "downsampling_method": str(properties.method),
     }

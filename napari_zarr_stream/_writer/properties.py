@@ -7,6 +7,7 @@ import math
 import operator
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -77,6 +78,15 @@ def _count(value: object, field: str) -> int:
     return number
 
 
+def _pair(value: Iterable[object], field: str) -> tuple[int, int]:
+    try:
+        down, across = value
+    except (TypeError, ValueError):
+        message = f"{field} must be two whole numbers, not {value!r}"
+        raise InvalidProperties(message) from None
+    return _count(down, field), _count(across, field)
+
+
 @dataclass(frozen=True, slots=True)
 class StorageProperties:
     """Where and how frames are stored.
@@ -97,6 +107,10 @@ class StorageProperties:
         Frames stacked in a chunk; 0 means as many as the cap allows (1 if `sharded`).
     sharded : bool
         Many chunks in one file; Zarr v3 only.
+    shard_chunks : (int, int)
+        How many tiles, down and across, share a shard; 0 means all there are, so that
+        (0, 0) makes one file of a layer of whole frames. As many frames follow as the
+        cap allows.
     enable_multiscale : bool
         Write the whole pyramid, not only level 0.
     downsampling_method : DownsamplingMethod or str
@@ -118,6 +132,7 @@ class StorageProperties:
     max_bytes_per_chunk: int = 0
     frames_per_chunk: int = 0
     sharded: bool = False
+    shard_chunks: tuple[int, int] = (1, 1)
     enable_multiscale: bool = True
     downsampling_method: DownsamplingMethod | str = DownsamplingMethod.MEAN
     overwrite: bool = False
@@ -155,6 +170,11 @@ class StorageProperties:
             "frames_per_chunk",
         ):
             put(field, _count(getattr(self, field), field))
+        put("shard_chunks", _pair(self.shard_chunks, "shard_chunks"))
+        if self.shard_chunks != (1, 1) and not self.sharded:
+            raise InvalidProperties(
+                f"shard_chunks {self.shard_chunks} is for shards: turn sharding on"
+            )
         if self.sharded and self.kind.zarr_format == 2:
             raise InvalidProperties(
                 f"device kind {self.kind} is Zarr v2, which has no shards: choose a "

@@ -51,6 +51,11 @@ class Slot:
         self.first_plane = 0
         self.planes = 0
 
+    def touch(self) -> None:
+        """Have the system find the memory now, and not when frames come."""
+        for buffer in self._buffers:
+            buffer.fill(0)
+
     @property
     def is_large(self) -> bool:
         """Whether it is worth to work on parts of it."""
@@ -204,7 +209,7 @@ class Slot:
             parts += [(level, cells[i::count]) for i in range(count)]
         return parts
 
-    def write(self, level: int, cells: Iterable[Cell]) -> int:
+    def write(self, level: int, cells: Sequence[Cell]) -> int:
         """Encode and store some chunks of every block; returns bytes stored.
 
         Raises

@@ -83,6 +83,15 @@ class SlotQueue:
 
     # ------------------------------------------------------------ the caller's side
 
+    def make_slots(self) -> None:
+        """Make the slots that are sure to be used, before the first plane comes."""
+        for _ in range(self._plan.slots_at_start):
+            slot = self._new_slot()
+            slot.touch()
+            with self._changed:
+                self._free.append(slot)
+                self._slots_made += 1
+
     def next_slot(self, first_plane: int) -> Work:
         """Start a slot with plane number `first_plane`; waits until one is free.
 

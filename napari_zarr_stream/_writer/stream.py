@@ -136,6 +136,7 @@ class ZarrStream:
         levels = self._dataset.levels
         new_slot = partial(Slot, self.plan, levels, properties.method, halver)
         self._queue = SlotQueue(self.plan, new_slot, self._dataset.commit)
+        self._queue.make_slots()
         self._append_lock = threading.Lock()  # taken before the queue's, never after
         self._filling: Work | None = None  # guarded by _append_lock
         self._closed = False  # guarded by _append_lock; read anywhere

@@ -433,6 +433,36 @@ def test_the_queue_is_bounded():
 # what is refused
 
 
+def test_memory_of_a_raw_recording_is_that_of_its_slots():
+    tiles = {"tile_width": 512, "tile_height": 512}
+    p = make("tyx", (None, 2048, 2048), kind="ZarrV3", **tiles)
+    assert p.peak_memory_bytes == p.slots_at_start * (8 + 2 + 0.5) * MIB
+    assert make("tyx", (3, 2048, 2048), kind="ZarrV3", **tiles).slots_at_start == 3
+
+
+def test_large_slots_are_made_when_planes_come():
+    assert make("yx", (2**14, 2**14), tile_width=512).slots_at_start == 0
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "expected"),
+    [
+        ((None, 100, 100), {"tile_width": 64, "tile_height": 64}, True),
+        ((None, 100, 99), {"tile_width": 50, "tile_height": 50}, True),
+        ((None, 100, 99), {"tile_width": 49, "tile_height": 50}, False),
+        ((None, 99, 120), {"tile_width": 40, "tile_height": 99}, True),
+        ((None, 100, 100), {"tile_width": 100, "tile_height": 100}, False),
+        (
+            (None, 100, 100),
+            {"tile_width": 64, "tile_height": 64, "downsampling_method": "max"},
+            False,
+        ),
+    ],
+)
+def test_halves_in_tiles(shape, options, expected):
+    assert make("tyx", shape, **options).halves_in_tiles is expected
+
+
 @pytest.mark.parametrize(
     ("axes", "shape", "words"),
     [

@@ -190,8 +190,9 @@ class _BloscChunk(_Growing):
     """
 
     def __init__(self, file: StoredFile, plan: Plan, codec: Blosc) -> None:
-        self._zeros = np.zeros(plan.tile_shape, plan.dtype)
-        self._blocks = self._zeros.nbytes // codec.block_bytes
+        self._plan = plan
+        tile_bytes = math.prod(plan.tile_shape) * plan.dtype.itemsize
+        self._blocks = tile_bytes // codec.block_bytes
         blocks = plan.parts_per_chunk * self._blocks
         self._table = BlockTable(codec, plan.dtype, blocks)  # guarded by _lock
         self._codec = codec
@@ -208,7 +209,8 @@ class _BloscChunk(_Growing):
 
     def _finish(self) -> None:
         if self._missing:
-            zeros = self._codec.encode_blocks(self._zeros)
+            none = np.zeros(self._plan.tile_shape, self._plan.dtype)
+            zeros = self._codec.encode_blocks(none)
             self._file.write_at(self._size, zeros.data)
             self._table.fill(zeros, self._size)
             self._size += len(zeros.data)

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import InvalidProperties
-from .properties import StorageProperties
+from .properties import DownsamplingMethod, StorageProperties
 
 AXES = "tczyx"
 
@@ -52,6 +52,11 @@ MAX_SLOTS = 64
 
 MAX_CHUNKS_PER_SHARD = 2**16
 """An index has 16 bytes for each, there or not: 1 MiB at the most."""
+
+ENCODER_BYTES = 16 * 2**20
+"""Most that malloc keeps for a thread that encodes: results are allocated large and
+given back small, which leaves gaps. 9 to 19 MB were measured with tiles of 512 KiB and
+more, 2 MB with tiles of 32 KiB."""
 
 WORKERS = max(2, min(8, os.cpu_count() or 2))
 """Encoding is the bottleneck and scales over cores; beyond 8 the memory bus is."""
@@ -93,6 +98,8 @@ class Plan:
     blosc_block_bytes : int
         0 where blosc is left to choose, or not used.
     z_is_halved : bool
+    halves_in_tiles : bool
+        Planes are halved by mean, and no block of pixels lies in two tiles.
     notes : tuple of str
         Where something other than asked for is in force, in words.
     """
@@ -115,6 +122,7 @@ class Plan:
     slots: int
     blosc_block_bytes: int
     z_is_halved: bool
+    halves_in_tiles: bool
     notes: tuple[str, ...]
 
     @property
@@ -530,6 +538,17 @@ def plan(
     )
 
     z_is_halved = "z" in axes and len({level[axes.index("z")] for level in levels}) > 1
+    halves_in_tiles = (
+        len(levels) > 1
+        and not z_is_halved
+        and properties.method is DownsamplingMethod.MEAN
+        # The kernel sums integers in a wider type.
+        and (stored.kind == "f" or stored.itemsize < 8)
+        and all(
+            side % 2 == 0 or side >= size
+            for side, size in zip(tile_shape[1:], (height, width), strict=True)
+        )
+    )
     # Raw chunks can be written frame by frame, each to its place in the file, and
     # encoded ones block by block; others need all their frames at once.
     codec = properties.kind.compressor
@@ -569,6 +588,7 @@ def plan(
         slots=1,
         blosc_block_bytes=block_bytes,
         z_is_halved=z_is_halved,
+        halves_in_tiles=halves_in_tiles,
         notes=tuple(notes),
     )
     return _with_slots(unsized, block[0] * tile_bytes if codec else 0)
@@ -595,8 +615,14 @@ def _with_slots(unsized: Plan, encoded_bytes: int) -> Plan:
         if unsized.axes[0] == "t" and unsized.shape[0] is not None:
             frames = min(frames, unsized.shape[0])
         held = min(held, blocks * block_bytes * frames // unsized.block[0])
-    # Beside its slot a worker holds one plane and its halves, and one encoded chunk.
-    beside = WORKERS * (unsized.bytes_per_plane * 2 + encoded_bytes)
+    beside = 0
+    if encoded_bytes:
+        kept = min(ENCODER_BYTES, 32 * encoded_bytes)
+        # A result is allocated for the worst case, of which little comes.
+        beside += WORKERS * max(kept, encoded_bytes * 3 // 4)
+    if len(levels) > 1 and not unsized.halves_in_tiles:
+        # One plane, and its halves.
+        beside += WORKERS * unsized.bytes_per_plane * 2
     values = {name: getattr(unsized, name) for name in Plan.__dataclass_fields__}
     values |= {
         "blocks_per_slot": blocks_per_slot,

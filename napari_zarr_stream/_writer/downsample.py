@@ -28,6 +28,8 @@ _WIDER = {
 class TileHalver:
     """Halves planes from tiles into tiles, in one call without the GIL.
 
+    For where `Plan.halves_in_tiles` says so.
+
     Parameters
     ----------
     dtype : numpy.dtype
@@ -44,21 +46,6 @@ class TileHalver:
         # Compiled now, not when the first frame comes.
         tiles = np.zeros((1, 1, 1, 1, 2, 2), dtype)
         self(tiles, tiles.copy(), 0, 0, (2, 2))
-
-    @staticmethod
-    def suits(
-        method: DownsamplingMethod,
-        dtype: np.dtype[np.generic],
-        tile_shape: tuple[int, int, int],
-        tile_grid: tuple[int, int],
-    ) -> bool:
-        """Whether it can be used: for means, where no block lies in two tiles."""
-        known = dtype.kind == "f" or dtype.str[1:] in _WIDER
-        whole = all(
-            count == 1 or side % 2 == 0
-            for side, count in zip(tile_shape[1:], tile_grid, strict=True)
-        )
-        return method is DownsamplingMethod.MEAN and known and whole
 
     def __call__(
         self, tiles: Plane, below: Plane, frame: int, plane: int, size: tuple[int, int]

@@ -32,7 +32,7 @@ class Slot:
         Full size first.
     method : DownsamplingMethod
     halver : TileHalver or None
-        Where it suits.
+        Where `Plan.halves_in_tiles`.
     """
 
     def __init__(

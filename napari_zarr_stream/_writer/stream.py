@@ -18,7 +18,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from .chunk_grid import WORKERS, Plan, plan
+from .chunk_grid import WORKERS, plan
 from .dataset import Dataset, check_record
 from .downsample import TileHalver, check_label
 from .errors import FrameMismatch, IllegalTransition, ZarrStreamError
@@ -128,7 +128,7 @@ class ZarrStream:
             inside_image=properties.path.parent.name == "labels",
             record=check_record(record or {}),
         )
-        halver = _halver_for(self.plan, properties)
+        halver = TileHalver(self.plan.dtype) if self.plan.halves_in_tiles else None
         store = LocalStore(properties.path, properties.overwrite)
         self._dataset = Dataset(store, properties, image)
         self._dataset.create()
@@ -359,15 +359,6 @@ class ZarrStream:
                     self.annotate(record=ending)
         finally:
             self.close()
-
-
-def _halver_for(plan: Plan, properties: StorageProperties) -> TileHalver | None:
-    if len(plan.level_shapes) == 1 or plan.z_is_halved:
-        return None
-    shape, grid = plan.tile_shape, plan.tile_grid(0)
-    if not TileHalver.suits(properties.method, plan.dtype, shape, grid):
-        return None
-    return TileHalver(plan.dtype)
 
 
 def _runs_of_planes(array: Any) -> Iterator[npt.NDArray[np.generic]]:

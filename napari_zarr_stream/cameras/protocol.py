@@ -74,7 +74,13 @@ class Setting:
 
     `minimum`, `maximum` bound a number; `choices` lists the values of a string.
     `unit` is for people, as in "ms". `locked_while_running` says that it must not
-    change between `Camera.start` and `Camera.stop`.
+    change between `Camera.start` and `Camera.stop`. `is_path`: a string that names a
+    file, or an address that stands for one.
+
+    Names with a meaning of their own, where a camera has such a thing: "exposure_ms",
+    "frame_rate" (Hz), "gain", "binning", "pixel_type"; "offset_x", "offset_y", "width",
+    "height" (pixels after binning), which together are the region of interest; and
+    "address", which has to be set before anything else can be asked for.
     """
 
     name: str
@@ -85,13 +91,15 @@ class Setting:
     choices: tuple[str, ...] = ()
     unit: str = ""
     locked_while_running: bool = True
+    is_path: bool = False
 
 
 class Camera(Protocol):
     """A source of frames in real time.
 
     `shape`, `dtype` and `bit_depth` hold from `start` to `stop`. A frame is
-    `(height, width)`, or `(channels, height, width)` of a colour camera.
+    `(height, width)`, or `(channels, height, width)` of a colour camera. Where
+    "address" is among the settings and not yet set, they raise `CameraError`.
     """
 
     @property

@@ -17,6 +17,7 @@ from napari_zarr_stream._writer.array import (
     lay_tiles,
 )
 from napari_zarr_stream._writer.codecs import codec_of
+from napari_zarr_stream._writer.marks import mark_bytes
 from napari_zarr_stream._writer.ngff import ZarrV3
 
 sizes = st.integers(1, 30)
@@ -63,7 +64,8 @@ class MemoryFile:
         self.content[offset : offset + len(data)] = data
 
     def resize(self, size):
-        self.content.extend(bytes(size - len(self.content)))
+        self.content.extend(bytes(max(0, size - len(self.content))))
+        del self.content[size:]
 
     def close(self):
         self.is_open = False
@@ -93,9 +95,11 @@ class MemoryStore:
         return self.files[key]
 
 
-def level_of(axes, shape, store, kind="ZarrV3", **options):
+def level_of(axes, shape, store, kind="ZarrV3", shard_shape=None, **options):
     properties = StorageProperties("a.zarr", kind, **options)
     p = plan(properties, axes=axes, shape=shape, dtype="uint16")
+    if shard_shape:
+        p = replace(p, shard_shape=shard_shape)
     codec = codec_of(properties.kind, p.blosc_block_bytes)
     return LevelArray(p, 0, store, codec, ZarrV3())
 
@@ -109,21 +113,51 @@ def write(array, numbers, shape=(24, 40)):
         array.write_blocks(buffer, number, 1, array.cells(1))
 
 
-def shard_contents(file):
+def shard_contents(file, room=4):
     """Chunks by number, read as the specification says."""
     content = bytes(file.content)
-    index = np.frombuffer(content[-(4 * 16 + 4) : -4], "<u8").reshape(4, 2).tolist()
+    index = np.frombuffer(content[-(room * 16 + 4) : -4], "<u8").reshape(room, 2)
     return {
         number: content[offset : offset + length]
-        for number, (offset, length) in enumerate(index)
+        for number, (offset, length) in enumerate(index.tolist())
         if length != 2**64 - 1
     }
 
 
 def sharded(store):
-    array = level_of("tyx", (None, 24, 40), store, sharded=True)
-    array.plan = replace(array.plan, shard_shape=(4, 24, 40))
-    return array
+    shape = (None, 24, 40)
+    return level_of("tyx", shape, store, sharded=True, shard_shape=(4, 24, 40))
+
+
+def test_a_shard_can_be_read_before_it_is_full():
+    store = MemoryStore()
+    array = sharded(store)
+    sizes = []
+    for number in (1, 0, 2):
+        write(array, [number])
+        array.publish()
+        file = store.files["0/c/0/0/0"]
+        sizes.append(len(file.content))
+        assert shard_contents(file)[number] == planes(1, first=number).tobytes()
+    array.publish()
+    assert len(shard_contents(file)) == 3
+    # Every index lies before the last one, and the file was cut behind it.
+    assert sizes == sorted(sizes, reverse=True)
+    write(array, [3])
+    assert len(shard_contents(file)) == 4
+    data, marks, index = 4 * 24 * 40 * 2, 4 * mark_bytes(1), 4 * 16 + 4
+    assert len(file.content) == data + marks + index
+
+
+def test_indexes_of_a_shard_never_meet_its_chunks():
+    store = MemoryStore()
+    array = level_of("tyx", (None, 2, 3), store, sharded=True, shard_shape=(99, 2, 3))
+    for number in range(98):
+        write(array, [number], (2, 3))
+        array.publish()
+        contents = shard_contents(store.files["0/c/0/0/0"], 99)
+        expected = planes(number + 1, (2, 3))
+        assert b"".join(contents.values()) == expected.tobytes()
 
 
 def test_a_shard_is_finished_with_its_last_chunk():

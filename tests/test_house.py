@@ -16,7 +16,7 @@ FLOORS = [
     {"errors"},
     {"properties", "kernels"},
     {"chunk_grid"},
-    {"downsample", "codecs"},
+    {"downsample", "codecs", "marks"},
     {"ngff", "store"},
     {"array"},
     {"slot", "dataset"},

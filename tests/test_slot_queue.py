@@ -65,7 +65,7 @@ def do_all(queue):
 
 
 def test_a_slot_is_cleared_halved_written_and_committed(queue, log):
-    queue.seal(queue.next_slot(0))
+    queue.seal(queue.next_slot(0), may_help=False)
     do_all(queue)
     assert log[:4] == [("clear", 0), ("halve", 0), ("write", 0, 0), ("write", 0, 1)]
     assert queue.progress().planes_written == 1
@@ -76,7 +76,7 @@ def test_a_large_slot_is_written_in_parts(queue, log, monkeypatch):
     monkeypatch.setattr(FakeSlot, "is_large", True)
     work = queue.next_slot(0)
     queue.halve_early(work, range(1))
-    queue.seal(work)
+    queue.seal(work, may_help=False)
     do_all(queue)
     assert sorted(log[:4]) == sorted(
         [("clear", 0), ("halve", 0), ("write", 0, 0), ("write", 0, 1)]
@@ -86,13 +86,13 @@ def test_a_large_slot_is_written_in_parts(queue, log, monkeypatch):
 
 def test_planes_count_as_written_without_a_gap(queue):
     slots = [queue.next_slot(number) for number in range(3)]
-    queue.seal(slots[2])
+    queue.seal(slots[2], may_help=False)
     do_all(queue)
     assert queue.progress().planes_written == 0
-    queue.seal(slots[0])
+    queue.seal(slots[0], may_help=False)
     do_all(queue)
     assert queue.progress().planes_written == 1
-    queue.seal(slots[1])
+    queue.seal(slots[1], may_help=False)
     do_all(queue)
     assert queue.progress().planes_written == 3
 
@@ -116,7 +116,7 @@ def test_no_more_slots_than_planned(queue):
 
 
 def test_the_first_failure_is_kept_and_ends_all_work(queue, log):
-    queue.seal(queue.next_slot(0))
+    queue.seal(queue.next_slot(0), may_help=False)
     for message in "first", "second":
         with queue.keeping_failure():
             raise WriteFailed(message)
@@ -141,10 +141,10 @@ def test_a_slot_that_cannot_be_made_is_not_counted(queue):
     assert queue._slots_made == 1
 
 
-def test_steps_of_unfinished_shards_are_not_committed(queue):
-    properties = StorageProperties("a.zarr", sharded=True, frames_per_chunk=1)
-    p = plan(properties, axes="tcyx", shape=(None, 2, 2048, 2048), dtype="uint16")
-    assert p.shard_shape[0] == 2
+def test_steps_of_unfinished_chunks_are_not_committed(queue):
+    properties = StorageProperties("a.zarr", frames_per_chunk=2)
+    p = plan(properties, axes="tcyx", shape=(None, 2, 2048, 1024), dtype="uint16")
+    assert (p.chunk_shape[0], p.parts_per_chunk) == (2, 2)
     queue._plan = p
     for planes_written, steps in [(0, 0), (3, 0), (4, 2), (7, 2), (8, 4)]:
         queue._written_in_row = planes_written

@@ -10,6 +10,7 @@ import itertools
 import math
 import threading
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ from .codecs import (
     empty_shard_index,
     encode_shard_index,
 )
+from .marks import encode_mark, mark_bytes
 from .ngff import Document, Serializer
 from .store import Store, StoredFile
 
@@ -35,6 +37,10 @@ Cell = tuple[int, int, int, int]
 MAX_OPEN_FILES = 64
 """Of one level. A process on macOS may have 256 open, Qt has dozens, and two shard
 layers are written at a time; the levels below have a third as many together."""
+
+
+MAX_OVERHEAD = 16
+"""Most that encoding adds to a chunk: BLOSC_MAX_OVERHEAD, the header."""
 
 
 def _regions(size: int, tile: int) -> Iterator[tuple[slice, slice, int, int]]:
@@ -114,6 +120,9 @@ class _PartFile(abc.ABC):
         with self._lock, contextlib.closing(self._file):
             self._finish()
 
+    def publish(self) -> None:  # noqa: B027 - most files need nothing for it
+        """Let readers find what is there, if they can be told before the end."""
+
     @abc.abstractmethod
     def _write(self, parts: Sequence[Part]) -> int:
         """See `write`."""
@@ -142,18 +151,19 @@ class _RawChunk(_PartFile):
 
 
 class _Growing(_PartFile):
-    """A file in which encoded parts lie in the order they come."""
+    """A file in which encoded parts lie in the order they come, marks between them."""
 
     def __init__(self, file: StoredFile, parts: int, first_offset: int) -> None:
         super().__init__(file, parts)
         self._size = first_offset  # guarded by _lock
 
-    def _add(self, encoded: Sequence[Encoded]) -> int:
+    def _add(self, encoded: Sequence[Encoded], numbers: Sequence[int]) -> int:
         """Write behind all that is there or under way; returns where."""
+        sizes = [len(data) for data in encoded]
         with self._lock:
             start = self._size
-            self._size += sum(map(len, encoded))
-        self._file.write_at(start, *encoded)
+            self._size += sum(sizes) + mark_bytes(len(sizes))
+        self._file.write_at(start, *encoded, encode_mark(start, numbers, sizes))
         return start
 
 
@@ -162,25 +172,61 @@ class _Shard(_Growing):
 
     Zarr v3 specification, codec `sharding_indexed`, index at the end. The index has
     `room` for more chunks than there are, where a shard reaches beyond the plane.
+
+    A shard that is not full yet can be read as well: far behind its chunks lies an
+    index, with a hole between them that takes no disk space. A newer one is written
+    just before it, and the file is cut there. So whoever opens the file finds a whole
+    index in its last bytes, at any moment.
     """
 
-    def __init__(self, file: StoredFile, parts: int, room: int, codec: Codec) -> None:
+    def __init__(
+        self, file: StoredFile, parts: int, room: int, codec: Codec, chunk_bytes: int
+    ) -> None:
         super().__init__(file, parts, 0)
         self._codec = codec
         self._index = empty_shard_index(room)  # guarded by _lock
+        self._is_new = False  # something is not in the index; guarded by _lock
+        index_bytes = len(encode_shard_index(self._index))
+        most = parts * (chunk_bytes + MAX_OVERHEAD + mark_bytes(1))
+        # Above what chunks and the last index can take; room for an index after each
+        # chunk, if that does not double the file.
+        self._floor = most + index_bytes
+        self._far_end = self._floor + max(
+            2 * index_bytes, min(parts * index_bytes, most)
+        )
+        self._end = 0  # where the last index ends, if there is one; guarded by _lock
 
     def _write(self, parts: Sequence[Part]) -> int:
         encoded = [self._codec.encode(pixels) for _, pixels in parts]
-        end = start = self._add(encoded)
+        end = start = self._add(encoded, [number for number, _ in parts])
         with self._lock:
             # Only now: an index that is written names nothing that is not there.
             for (number, _), chunk in zip(parts, encoded, strict=True):
                 self._index[number] = end, len(chunk)
                 end += len(chunk)
+            self._is_new = True
         return end - start
 
+    def publish(self) -> None:
+        """See `_PartFile.publish`."""
+        with self._lock:
+            if not self._is_new:
+                return
+            self._is_new = False
+            index = encode_shard_index(self._index)
+            end = self._end - len(index)
+            if end - len(index) < self._floor:
+                end = self._far_end
+            self._file.write_at(end - len(index), index)
+            if self._end > end:
+                self._file.resize(end)
+            self._end = end
+
     def _finish(self) -> None:
-        self._file.write_at(self._size, encode_shard_index(self._index))
+        index = encode_shard_index(self._index)
+        self._file.write_at(self._size, index)
+        if self._end:
+            self._file.resize(self._size + len(index))
 
 
 class _BloscChunk(_Growing):
@@ -200,7 +246,8 @@ class _BloscChunk(_Growing):
 
     def _write(self, parts: Sequence[Part]) -> int:
         encoded = [self._codec.encode_blocks(pixels) for _, pixels in parts]
-        end = start = self._add([blocks.data for blocks in encoded])
+        numbers = [number for number, _ in parts]
+        end = start = self._add([blocks.data for blocks in encoded], numbers)
         with self._lock:
             for (number, _), blocks in zip(parts, encoded, strict=True):
                 self._table.put(number * self._blocks, blocks, end)
@@ -262,6 +309,13 @@ class LevelArray:
         *_, self._down, self._across = plan.slot_shape(level)[:5]
         self._keep_open = plan.files_at_once(level) <= MAX_OPEN_FILES
         self._is_whole = not plan.shard_shape and plan.parts_per_chunk == 1
+        self._outer_grid, tile_grid = plan.shard_grid[:-2], plan.shard_grid[-2:]
+        self._tiles_per_shard = math.prod(tile_grid)
+        # Worked out once: it is the same for every frame.
+        self._tile_in_shard = {
+            tile: _in_shard(tile, tile_grid)
+            for tile in itertools.product(range(self._down), range(self._across))
+        }
 
     def documents(self, shape: Sequence[int]) -> dict[str, Document]:
         """Metadata by key, for an array that has grown to `shape`."""
@@ -305,16 +359,17 @@ class LevelArray:
         ------
         WriteFailed
         """
-        shard_grid = self.plan.shard_grid
         files: dict[tuple[int, ...], list[Part]] = {}
         for block in range(blocks):
             origin, frame = self.plan.chunk_origin(first_block + block)
-            for cell in cells:
-                chunk = self._chunk(origin, cell)
-                place, number = chunk, frame
-                if self.plan.shard_shape:
-                    place, number = _in_shard(chunk, shard_grid)
-                files.setdefault(place, []).append((number, buffer[block][cell]))
+            for (channel, z_chunk), tiles in itertools.groupby(cells, itemgetter(0, 1)):
+                outer = self._outer_chunk(origin, channel, z_chunk)
+                place, number = _in_shard(outer, self._outer_grid)
+                number = number * self._tiles_per_shard + frame
+                for cell in tiles:
+                    shard, tile = self._tile_in_shard[cell[2:]]
+                    part = number + tile, buffer[block][cell]
+                    files.setdefault((*place, *shard), []).append(part)
         return sum(self._write_parts(place, parts) for place, parts in files.items())
 
     def _parts_of(self, place: tuple[int, ...]) -> int:
@@ -327,17 +382,16 @@ class LevelArray:
             parts *= min(chunks, tiles - shard * chunks)
         return parts
 
-    def _chunk(self, origin: tuple[int, ...], cell: Cell) -> tuple[int, ...]:
-        channel, z_chunk, down, across = cell
+    def _outer_chunk(
+        self, origin: tuple[int, ...], channel: int, z_chunk: int
+    ) -> tuple[int, ...]:
         if not (channel or z_chunk):
-            return (*origin, down, across)
-        outer = list(origin)
-        for i, axis in enumerate(self.plan.axes[:-2]):
-            if axis == "c":
-                outer[i] += channel
-            elif axis == "z":
-                outer[i] += z_chunk
-        return (*outer, down, across)
+            return origin
+        beyond = {"c": channel, "z": z_chunk}
+        return tuple(
+            at + beyond.get(axis, 0)
+            for at, axis in zip(origin, self.plan.axes, strict=False)
+        )
 
     def _key(self, chunk: tuple[int, ...]) -> str:
         place = "/".join(map(str, chunk))
@@ -362,11 +416,28 @@ class LevelArray:
     def _create_file(self, place: tuple[int, ...]) -> _PartFile:
         stored = self._store.create_file(self._key(place), self._keep_open)
         if self.plan.shard_shape:
-            room = self.plan.chunks_per_shard
-            return _Shard(stored, self._parts_of(place), room, self._codec)
+            return _Shard(
+                stored,
+                self._parts_of(place),
+                self.plan.chunks_per_shard,
+                self._codec,
+                self.plan.bytes_per_chunk,
+            )
         if isinstance(self._codec, Blosc):
             return _BloscChunk(stored, self.plan, self._codec)
         return _RawChunk(stored, self.plan)
+
+    def publish(self) -> None:
+        """Let readers find what lies in unfinished files, where they can at all.
+
+        Raises
+        ------
+        WriteFailed
+        """
+        with self._lock:
+            files = list(self._files.values())
+        for file in files:
+            file.publish()
 
     def finish(self) -> None:
         """Make what lies in unfinished files readable.

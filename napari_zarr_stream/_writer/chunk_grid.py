@@ -163,11 +163,12 @@ class Plan:
 
     @property
     def steps_per_file(self) -> int:
-        """Steps along the first axis after which files are complete and can be read."""
-        if not self.outer:
+        """Steps along the first axis after which files can be read.
+
+        1 with shards: an index is written whenever readers are told.
+        """
+        if not self.outer or self.shard_shape:
             return 1
-        if self.shard_shape:
-            return self.shard_shape[0]
         # Raw chunks can be read up to what was written.
         in_parts = self.parts_per_chunk > 1 and self.blosc_block_bytes
         return self.chunk_shape[0] if in_parts else 1

@@ -87,11 +87,7 @@ class Blosc:
         # blocks have another size, and the result is as good.
         blosc.set_blocksize(self._asked_for(pixels.dtype.itemsize))
         encoded: bytes = blosc.compress(
-            pixels.view(np.uint8).data.cast("B"),
-            typesize=pixels.dtype.itemsize,
-            clevel=1,
-            shuffle=blosc.SHUFFLE,
-            cname=self.name,
+            pixels, pixels.dtype.itemsize, 1, blosc.SHUFFLE, self.name
         )
         return encoded
 

@@ -75,6 +75,8 @@ class Dataset:
         ------
         WriteFailed
         """
+        for level in self.levels:
+            level.publish()
         if not self._image.plan.outer:
             return
         for level in reversed(self.levels):

@@ -14,13 +14,19 @@ from dataclasses import dataclass
 from functools import partial
 
 from .array import Cell
-from .chunk_grid import Plan
+from .chunk_grid import WORKERS, Plan
 from .errors import WriteFailed, ZarrStreamError
 from .slot import Slot
 
 COMMIT_INTERVAL_S = 0.25
 """Metadata is renewed at most this often: seldom enough to cost nothing, often enough
 that a program that reads along sees frames as they come."""
+
+COMMIT_SHARE = 0.1
+"""Of a worker's time: with thousands of shards open, their indexes take a while."""
+
+MAX_COMMIT_INTERVAL_S = 1.5
+"""No frame in a shard waits longer to be committed than this and a flush takes."""
 
 Task = Callable[[], object]
 
@@ -71,6 +77,7 @@ class SlotQueue:
         self._changed = threading.Condition()
         self._tasks: deque[Task] = deque()  # guarded by _changed
         self._tasks_running = 0  # guarded by _changed
+        self._caller_helps = False  # guarded by _changed
         self._free: list[Slot] = []  # guarded by _changed
         self._slots_made = 0  # guarded by _changed
         self._stopped = False  # guarded by _changed
@@ -79,7 +86,7 @@ class SlotQueue:
         self._written_in_row = 0  # planes, guarded by _changed
         self._bytes_written = 0  # guarded by _changed
         self._steps_committed = 0  # guarded by _changed
-        self._committed_at = -COMMIT_INTERVAL_S  # guarded by _changed
+        self._commit_due = 0.0  # on the monotonic clock, guarded by _changed
 
     # ------------------------------------------------------------ the caller's side
 
@@ -118,16 +125,30 @@ class SlotQueue:
         """Have planes that were just laid halved while they are still in cache."""
         self._submit(work, [partial(work.slot.halve, planes)])
 
-    def seal(self, work: Work) -> None:
-        """Give a slot to the workers."""
+    def seal(self, work: Work, *, may_help: bool) -> None:
+        """Give a slot to the workers.
+
+        A caller that `may_help` takes the place of one of them: what it does itself is
+        still in the caches, which a queue full of other pixels pushes it out of.
+        """
         slot = work.slot
         slot.clear_missing()
         if slot.is_large:
             halve = [slot.halve] if self._plan.z_is_halved else []
             self._submit(work, halve, seal=True)
-        else:
-            work.writing = True
-            self._submit(work, [partial(self._write_whole, slot)], seal=True)
+            return
+        work.writing = True
+        self._submit(work, [partial(self._write_whole, slot)], seal=True)
+        if task := self._spare_task(may_help):
+            with self.keeping_failure():
+                task()
+
+    def _spare_task(self, may_help: bool) -> Task | None:
+        """The newest task, if the caller may do it and workers have enough to do."""
+        with self._changed:
+            self._caller_helps = may_help
+            enough = len(self._tasks) >= WORKERS
+            return self._tasks.pop() if may_help and enough else None
 
     def _submit(self, work: Work, tasks: Sequence[Task], *, seal: bool = False) -> None:
         with self._changed:
@@ -140,6 +161,8 @@ class SlotQueue:
     def wait_until_written(self) -> None:
         """Return when nothing is left to do, or the stream has failed."""
         with self._changed:
+            self._caller_helps = False
+            self._changed.notify_all()
             self._changed.wait_for(
                 lambda: self._error or not (self._tasks or self._tasks_running)
             )
@@ -214,12 +237,11 @@ class SlotQueue:
             while not self._stopped:
                 wait_s = None
                 if (steps := self._committable()) > self._steps_committed:
-                    wait_s = self._committed_at + COMMIT_INTERVAL_S - time.monotonic()
+                    wait_s = self._commit_due - time.monotonic()
                     if wait_s <= 0 and self._commit_lock.acquire(blocking=False):
-                        self._committed_at = time.monotonic()
                         self._tasks_running += 1
                         return partial(self._commit_and_release, steps)
-                if self._tasks:
+                if self._tasks and self._tasks_running < WORKERS - self._caller_helps:
                     self._tasks_running += 1
                     return self._tasks.popleft()
                 self._changed.wait(None if wait_s is None else max(wait_s, 0.01))
@@ -275,7 +297,12 @@ class SlotQueue:
         return steps - steps % plan.steps_per_file
 
     def _commit_and_release(self, steps: int) -> None:
+        began = time.monotonic()
         try:
             self.commit(steps)
         finally:
+            ended = time.monotonic()
+            wait_s = max(COMMIT_INTERVAL_S, (ended - began) / COMMIT_SHARE)
+            with self._changed:
+                self._commit_due = began + min(wait_s, MAX_COMMIT_INTERVAL_S)
             self._commit_lock.release()

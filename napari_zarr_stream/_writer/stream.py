@@ -34,6 +34,10 @@ from .slot import Slot
 from .slot_queue import COMMIT_INTERVAL_S, SlotQueue, Work
 from .store import LocalStore
 
+HURRY_S = 0.5e-3
+"""A caller of `append` that is back sooner has frames in stock and can lend a hand; one
+that waits for a camera is never kept longer than copying takes."""
+
 _open_streams: "weakref.WeakSet[ZarrStream]" = weakref.WeakSet()
 
 
@@ -142,6 +146,7 @@ class ZarrStream:
         self._closed = False  # guarded by _append_lock; read anywhere
         self._frames_appended = 0  # guarded by _append_lock; read anywhere
         self._planes_taken = 0  # with those that fill a step; guarded by _append_lock
+        self._returned_at = -math.inf  # guarded by _append_lock
 
         # Daemons, so that a stream nobody closed cannot keep the interpreter from
         # ending; `_close_forgotten` runs before they are killed.
@@ -180,10 +185,12 @@ class ZarrStream:
             self._queue.raise_error()
             self._check_fits(array)
             self._check_room(array)
+            hurry = time.monotonic() - self._returned_at < HURRY_S
             for planes in _runs_of_planes(array):
                 # A lazy array may say one thing and give another.
                 self._check_fits(planes)
-                self._take(planes, count=True)
+                self._take(planes, count=True, hurry=hurry)
+            self._returned_at = time.monotonic()
 
     def _check_fits(self, array: Any) -> None:
         shape, dtype = tuple(array.shape), np.dtype(array.dtype)
@@ -203,7 +210,9 @@ class ZarrStream:
                 f"{self.plan.shape} hold {room} planes, {there} are there"
             )
 
-    def _take(self, planes: npt.NDArray[np.generic], *, count: bool) -> None:
+    def _take(
+        self, planes: npt.NDArray[np.generic], *, count: bool, hurry: bool
+    ) -> None:
         while len(planes):
             if self._filling is None:
                 self._filling = self._queue.next_slot(self._planes_taken)
@@ -218,13 +227,13 @@ class ZarrStream:
                 self._queue.halve_early(work, range(first, first + laid))
             old = time.monotonic() - work.opened_at > COMMIT_INTERVAL_S
             if work.slot.is_full or (old and work.slot.at_block_end):
-                self._seal()
+                self._seal(may_help=hurry or len(planes) > 0)
 
-    def _seal(self) -> None:
+    def _seal(self, *, may_help: bool) -> None:
         """Give the slot that was being filled to the workers."""
         work, self._filling = self._filling, None
         if work is not None:
-            self._queue.seal(work)
+            self._queue.seal(work, may_help=may_help)
 
     def status(self) -> StreamStatus:
         """A snapshot; may be called from any thread at any time."""
@@ -323,8 +332,8 @@ class ZarrStream:
         missing = -self._planes_taken % self.plan.planes_per_step
         zeros = np.zeros((1, *self.plan.plane_shape(0)), self.plan.dtype)
         for _ in range(missing):
-            self._take(zeros, count=False)
-        self._seal()
+            self._take(zeros, count=False, hurry=True)
+        self._seal(may_help=True)
         self._queue.wait_until_written()
 
     def _finish(self, abort: bool) -> None:

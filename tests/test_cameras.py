@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from camera_contract import CameraContract
 
 from napari_zarr_stream.cameras import (
     CameraError,
@@ -52,6 +53,12 @@ def read(camera, timeout_s=5.0):
 
 def read_ids(camera, count):
     return [read(camera)[1].device_index for _ in range(count)]
+
+
+class TestContract(CameraContract):
+    @pytest.fixture(params=PATTERNS)
+    def make(self, request):
+        return lambda: SimulatedCamera(request.param, width=64, height=48)
 
 
 # the clock and the ring

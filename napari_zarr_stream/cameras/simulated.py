@@ -255,11 +255,15 @@ class SimulatedCamera:
                 return None
             # the sum may be a hair before now
             time.sleep(max(0.0, min(self._started_at + due_s, deadline) - now))
-        draw(out, due_s)
+        # a plain array is drawn into where it is, which saves a copy
+        frame = out if isinstance(out, np.ndarray) else np.empty(self.shape, self.dtype)
+        draw(frame, due_s)
         if self._settings["stamp"].value:
             number = index.to_bytes(_STAMP_BYTES, "little")
-            stamp = np.frombuffer(number, out.dtype.newbyteorder("<"))
-            out[0, : stamp.size] = stamp
+            stamp = np.frombuffer(number, frame.dtype.newbyteorder("<"))
+            frame[0, : stamp.size] = stamp
+        if frame is not out:
+            out[...] = frame
         lost, self._next = index - self._next, index + 1
         self._delivered += 1
         device_ns, host_ns = round(due_s * 1e9), time.time_ns()

@@ -17,7 +17,6 @@ from napari_zarr_stream.cameras import (
     CameraLost,
     Fault,
     SimulatedCamera,
-    find_cameras,
     read_stamp,
 )
 
@@ -472,20 +471,3 @@ def test_radial_sine_is_symmetric_and_runs_outwards(shape):
         for shift in range(5)
     ]
     assert np.argmin(shifts) in (1, 2)  # a ring of 100 / 12 px a second: 0.8 px
-
-
-# the list
-
-
-def test_find_cameras():
-    cameras = find_cameras()
-    assert list(cameras) == [f"Simulated: {pattern}" for pattern in PATTERNS]
-    for name, make in cameras.items():
-        camera = make()
-        assert camera is not make()
-        assert camera.info["name"] == name
-        assert camera.info["vendor"] == "napari-zarr-stream"
-        assert camera.info["model"] == "Simulated camera"
-        assert camera.info["serial"].startswith("SIM-")
-        with pytest.raises(CameraError, match="open"):
-            camera.start()

@@ -1,4 +1,4 @@
-"""Micro-Manager: its demo cameras, whole and overrun, and Python cameras of UniMMCore."""
+"""Micro-Manager: its demo cameras, and Python cameras of UniMMCore."""
 
 import gc
 import subprocess
@@ -13,6 +13,7 @@ import pytest
 from camera_contract import CameraContract, Place, read
 from pymmcore_plus import CMMCorePlus
 from pymmcore_plus.experimental.unicore import SimpleCameraDevice, UniMMCore
+from useq import MDAEvent
 
 from napari_zarr_stream.cameras import CameraError, CameraLost, micromanager
 from napari_zarr_stream.cameras.micromanager import MicroManagerCamera, find
@@ -31,12 +32,13 @@ WIDTH, HEIGHT = 96, 64
 
 
 class StampedCamera(SimpleCameraDevice):
-    """A Python camera: frame n is n everywhere. May raise at a frame, or have colour."""
+    """A Python camera whose frame n is n everywhere."""
 
-    def __init__(self, raises_at=None, channels=()):
+    def __init__(self, raises_at=None, channels=(), shrinks_at=None):
         super().__init__()
         self.exposure_ms, self.gain, self.number = 2.0, 1.5, 0
         self.raises_at, self.channels = raises_at, channels
+        self.shrinks_at = shrinks_at
 
     def get_exposure(self):
         return self.exposure_ms
@@ -63,7 +65,12 @@ class StampedCamera(SimpleCameraDevice):
 
     def start_sequence(self, n, get_buffer):
         self.number = 0
-        yield from super().start_sequence(n, get_buffer)
+
+        def place(shape, dtype):
+            shrinks = self.number == self.shrinks_at
+            return get_buffer((10, 10) if shrinks else shape, dtype)
+
+        yield from super().start_sequence(n, place)
 
     def snap(self, buffer):
         if self.number == self.raises_at:
@@ -81,14 +88,19 @@ def share():
     """Make a core with a camera the one that all share; nothing is left of it."""
     cores = []
 
-    def start(kind=CMMCorePlus, device=None, adapter=("DemoCamera", "DCam")):
+    def start(kind=CMMCorePlus, device=None, adapter=("DemoCamera", "DCam"), **before):
         gc.collect()
         assert micromanager._running_core() is None
         core = kind()
         cores.append(core)
         assert core is CMMCorePlus.instance()
+        if adapter[0] == "SequenceTester":
+            core.loadDevice("Hub", "SequenceTester", "THub")
+            core.initializeDevice("Hub")
         if device is None:
             core.loadDevice("Cam", *adapter)
+            for name, value in before.items():
+                core.setProperty("Cam", name, value)
         else:
             core.loadPyDevice("Cam", device)
         core.initializeDevice("Cam")
@@ -121,15 +133,23 @@ def opened(**options):
     return camera
 
 
+def until(condition):
+    deadline = time.perf_counter() + 30
+    while not condition():
+        assert time.perf_counter() < deadline
+        time.sleep(0.005)
+
+
 def read_to_the_end(camera):
     """Return all frames there are, their infos, and what was said at the end."""
     frames, infos = [], []
-    with pytest.raises(CameraLost) as end:
-        while True:
+    while True:
+        try:
             frame, info = read(camera)
-            frames.append(frame)
-            infos.append(info)
-    return frames, infos, str(end.value)
+        except CameraLost as end:
+            return frames, infos, str(end)
+        frames.append(frame)
+        infos.append(info)
 
 
 class TestConfigurationFile(CameraContract):
@@ -206,6 +226,14 @@ def test_a_core_of_its_own_is_never_shared(cfg, share):
             assert micromanager._running_core() is core
 
 
+def test_looking_sets_no_region(share):
+    """A Python camera would copy every frame once more, to crop it."""
+    device = StampedCamera()
+    share(UniMMCore, device)
+    with closing(opened()):
+        assert device._roi is None
+
+
 def test_two_cameras_have_two_cores(cfg, share):
     share()
     with closing(opened()) as one, closing(opened(address=str(cfg))) as other:
@@ -271,9 +299,8 @@ def test_a_camera_that_stands_for_two_is_refused(share):
 
 def test_an_acquisition_is_not_disturbed(share):
     core = share()
-    thread = core.run_mda([{"min_start_time": 0}, {"min_start_time": 60}])
-    while not core.mda.is_running():
-        time.sleep(0.01)
+    thread = core.run_mda([MDAEvent(), MDAEvent(min_start_time=60)])
+    until(core.mda.is_running)
     with closing(opened()) as camera, pytest.raises(CameraError, match="acquisition"):
         camera.start()
     core.mda.cancel()
@@ -376,6 +403,17 @@ def test_python_cameras_of_a_file(tmp_path, monkeypatch):
 # settings
 
 
+def still(core):
+    """Make a demo camera give the picture that is returned, again and again."""
+    core.setProperty("Cam", "FastImage", 0)
+    core.snapImage()  # draws it
+    core.setProperty("Cam", "FastImage", 1)
+    core.snapImage()
+    picture = core.getImage()
+    assert picture.std() > 0
+    return picture
+
+
 def test_what_is_said_of_a_demo_camera(cfg):
     with closing(opened(address=str(cfg))) as camera:
         assert [setting.name for setting in camera.settings] == [
@@ -406,13 +444,12 @@ def test_what_is_said_of_a_demo_camera(cfg):
 )
 def test_pixel_types(share, pixel_type, dtype, bit_depth):
     core = share()
-    core.setProperty("Cam", "FastImage", 1)  # the same picture always
     with closing(opened()) as camera:
         camera.set("pixel_type", pixel_type)
         assert (camera.dtype, camera.bit_depth) == (dtype, bit_depth)
-        core.snapImage()
+        expected = still(core)
         camera.start()
-        np.testing.assert_array_equal(read(camera)[0], core.getImage())
+        np.testing.assert_array_equal(read(camera)[0], expected)
 
 
 def test_bit_depth_is_that_of_the_converter(share):
@@ -428,13 +465,12 @@ def test_bit_depth_is_that_of_the_converter(share):
 )
 def test_colour_becomes_channels(share, pixel_type, dtype):
     core = share()
-    core.setProperty("Cam", "Mode", "Color Test Pattern")
     core.setProperty("Cam", "PixelType", pixel_type)
-    core.snapImage()
-    expected = np.moveaxis(core.getImage(), -1, 0)  # R, G, B, by pymmcore-plus
-    assert len({plane.tobytes() for plane in expected}) == 3
+    core.setProperty("Cam", "Mode", "Color Test Pattern")
     with closing(opened()) as camera:
         assert (camera.shape, camera.dtype) == ((3, HEIGHT, WIDTH), dtype)
+        expected = np.moveaxis(still(core), -1, 0)  # R, G, B, by pymmcore-plus
+        assert len({plane.tobytes() for plane in expected}) == 3
         camera.start()
         np.testing.assert_array_equal(read(camera)[0], expected)
 
@@ -473,10 +509,7 @@ def overrun(core, camera, pause_s=0.5):
     """Read a few frames, then none for so long that the ring runs full."""
     camera.start()
     frames, infos = zip(*[read(camera) for _ in range(3)], strict=True)
-    deadline = time.perf_counter() + 30
-    while not core.isBufferOverflowed():
-        assert time.perf_counter() < deadline
-        time.sleep(0.02)
+    until(core.isBufferOverflowed)
     time.sleep(pause_s)  # it may go on, into a ring that stays full
     more, more_infos, end = read_to_the_end(camera)
     return [*frames, *more], [*infos, *more_infos], end
@@ -484,15 +517,13 @@ def overrun(core, camera, pause_s=0.5):
 
 def test_a_full_ring_ends_the_stream_after_its_contiguous_head(share):
     core = share()
-    core.setProperty("Cam", "FastImage", 1)
     core.setProperty("Cam", "PixelType", "16bit")
     core.setProperty("Cam", "OnCameraCCDXSize", 512)
     core.setProperty("Cam", "OnCameraCCDYSize", 512)
     core.setCircularBufferMemoryFootprint(8)
     with closing(opened()) as camera:
         camera.set("exposure_ms", 1)
-        core.snapImage()
-        expected = core.getImage()
+        expected = still(core)
         for _ in range(2):  # it can be started anew
             frames, infos, end = overrun(core, camera)
             ring = core.getBufferTotalCapacity()
@@ -510,19 +541,24 @@ def test_a_full_ring_ends_the_stream_after_its_contiguous_head(share):
 
 
 def test_a_camera_that_goes_on_when_the_ring_is_full(share):
-    """Its stop reports the overflow once more, and frames after it do not count."""
-    core = share(adapter=("SequenceTester", "TCamera"))
+    """Nothing more gets into the ring; its stop reports the overflow once more."""
+    adapter = "SequenceTester", "TCamera-0"
+    core = share(adapter=adapter, ImageMode="MachineReadable")
     core.setCircularBufferMemoryFootprint(1)
     with closing(opened()) as camera:
         camera.start()
-        frames = [read(camera)]
-        while not core.isBufferOverflowed():
-            time.sleep(0.01)
-        more, infos, _ = read_to_the_end(camera)
-        numbers = [info.device_index for info in (frames[0][1], *infos)]
-        assert numbers == list(range(len(numbers)))
-        assert len({frame.tobytes() for frame in more}) == len(more)
-        assert camera.stats.lost >= 1
+        until(core.isBufferOverflowed)
+        assert core.isSequenceRunning()
+        ring = core.getBufferTotalCapacity()
+        frames, infos = zip(*[read(camera) for _ in range(2)], strict=True)
+        time.sleep(0.5)
+        more, more_infos, _ = read_to_the_end(camera)
+        assert len(frames) + len(more) == ring
+        numbers = [info.device_index for info in (*infos, *more_infos)]
+        assert numbers == list(range(ring))
+        # the camera writes its own count into them
+        assert len({frame.tobytes() for frame in (*frames, *more)}) == ring
+        assert camera.stats.lost == 1
         camera.stop()
         camera.start()  # and can be started anew
         assert read(camera)[1].device_index == 0
@@ -601,7 +637,16 @@ def test_another_program_interferes(share):
         camera.start()
         read(camera)
         core.setROI(0, 0, 10, 10)
-        assert "(10, 10)" in read_to_the_end(camera)[2]
+        assert "another program" in read_to_the_end(camera)[2]
+
+
+def test_a_frame_of_another_shape(share):
+    share(UniMMCore, StampedCamera(shrinks_at=5))
+    with closing(opened()) as camera:
+        camera.start()
+        frames, _, end = read_to_the_end(camera)
+        assert len(frames) == 5
+        assert "(10, 10) uint16" in end
 
 
 def test_frames_that_another_program_took_are_lost(share):
@@ -610,8 +655,7 @@ def test_frames_that_another_program_took_are_lost(share):
         camera.set("exposure_ms", 20)
         camera.start()
         read(camera)
-        while core.getRemainingImageCount() < 2:
-            time.sleep(0.005)
+        until(lambda: core.getRemainingImageCount() >= 2)
         core.popNextImage()
         _, info = read(camera)
         assert (info.device_index, info.lost_before) == (2, 1)

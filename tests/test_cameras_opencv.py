@@ -1,4 +1,4 @@
-"""OpenCV: video files whose pixels are known, a server of pictures, lists of webcams."""
+"""OpenCV: video files whose pixels are known, a server of pictures, webcams."""
 
 import threading
 import time
@@ -66,13 +66,14 @@ def read_all(camera):
     """Return all frames, their infos and what was said at the end."""
     frames, infos = [], []
     camera.start()
-    with pytest.raises(CameraLost) as end:
-        while True:
+    while True:
+        try:
             frame, info = read(camera)
-            frames.append(frame)
-            infos.append(info)
-    camera.stop()
-    return np.stack(frames), infos, str(end.value)
+        except CameraLost as end:
+            camera.stop()
+            return np.stack(frames), infos, str(end)
+        frames.append(frame)
+        infos.append(info)
 
 
 class TestColourFile(CameraContract):
@@ -263,12 +264,12 @@ def test_a_stream_is_live(server):
 def test_a_stalled_server_is_noticed(server):
     with closing(opened(server(until=40, then="stall"))) as camera:
         camera.start()
+        for _ in range(40):
+            read(camera)
+        start = time.perf_counter()
         with pytest.raises(CameraLost, match="stalled"):
-            while True:
-                last = time.perf_counter()
-                read(camera)
-        assert time.perf_counter() - last < 2
-        assert camera.stats.delivered > 20
+            read(camera)
+        assert time.perf_counter() - start < 2
         with pytest.raises(CameraLost):  # and stays so
             read(camera)
         camera.stop()
@@ -294,9 +295,10 @@ def test_a_stream_never_changes_its_shape(server):
 
     with closing(opened(server(frames=frames))) as camera:
         camera.start()
-        with pytest.raises(CameraLost, match=r"changed|ended|stalled"):
-            for _ in range(100):
-                read(camera)
+        for _ in range(60):
+            frame, _ = read(camera)  # which has the shape
+    expected = np.moveaxis(smooth_pictures()[0, ..., ::-1], -1, 0)
+    assert np.abs(frame.astype(int) - expected).mean() < 5  # scaled
 
 
 # webcams

@@ -116,7 +116,8 @@ def test_extras_are_those_of_the_project():
 FIND_ONE = """
 from napari_zarr_stream.cameras import SimulatedCamera
 def find():
-    return {"Simulated: cells": lambda: SimulatedCamera("empty"), "Only mine": SimulatedCamera}
+    clashing = lambda: SimulatedCamera("empty")
+    return {"Simulated: cells": clashing, "Only mine": SimulatedCamera}
 """
 
 

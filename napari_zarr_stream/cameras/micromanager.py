@@ -90,8 +90,10 @@ def _own_core(configuration: Path) -> "CMMCorePlus":
     from pymmcore_plus import CMMCorePlus
     from pymmcore_plus.experimental.unicore import UniMMCore
 
-    lines = configuration.read_text("utf-8", errors="replace").splitlines()
-    python_devices = any(line.startswith("#py ") for line in lines)
+    text = ""
+    if configuration.is_file():  # else the core looks beside its adapters
+        text = configuration.read_text("utf-8", errors="replace")
+    python_devices = any(line.startswith("#py ") for line in text.splitlines())
     module = vars(sys.modules[_MODULE_OF_THE_INSTANCE])
     before = module["_instance"]
     try:
@@ -369,11 +371,16 @@ class MicroManagerCamera:
             return
         region = core.getROI()
         core.clearROI()
-        _, _, width, height = core.getROI()
+        whole = core.getROI()
         try:
-            core.setROI(*region)
+            core.setROI(*whole)
         except RuntimeError:
             return  # this camera has no regions
+        if region == whole:
+            core.clearROI()  # some crop in software while there is a region
+        else:
+            core.setROI(*region)
+        _, _, width, height = whole
         self._sensor = width, height
 
     # frames
@@ -469,9 +476,9 @@ class MicroManagerCamera:
                         f"{self._delivered} frames, or was stopped by another program"
                     ) from None
             else:
-                return self._deliver(frame, said, out)
+                return self._deliver(frame, dict(said), out)
             # one may have come just before the end
-            ended = self._left is None and not core.isSequenceRunning()
+            ended = self._left is not None or not core.isSequenceRunning()
             if not ended:
                 now = time.perf_counter()
                 if now >= deadline:
@@ -479,25 +486,18 @@ class MicroManagerCamera:
                 time.sleep(min(_POLL_S, deadline - now))
 
     def _ring_is_full(self, core: "CMMCorePlus") -> None:
-        """Let no more frames in: those that are there follow one another.
-
-        A device that goes on regardless may have filled the place of the one frame that
-        was read since.
-        """
-        went_on = core.isSequenceRunning()
+        """Let no more frames in: those that are there follow one another."""
         self._stop_sequence()
-        held = core.getRemainingImageCount()
-        most = core.getBufferTotalCapacity() - 1 if went_on else held
-        self._left = min(held, most)
-        self._lost += 1 + held - self._left
+        self._left = core.getRemainingImageCount()
+        self._lost += 1  # at least the one that found no place
 
     def _deliver(
-        self, frame: npt.NDArray[Any], said: Mapping[str, str], out: npt.NDArray[Any]
+        self, frame: npt.NDArray[Any], meta: dict[str, str], out: npt.NDArray[Any]
     ) -> FrameInfo:
         host_ns = time.time_ns()
-        meta = dict(said)
-        number, camera = int(meta.pop("ImageNumber")), meta.pop("Camera")
-        time_ns = round(float(meta.pop("ElapsedTime-ms")) * 1e6)
+        number, camera = int(meta.pop("ImageNumber")), meta.pop("Camera", self._label)
+        elapsed_ms = meta.pop("ElapsedTime-ms", None)
+        time_ns = None if elapsed_ms is None else round(float(elapsed_ms) * 1e6)
         if frame.ndim < len(self._shape):  # B, G, R, A in one number
             frame = frame.view(self._dtype).reshape(*frame.shape, -1)[..., 2::-1]
         if frame.ndim == 3:

@@ -251,7 +251,8 @@ class OpenCVCamera:
         if frame.ndim == 2 and not grey_bits:
             grey_bits = 8 * frame.itemsize
         known = rate > 0 and not self._is_stream
-        return _Format(*frame.shape[:2], grey_bits, rate if known else None)
+        height, width = frame.shape[:2]
+        return _Format(height, width, grey_bits, rate if known else None)
 
     # settings
 

@@ -9,8 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import cv2
 import numpy as np
 import pytest
+import zarr
 from camera_contract import CameraContract, read
 
+from napari_zarr_stream import cli
 from napari_zarr_stream.cameras import CameraError, CameraLost
 from napari_zarr_stream.cameras import opencv as module
 from napari_zarr_stream.cameras.opencv import OpenCVCamera
@@ -195,6 +197,16 @@ def test_a_file_that_goes_before_the_start(tmp_path):
         path.unlink()
         with pytest.raises(CameraError, match="no file"):
             camera.start()
+
+
+def test_a_file_is_recorded_whole_from_the_command_line(tmp_path, capsys):
+    sent = pictures(np.uint16, False)
+    path, out = write(tmp_path / "video.mkv", "FFV1", sent), tmp_path / "out.zarr"
+    options = ["--camera", "OpenCV: file", "--frames", str(FRAMES)]
+    options += ["--set", f"address={path}"]
+    assert cli.main(["record", str(out), *options]) == 0
+    assert "lost unknown" in capsys.readouterr().out
+    np.testing.assert_array_equal(zarr.open_array(str(out / "0"), mode="r")[:], sent)
 
 
 # streams

@@ -1,6 +1,7 @@
 """Micro-Manager: its demo cameras, and Python cameras of UniMMCore."""
 
 import gc
+import logging
 import subprocess
 import sys
 import time
@@ -17,6 +18,9 @@ from useq import MDAEvent
 
 from napari_zarr_stream.cameras import CameraError, CameraLost, micromanager
 from napari_zarr_stream.cameras.micromanager import MicroManagerCamera, find
+
+# importing pymmcore_plus turns on the debug messages of all libraries
+logging.root.setLevel(logging.WARNING)
 
 CONFIGURATION = """
 Property,Core,Initialize,0
@@ -305,6 +309,17 @@ def test_an_acquisition_is_not_disturbed(share):
         camera.start()
     core.mda.cancel()
     thread.join()
+
+
+def test_messages_of_other_libraries_stay_as_they_are(cfg):
+    code = f"""
+import logging
+from napari_zarr_stream.cameras.micromanager import MicroManagerCamera
+before = logging.root.level
+MicroManagerCamera({str(cfg)!r}).open()
+assert logging.root.level == before
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 @pytest.mark.parametrize("own", [True, False])

@@ -4,6 +4,7 @@ Only losses in the core's ring can be seen, none in the camera or its driver.
 """
 
 import atexit
+import logging
 import sys
 import time
 import weakref
@@ -87,9 +88,12 @@ def _running_core() -> "CMMCorePlus | None":
 
 def _own_core(configuration: Path) -> "CMMCorePlus":
     """Return a core for a file, never the one that other programs share."""
+    level = logging.root.level
     from pymmcore_plus import CMMCorePlus
     from pymmcore_plus.experimental.unicore import UniMMCore
 
+    # importing it turns on the debug messages of all libraries
+    logging.root.setLevel(level)
     text = ""
     if configuration.is_file():  # else the core looks beside its adapters
         text = configuration.read_text("utf-8", errors="replace")

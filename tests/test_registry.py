@@ -182,7 +182,7 @@ def acme(package):
 
 def test_the_camera_of_the_page_is_short(acme):
     lines = [line for line in block("python").splitlines() if line]
-    assert len(lines) < 60
+    assert len(lines) < 40
     assert "Ramp camera" in find_cameras().cameras
 
 

@@ -1,6 +1,6 @@
 """The chosen camera and its settings, as widgets that show what is in force."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from magicgui.widgets import ComboBox, Container, FloatSpinBox, SpinBox, create_widget
@@ -24,7 +24,9 @@ class CameraPanel(Container[Widget]):
     """
 
     def __init__(
-        self, cameras: dict[str, Callable[[], Camera]], on_change: Callable[[], None]
+        self,
+        cameras: Mapping[str, Callable[[], Camera]],
+        on_change: Callable[[], None],
     ) -> None:
         self._cameras = cameras
         self._on_change = on_change

@@ -83,7 +83,7 @@ class RecordWidget(Container[Widget]):
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         self._viewer = napari_viewer
         self._session = session_of(napari_viewer)
-        self._cameras = find_cameras()
+        self._cameras = find_cameras().cameras
         self._layer: Image | None = None
 
         self.source = ComboBox(

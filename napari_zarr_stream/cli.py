@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from ._recording import FinishReason, Recording, RecordingStatus
 from ._source import CameraSource
 from ._writer.errors import InvalidProperties, ZarrStreamError
 from ._writer.properties import DeviceKind, DownsamplingMethod, StorageProperties
-from .cameras import Camera, SettingValue, find_cameras
+from .cameras import Camera, CameraError, Setting, SettingValue, find_cameras
 
 FAILED, REFUSED, FRAMES_LOST, INTERRUPTED = 1, 2, 3, 130
 
@@ -173,10 +173,10 @@ def _record(given: argparse.Namespace) -> int:
     properties = _properties(given, DeviceKind.ZARR_V3_LZ4, max_bytes_per_chunk=0)
     if given.frames < 0:
         raise InvalidProperties(f"--frames must be 0 or more, not {given.frames}")
-    name = _camera_name(given.camera)
-    with closing(find_cameras()[name]()) as camera:
+    with closing(_make(given.camera)()) as camera:
         camera.open()
-        for setting in given.settings:
+        # An address comes first: nothing else can be set before it.
+        for setting in sorted(given.settings, key=_is_no_address):
             _set(camera, setting)
         image = properties.path.name.split(".")[0]
         source = CameraSource(camera, image, given.frames, given.pixel_size_um)
@@ -224,32 +224,56 @@ def _summary(status: RecordingStatus) -> str:
     )
 
 
-def _camera_name(wanted: str | None) -> str:
-    names = list(find_cameras())
+def _make(wanted: str | None) -> Callable[[], Camera]:
+    """What makes the camera that is meant."""
+    found = find_cameras()
+    names = list(found.cameras)
     if wanted is None and len(names) == 1:
-        return names[0]
+        return found.cameras[names[0]]
     exact = [name for name in names if name.lower() == (wanted or "").lower()]
     alike = [name for name in names if wanted and wanted.lower() in name.lower()]
-    for found in (exact, alike):
-        if len(found) == 1:
-            return found[0]
+    for chosen in (exact, alike):
+        if len(chosen) == 1:
+            return found.cameras[chosen[0]]
     problem = (
         f"no single camera is meant by {wanted!r}" if wanted else "choose a --camera"
     )
-    raise InvalidProperties(f"{problem}: there are {', '.join(names) or 'none'}")
+    there = ", ".join(names) or "none"
+    failed = "".join(f"; {title} failed: {why}" for title, why in found.failed.items())
+    raise InvalidProperties(f"{problem}: there are {there}{failed}")
 
 
 def _list_cameras() -> int:
-    for name, make in find_cameras().items():
+    found = find_cameras()
+    for name, make in found.cameras.items():
         print(name)
-        for setting in make().settings:
-            allowed = ", ".join(setting.choices)
-            if setting.minimum is not None or setting.maximum is not None:
-                allowed = f"{setting.minimum:g} to {setting.maximum:g}"
-            unit = f" {setting.unit}" if setting.unit else ""
-            of = f"  ({allowed})" if allowed else ""
-            print(f"    {setting.name} = {setting.value}{unit}{of}")
+        with closing(make()) as camera:
+            try:
+                camera.open()
+                for setting in camera.settings:
+                    print(f"    {_described(setting)}")
+            except CameraError as error:
+                print("   ", *str(error).split())
+    for title, command in found.missing.items():
+        print(f"{title}: not installed; {command}")
+    for title, why in found.failed.items():
+        print(f"{title}: failed;", *why.split(), file=sys.stderr)
     return 0
+
+
+def _described(setting: Setting) -> str:
+    allowed = ", ".join(setting.choices)
+    if setting.minimum is not None or setting.maximum is not None:
+        low = "" if setting.minimum is None else f"{setting.minimum:g} "
+        high = "" if setting.maximum is None else f" {setting.maximum:g}"
+        allowed = f"{low}to{high}" if high else f"{low}or more"
+    unit = f" {setting.unit}" if setting.unit else ""
+    of = f"  ({allowed})" if allowed else ""
+    return f"{setting.name} = {setting.value}{unit}{of}"
+
+
+def _is_no_address(assignment: str) -> bool:
+    return not assignment.startswith("address=")
 
 
 def _set(camera: Camera, assignment: str) -> None:

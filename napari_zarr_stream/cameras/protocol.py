@@ -4,6 +4,7 @@ A vendor's module implements `Camera` and imports its SDK inside. One thread mak
 call on a camera, from `open` to `close`; nothing here starts a thread.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -92,6 +93,27 @@ class Setting:
     unit: str = ""
     locked_while_running: bool = True
     is_path: bool = False
+
+
+def coerced(setting: Setting, value: SettingValue) -> SettingValue:
+    """Return `value` with the type of a setting, and a number in its range.
+
+    Raises `CameraError` for what is no such choice or no number.
+    """
+    kind: type[SettingValue] = type(setting.value)
+    if setting.choices or kind is bool:
+        choices = setting.choices or (False, True)
+        if value in choices:
+            return kind(value)
+        raise CameraError(f"{setting.name} is one of {choices}, not {value!r}")
+    if kind is str:
+        return str(value)
+    low = -math.inf if setting.minimum is None else setting.minimum
+    high = math.inf if setting.maximum is None else setting.maximum
+    try:
+        return kind(min(max(low, float(value)), high))
+    except (TypeError, ValueError, OverflowError):
+        raise CameraError(f"{setting.name} is a number, not {value!r}") from None
 
 
 class Camera(Protocol):

@@ -22,6 +22,7 @@ from napari_zarr_stream.cameras.protocol import (
     FrameInfo,
     Setting,
     SettingValue,
+    coerced,
 )
 
 Image = npt.NDArray[Any]
@@ -198,7 +199,7 @@ class SimulatedCamera:
         setting = self._settings[name]
         if setting.locked_while_running and self._started_at is not None:
             raise CameraError(f"stop the camera first: {name} is locked while it runs")
-        new = self._settings | {name: replace(setting, value=_coerced(setting, value))}
+        new = self._settings | {name: replace(setting, value=coerced(setting, value))}
         exposure, longest_ms = new["exposure_ms"], 1000 / float(new["frame_rate"].value)
         new["exposure_ms"] = replace(
             exposure, value=min(float(exposure.value), longest_ms), maximum=longest_ms
@@ -255,11 +256,15 @@ class SimulatedCamera:
                 return None
             # the sum may be a hair before now
             time.sleep(max(0.0, min(self._started_at + due_s, deadline) - now))
-        draw(out, due_s)
+        # a plain array is drawn into where it is, which saves a copy
+        frame = out if isinstance(out, np.ndarray) else np.empty(self.shape, self.dtype)
+        draw(frame, due_s)
         if self._settings["stamp"].value:
             number = index.to_bytes(_STAMP_BYTES, "little")
-            stamp = np.frombuffer(number, out.dtype.newbyteorder("<"))
-            out[0, : stamp.size] = stamp
+            stamp = np.frombuffer(number, frame.dtype.newbyteorder("<"))
+            frame[0, : stamp.size] = stamp
+        if frame is not out:
+            out[...] = frame
         lost, self._next = index - self._next, index + 1
         self._delivered += 1
         device_ns, host_ns = round(due_s * 1e9), time.time_ns()
@@ -285,21 +290,6 @@ class SimulatedCamera:
         if self._picture is None or self._picture[0] != self._sensor:
             self._picture = self._sensor, PATTERNS[self._pattern](self._sensor)
         return self._picture[1]
-
-
-def _coerced(setting: Setting, value: SettingValue) -> SettingValue:
-    """Return `value` with the setting's type and in its range."""
-    kind: type[SettingValue] = type(setting.value)
-    if setting.choices or kind is bool:
-        choices = setting.choices or (False, True)
-        if value in choices:
-            return kind(value)
-        raise CameraError(f"{setting.name} is one of {choices}, not {value!r}")
-    low, high = setting.minimum or 0.0, setting.maximum or math.inf
-    try:
-        return kind(min(max(low, float(value)), high))
-    except (TypeError, ValueError):
-        raise CameraError(f"{setting.name} is a number, not {value!r}") from None
 
 
 # The patterns. Each is a function that does what is slow and returns another, to draw

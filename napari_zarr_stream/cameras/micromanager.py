@@ -1,0 +1,546 @@
+"""Cameras of Micro-Manager: of the core that is running, or of a configuration file.
+
+Only losses in the core's ring can be seen, none in the camera or its driver.
+"""
+
+import atexit
+import logging
+import sys
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_zarr_stream.cameras.protocol import (
+    Camera,
+    CameraError,
+    CameraLost,
+    CameraStats,
+    FrameInfo,
+    Setting,
+    SettingValue,
+    coerced,
+)
+
+if TYPE_CHECKING:
+    # a third of a second, which nobody shall wait for who only looks
+    from pymmcore_plus import CMMCorePlus
+
+_POLL_S = 0.001  # the core has no call that waits
+_ENDLESS = 2**31 - 1
+_REGION = {
+    "offset_x": "Offset x",
+    "offset_y": "Offset y",
+    "width": "Width",
+    "height": "Height",
+}
+_PROPERTIES = {
+    "binning": ("Binning", "Binning", True),
+    "pixel_type": ("PixelType", "Pixel type", True),
+    "gain": ("Gain", "Gain", False),
+    "em_gain": ("EMGain", "EM gain", False),
+}
+"""Name here: name in Micro-Manager, label, whether it is locked while running."""
+
+_INTERVAL = "ActualInterval-ms"
+_MODULE_OF_THE_INSTANCE = "pymmcore_plus.core._mmcore_plus"
+
+# A callback that is left at exit may be called while the interpreter is taken down,
+# which aborts the process.
+_cores: "weakref.WeakSet[CMMCorePlus]" = weakref.WeakSet()
+
+
+@atexit.register
+def _silence_cores() -> None:
+    for core in _cores:
+        _silence(core)
+
+
+def _silence(core: "CMMCorePlus") -> None:
+    import pymmcore
+
+    # the method of CMMCorePlus refuses
+    pymmcore.CMMCore.registerCallback(core, None)
+
+
+def find() -> dict[str, Callable[[], Camera]]:
+    """Return the camera of the running core, if any, and one for a file."""
+    cameras: dict[str, Callable[[], Camera]] = {}
+    core = _running_core()
+    if core is not None and (label := core.getCameraDevice()):
+        cameras[f"Micro-Manager: {label}"] = MicroManagerCamera
+    cameras["Micro-Manager: configuration file"] = partial(MicroManagerCamera, "")
+    return cameras
+
+
+def _running_core() -> "CMMCorePlus | None":
+    """Return `CMMCorePlus.instance()`, which would make one, only if it is there."""
+    module = sys.modules.get(_MODULE_OF_THE_INSTANCE)
+    reference = None if module is None else vars(module)["_instance"]
+    return None if reference is None else reference()
+
+
+def _own_core(configuration: Path) -> "CMMCorePlus":
+    """Return a core for a file, never the one that other programs share."""
+    level = logging.root.level
+    from pymmcore_plus import CMMCorePlus
+    from pymmcore_plus.experimental.unicore import UniMMCore
+
+    # importing it turns on the debug messages of all libraries
+    logging.root.setLevel(level)
+    text = ""
+    if configuration.is_file():  # else the core looks beside its adapters
+        text = configuration.read_text("utf-8", errors="replace")
+    python_devices = any(line.startswith("#py ") for line in text.splitlines())
+    module = vars(sys.modules[_MODULE_OF_THE_INSTANCE])
+    before = module["_instance"]
+    try:
+        return UniMMCore() if python_devices else CMMCorePlus()
+    finally:
+        # the first core that is made becomes the instance
+        module["_instance"] = before
+
+
+@contextmanager
+def _asking(what: str) -> Iterator[None]:
+    """Turn any error of the core or a device, which may be Python, into ours."""
+    try:
+        yield
+    except CameraError:
+        raise
+    except Exception as error:
+        raise CameraError(f"Micro-Manager cannot {what}: {error}") from error
+
+
+class MicroManagerCamera:
+    """The camera device of a Micro-Manager core.
+
+    The core is polled. Its ring is filled until it is full, and never overwritten: in
+    that mode losses do not show, and frames may come with pixels of others. A ring that
+    ran full therefore ends the stream, after all that was in it has been read.
+
+    Parameters
+    ----------
+    address : str or None
+        A configuration file, which is loaded into a core of its own; "" where it is
+        not known yet. None: the core that is running, `CMMCorePlus.instance()`, whose
+        devices and configuration are left as they are.
+    """
+
+    def __init__(self, address: str | None = None) -> None:
+        self._address = address
+        self._open = self._running = False
+        self._core: CMMCorePlus | None = None
+        self._label = ""
+        self._sensor: tuple[int, int] | None = None  # width, height; None: no region
+        self._shape: tuple[int, ...] = ()  # while running
+        self._dtype = np.dtype(np.uint8)
+        self._next = 0  # ImageNumber that follows the last one delivered
+        self._delivered = self._lost = 0
+        self._left: int | None = None  # frames to read after the ring ran full
+
+    # what it is
+
+    @property
+    def info(self) -> Mapping[str, str]:
+        """Name of the device, its adapter, and the version of the core."""
+        core = self._core
+        if core is None:
+            return {"name": "Micro-Manager: configuration file"}
+        return {
+            "name": f"Micro-Manager: {self._label}",
+            "vendor": core.getDeviceLibrary(self._label),
+            "model": core.getDeviceName(self._label),
+            "description": core.getDeviceDescription(self._label),
+            "core": core.getVersionInfo(),
+        }
+
+    @property
+    def settings(self) -> Sequence[Setting]:
+        """The address of a file, and what the camera lets set once it is loaded."""
+        settings = []
+        if self._address is not None:
+            settings.append(
+                Setting("address", "Configuration file", self._address, is_path=True)
+            )
+        if self._core is not None:
+            with _asking(f"tell the settings of {self._label}"):
+                settings.append(self._exposure_setting(self._core))
+                for name in _PROPERTIES:
+                    settings.extend(self._property_setting(self._core, name))
+                settings.extend(self._region_settings(self._core))
+        return settings
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(height, width), or (3, height, width) of a colour camera."""
+        return self._shape if self._running else self._format()[0]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of a pixel."""
+        return self._dtype if self._running else self._format()[1]
+
+    @property
+    def bit_depth(self) -> int:
+        """Bits of a pixel that carry signal."""
+        return int(self._loaded().getImageBitDepth())
+
+    @property
+    def frame_rate(self) -> float | None:
+        """Frames a second, of the few adapters that tell the interval."""
+        core = self._loaded()
+        if not core.hasProperty(self._label, _INTERVAL):
+            return None
+        interval_ms = float(core.getProperty(self._label, _INTERVAL))
+        return 1000 / interval_ms if interval_ms > 0 else None
+
+    @property
+    def pixel_size_um(self) -> float | None:
+        """Of the configuration: objective and binning are taken into account."""
+        return float(self._loaded().getPixelSizeUm()) or None
+
+    @property
+    def stats(self) -> CameraStats:
+        """Counts since `start`; a frame that found the ring full is lost."""
+        return CameraStats(self._delivered, self._lost, 0)
+
+    def _loaded(self) -> "CMMCorePlus":
+        if self._core is not None:
+            return self._core
+        if self._open:
+            raise CameraError("set the address of a Micro-Manager configuration first")
+        raise CameraError(f"{self.info['name']} is closed: open it first")
+
+    def _format(self) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        core = self._loaded()
+        height, width = core.getImageHeight(), core.getImageWidth()
+        itemsize, components = core.getBytesPerPixel(), core.getNumberOfComponents()
+        if components == 1:
+            return (height, width), np.dtype(f"u{itemsize}")
+        if itemsize >= components:  # of all components; Python devices tell that of one
+            itemsize //= components
+        # without alpha
+        return (min(components, 3), height, width), np.dtype(f"u{itemsize}")
+
+    # connection
+
+    def open(self) -> None:
+        """Take the running core, or load the file if its address is set.
+
+        Raises `CameraError` when there is no such core or file, or it has no camera.
+        """
+        if self._open:
+            return
+        if self._address is None:
+            core = _running_core()
+            if core is None:
+                raise CameraError("Micro-Manager does not run in this process any more")
+            self._take(core)
+        elif self._address:
+            self._load(self._address)
+        self._open = True
+
+    def _load(self, address: str) -> None:
+        path = Path(address).expanduser()
+        with _asking(f"load {address}"):
+            core = _own_core(path)
+            try:
+                core.loadSystemConfiguration(path)
+                self._take(core)
+            except BaseException:
+                _release(core)
+                raise
+
+    def _take(self, core: "CMMCorePlus") -> None:
+        label = core.getCameraDevice()
+        if not label:
+            raise CameraError("Micro-Manager has no camera: load one and choose it")
+        _cores.add(core)
+        self._core, self._label = core, label
+        self._measure()
+
+    def close(self) -> None:
+        """Disconnect; devices of a shared core stay loaded. May be called twice."""
+        try:
+            self.stop()
+        finally:
+            self._open = False
+            self._unload()
+
+    def _unload(self) -> None:
+        core, self._core = self._core, None
+        if core is not None and self._address is not None:
+            with _asking("unload its devices"):
+                _release(core)
+
+    # settings
+
+    def get(self, name: str) -> SettingValue:
+        """Return a setting's value; raises `CameraError` when there is no such name."""
+        return self._setting(name).value
+
+    def _setting(self, name: str) -> Setting:
+        settings = {setting.name: setting for setting in self.settings}
+        if name not in settings:
+            raise CameraError(f"no setting {name!r}, only {', '.join(settings)}")
+        return settings[name]
+
+    def set(self, name: str, value: SettingValue) -> SettingValue:
+        """Change a setting, numbers within their range; returns the value in force.
+
+        Raises `CameraError` when there is no such setting or choice, when it is locked
+        because the camera runs, or when the device refuses it.
+        """
+        setting = self._setting(name)
+        if setting.locked_while_running and self._running:
+            raise CameraError(f"stop the camera first: {name} is locked while it runs")
+        value = coerced(setting, value)
+        if name == "address":
+            self._unload()
+            self._address = ""
+            if self._open and value:
+                self._load(str(value))
+            self._address = str(value)
+            return self._address
+        core = self._loaded()
+        with _asking(f"set {name} to {value}"):
+            if name == "exposure_ms":
+                core.setExposure(float(value))
+            elif name in _REGION:
+                region = dict(zip(_REGION, core.getROI(), strict=True))
+                core.setROI(*(region | {name: int(value)}).values())
+            else:
+                core.setProperty(self._label, _PROPERTIES[name][0], value)
+                if not self._running:
+                    self._measure()  # binning changes it
+        return self.get(name)
+
+    def _exposure_setting(self, core: "CMMCorePlus") -> Setting:
+        low, high = _limits(core, self._label, "Exposure")
+        value = float(core.getExposure())
+        return Setting(
+            "exposure_ms", "Exposure", value, low or 0.0, high, (), "ms", False
+        )
+
+    def _property_setting(self, core: "CMMCorePlus", name: str) -> Iterator[Setting]:
+        """Yield a property as a setting where the camera has it and lets it be set."""
+        from pymmcore_plus import PropertyType
+
+        key, title, locked = _PROPERTIES[name]
+        label = self._label
+        if not core.hasProperty(label, key) or core.isPropertyReadOnly(label, key):
+            return
+        value: Any = core.getProperty(label, key)
+        # they come sorted as text: 1, 16, 2
+        values = map(str, core.getAllowedPropertyValues(label, key))
+        choices = tuple(sorted(values, key=lambda text: (len(text), text)))
+        kind = core.getPropertyType(label, key)
+        if len(choices) > 1:
+            yield Setting(
+                name, title, str(value), choices=choices, locked_while_running=locked
+            )
+        elif not choices and kind in (PropertyType.Integer, PropertyType.Float):
+            number = int(value) if kind is PropertyType.Integer else float(value)
+            limits = _limits(core, label, key)
+            yield Setting(name, title, number, *limits, locked_while_running=locked)
+
+    def _region_settings(self, core: "CMMCorePlus") -> Iterator[Setting]:
+        if self._sensor is None:
+            return
+        x, y, width, height = core.getROI()
+        free = self._sensor[0] - width, self._sensor[1] - height
+        room = self._sensor[0] - x, self._sensor[1] - y
+        bounds = ((x, 0, free[0]), (y, 0, free[1]), (width, 1, room[0]))
+        for name, numbers in zip(_REGION, (*bounds, (height, 1, room[1])), strict=True):
+            yield Setting(name, _REGION[name], *numbers, unit="px")
+
+    def _measure(self) -> None:
+        """Find the size of the sensor, by a region that is taken away and put back.
+
+        There is no other way to ask, and devices take regions that reach beyond it.
+        """
+        core = self._loaded()
+        self._sensor = None
+        with suppress(RuntimeError):  # a Python device has no such thing
+            if core.isMultiROIEnabled():
+                return
+        if core.isSequenceRunning():
+            return
+        region = core.getROI()
+        core.clearROI()
+        whole = core.getROI()
+        try:
+            core.setROI(*whole)
+        except RuntimeError:
+            return  # this camera has no regions
+        if region == whole:
+            core.clearROI()  # some crop in software while there is a region
+        else:
+            core.setROI(*region)
+        _, _, width, height = whole
+        self._sensor = width, height
+
+    # frames
+
+    def start(self) -> None:
+        """Begin to take frames, counted from 0.
+
+        Raises `CameraError` unless it is open and stopped, and when something else
+        uses a camera of this core: there is one ring for all.
+        """
+        core = self._loaded()
+        if self._running:
+            raise CameraError(f"{self.info['name']} runs already: stop it first")
+        self._check_free(core)
+        self._shape, self._dtype = self._format()
+        self._next = self._delivered = self._lost = 0
+        self._left = None
+        with _asking(f"start {self._label}"):
+            core.startSequenceAcquisition(_ENDLESS, 0, True)
+        self._running = True
+
+    def _check_free(self, core: "CMMCorePlus") -> None:
+        if (label := core.getCameraDevice()) != self._label:
+            raise CameraError(
+                f"Micro-Manager's camera is {label or 'none'} now and no longer "
+                f"{self._label}: choose it again"
+            )
+        if (count := core.getNumberOfCameraChannels()) > 1:
+            raise CameraError(
+                f"{label} stands for {count} cameras: choose one of them in "
+                "Micro-Manager"
+            )
+        from pymmcore_plus import DeviceType
+
+        for other in core.getLoadedDevicesOfType(DeviceType.Camera):
+            if core.isSequenceRunning(other):
+                raise CameraError(
+                    f"{other} is running already in Micro-Manager: stop its live view "
+                    "or acquisition first"
+                )
+        if core.mda.is_running():
+            raise CameraError("Micro-Manager runs an acquisition: stop it first")
+
+    def stop(self) -> None:
+        """Take no more frames; waits for the exposure under way. May be called twice.
+
+        Raises `CameraError` when the device fails to stop.
+        """
+        if self._running:
+            self._running = False
+            self._stop_sequence()
+
+    def _stop_sequence(self) -> None:
+        with _asking(f"stop {self._label}"):
+            core = self._loaded()
+            try:
+                core.stopSequenceAcquisition()
+            except RuntimeError:
+                # some devices repeat at the end that the ring ran full
+                if not core.isBufferOverflowed():
+                    raise
+
+    def read_into(
+        self, out: npt.NDArray[np.generic], timeout_s: float
+    ) -> FrameInfo | None:
+        """Copy the next frame of the ring into `out`; None at the timeout.
+
+        Raises `CameraLost` when the ring ran full or the camera stopped by itself, once
+        all frames taken before that have been read, and when another program
+        interferes.
+        """
+        if not self._running:
+            raise CameraError(f"{self.info['name']} does not run: start it first")
+        core = self._loaded()
+        deadline = time.perf_counter() + timeout_s
+        ended = False
+        while True:
+            if self._left is None and core.isBufferOverflowed():
+                self._ring_is_full(core)
+            if self._left == 0:
+                raise CameraLost(
+                    f"{self.info['name']}: the ring of {core.getBufferTotalCapacity()} "
+                    f"frames ran full after frame {self._delivered - 1}, at least "
+                    f"{self._lost} lost: a smaller frame, a longer exposure or a "
+                    "larger ring helps"
+                )
+            try:
+                frame, said = core.popNextImageAndMD(fix=False)
+            except IndexError:  # there is none
+                if ended:
+                    raise CameraLost(
+                        f"{self.info['name']} stopped by itself after "
+                        f"{self._delivered} frames, or was stopped by another program"
+                    ) from None
+            else:
+                return self._deliver(frame, dict(said), out)
+            # one may have come just before the end
+            ended = self._left is not None or not core.isSequenceRunning()
+            if not ended:
+                now = time.perf_counter()
+                if now >= deadline:
+                    return None
+                time.sleep(min(_POLL_S, deadline - now))
+
+    def _ring_is_full(self, core: "CMMCorePlus") -> None:
+        """Let no more frames in: those that are there follow one another."""
+        self._stop_sequence()
+        self._left = core.getRemainingImageCount()
+        self._lost += 1  # at least the one that found no place
+
+    def _deliver(
+        self, frame: npt.NDArray[Any], meta: dict[str, str], out: npt.NDArray[Any]
+    ) -> FrameInfo:
+        host_ns = time.time_ns()
+        number, camera = int(meta.pop("ImageNumber")), meta.pop("Camera", self._label)
+        elapsed_ms = meta.pop("ElapsedTime-ms", None)
+        time_ns = None if elapsed_ms is None else round(float(elapsed_ms) * 1e6)
+        if frame.ndim < len(self._shape):  # B, G, R, A in one number
+            frame = frame.view(self._dtype).reshape(*frame.shape, -1)[..., 2::-1]
+        if frame.ndim == 3:
+            frame = np.moveaxis(frame[..., :3], -1, 0)
+        if (camera, frame.shape, frame.dtype) != (
+            self._label,
+            self._shape,
+            self._dtype,
+        ):
+            raise CameraLost(
+                f"another program has changed Micro-Manager: expected frames are "
+                f"{self._shape} {self._dtype} of {self._label}, this one is "
+                f"{frame.shape} {frame.dtype} of {camera}"
+            )
+        if number < self._next:
+            raise CameraLost("another program has started Micro-Manager's camera anew")
+        out[...] = frame
+        lost, self._next = number - self._next, number + 1
+        self._lost += lost
+        self._delivered += 1
+        if self._left is not None:
+            self._left -= 1
+        return FrameInfo(
+            self._delivered - 1, number, time_ns, host_ns, lost, True, meta
+        )
+
+
+def _limits(
+    core: "CMMCorePlus", label: str, key: str
+) -> tuple[float | None, float | None]:
+    if core.hasProperty(label, key) and core.hasPropertyLimits(label, key):
+        low = core.getPropertyLowerLimit(label, key)
+        return low, core.getPropertyUpperLimit(label, key)
+    return None, None
+
+
+def _release(core: "CMMCorePlus") -> None:
+    """Free the devices of a core of our own, and the core."""
+    try:
+        core.unloadAllDevices()
+    finally:
+        _silence(core)

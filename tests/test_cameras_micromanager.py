@@ -1,0 +1,688 @@
+"""Micro-Manager: its demo cameras, and Python cameras of UniMMCore."""
+
+import gc
+import logging
+import subprocess
+import sys
+import time
+from contextlib import closing
+from functools import partial
+
+import numpy as np
+import pymmcore
+import pytest
+from camera_contract import CameraContract, Place, read
+from pymmcore_plus import CMMCorePlus
+from pymmcore_plus.experimental.unicore import SimpleCameraDevice, UniMMCore
+from useq import MDAEvent
+
+from napari_zarr_stream.cameras import CameraError, CameraLost, micromanager
+from napari_zarr_stream.cameras.micromanager import MicroManagerCamera, find
+
+# importing pymmcore_plus turns on the debug messages of all libraries
+logging.root.setLevel(logging.WARNING)
+
+CONFIGURATION = """
+Property,Core,Initialize,0
+Device,Cam,DemoCamera,DCam
+Property,Core,Initialize,1
+Property,Core,Camera,Cam
+Property,Cam,OnCameraCCDXSize,96
+Property,Cam,OnCameraCCDYSize,64
+ConfigPixelSize,Whole,Cam,Binning,1
+PixelSize_um,Whole,0.325
+"""
+WIDTH, HEIGHT = 96, 64
+
+
+class StampedCamera(SimpleCameraDevice):
+    """A Python camera whose frame n is n everywhere."""
+
+    def __init__(self, raises_at=None, channels=(), shrinks_at=None):
+        super().__init__()
+        self.exposure_ms, self.gain, self.number = 2.0, 1.5, 0
+        self.raises_at, self.channels = raises_at, channels
+        self.shrinks_at = shrinks_at
+
+    def get_exposure(self):
+        return self.exposure_ms
+
+    def set_exposure(self, exposure):
+        self.exposure_ms = min(exposure, 100.0)  # silently, as SDKs do
+
+    def get_gain(self):
+        return self.gain
+
+    def set_gain(self, gain):
+        if not 1 <= gain <= 8:
+            raise ValueError("gain is out of range")
+        self.gain = gain
+
+    def get_actual_interval_ms(self):
+        return self.exposure_ms
+
+    def sensor_shape(self):
+        return (64, 96, *self.channels)
+
+    def dtype(self):
+        return np.uint16
+
+    def start_sequence(self, n, get_buffer):
+        self.number = 0
+
+        def place(shape, dtype):
+            shrinks = self.number == self.shrinks_at
+            return get_buffer((10, 10) if shrinks else shape, dtype)
+
+        yield from super().start_sequence(n, place)
+
+    def snap(self, buffer):
+        if self.number == self.raises_at:
+            raise OSError("cable pulled")
+        time.sleep(self.exposure_ms / 1000)
+        buffer[...] = self.number
+        if self.channels:
+            buffer[...] += np.arange(self.channels[0], dtype=np.uint16) * 1000
+        self.number += 1
+        return {"sensor": f"frame {self.number - 1}"}
+
+
+@pytest.fixture
+def share():
+    """Make a core with a camera the one that all share; nothing is left of it."""
+    cores = []
+
+    def start(kind=CMMCorePlus, device=None, adapter=("DemoCamera", "DCam"), **before):
+        gc.collect()
+        assert micromanager._running_core() is None
+        core = kind()
+        cores.append(core)
+        assert core is CMMCorePlus.instance()
+        if adapter[0] == "SequenceTester":
+            core.loadDevice("Hub", "SequenceTester", "THub")
+            core.initializeDevice("Hub")
+        if device is None:
+            core.loadDevice("Cam", *adapter)
+            for name, value in before.items():
+                core.setProperty("Cam", name, value)
+        else:
+            core.loadPyDevice("Cam", device)
+        core.initializeDevice("Cam")
+        core.setCameraDevice("Cam")
+        if adapter[0] == "DemoCamera" and device is None:
+            core.setProperty("Cam", "OnCameraCCDXSize", WIDTH)
+            core.setProperty("Cam", "OnCameraCCDYSize", HEIGHT)
+        return core
+
+    yield start
+    for core in cores:
+        core.unloadAllDevices()
+        pymmcore.CMMCore.registerCallback(core, None)
+    cores.clear()
+    core = None
+    gc.collect()
+    assert micromanager._running_core() is None, "a core is still held"
+
+
+@pytest.fixture
+def cfg(tmp_path):
+    path = tmp_path / "demo.cfg"
+    path.write_text(CONFIGURATION)
+    return path
+
+
+def opened(**options):
+    camera = MicroManagerCamera(**options)
+    camera.open()
+    return camera
+
+
+def until(condition):
+    deadline = time.perf_counter() + 30
+    while not condition():
+        assert time.perf_counter() < deadline
+        time.sleep(0.005)
+
+
+def read_to_the_end(camera):
+    """Return all frames there are, their infos, and what was said at the end."""
+    frames, infos = [], []
+    while True:
+        try:
+            frame, info = read(camera)
+        except CameraLost as end:
+            return frames, infos, str(end)
+        frames.append(frame)
+        infos.append(info)
+
+
+class TestConfigurationFile(CameraContract):
+    @pytest.fixture
+    def make(self, cfg):
+        return partial(MicroManagerCamera, str(cfg))
+
+
+class TestRunningCore(CameraContract):
+    @pytest.fixture
+    def make(self, share):
+        share()
+        return MicroManagerCamera
+
+
+class TestPythonCamera(CameraContract):
+    @pytest.fixture
+    def make(self, share):
+        share(UniMMCore, StampedCamera())
+        return MicroManagerCamera
+
+
+# whose core it is
+
+
+def test_looking_imports_and_makes_nothing():
+    code = """
+import sys
+from napari_zarr_stream.cameras import micromanager
+print(sorted(micromanager.find()), {"pymmcore", "pymmcore_plus"} & set(sys.modules))
+from pymmcore_plus.core import _mmcore_plus
+micromanager.find()
+print(_mmcore_plus._instance)
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    expected = ["['Micro-Manager: configuration file'] set()", "None"]
+    assert done.stdout.splitlines() == expected
+
+
+def test_the_running_core_is_found_once_it_has_a_camera(share):
+    core = share()
+    assert "Micro-Manager: Cam" in find()
+    core.setCameraDevice("")
+    assert list(find()) == ["Micro-Manager: configuration file"]
+    with pytest.raises(CameraError, match="no camera"):
+        opened()
+
+
+def test_the_running_core_is_left_as_it_was(share):
+    core = share()
+    core.setROI(10, 20, 30, 40)
+    core.setExposure(7)
+    core.setProperty("Cam", "PixelType", "16bit")
+    before = core.getSystemState().dict()
+    with closing(opened()) as camera:
+        assert camera.shape == (40, 30)
+        camera.start()
+        read(camera)
+    assert core.getROI() == [10, 20, 30, 40]
+    assert core.getExposure() == 7
+    assert core.getLoadedDevices() == ("Cam", "Core")
+    assert core.getSystemState().dict() == before
+    assert not core.isSequenceRunning()
+    core.snapImage()  # it still works
+
+
+def test_a_core_of_its_own_is_never_shared(cfg, share):
+    with closing(opened(address=str(cfg))):
+        assert micromanager._running_core() is None
+        assert list(find()) == ["Micro-Manager: configuration file"]
+        core = share()
+        with closing(opened()):
+            assert micromanager._running_core() is core
+
+
+def test_looking_sets_no_region(share):
+    """A Python camera would copy every frame once more, to crop it."""
+    device = StampedCamera()
+    share(UniMMCore, device)
+    with closing(opened()):
+        assert device._roi is None
+
+
+def test_two_cameras_have_two_cores(cfg, share):
+    share()
+    with closing(opened()) as one, closing(opened(address=str(cfg))) as other:
+        other.set("width", 32)  # of different sizes
+        for camera in (one, other):
+            camera.set("exposure_ms", 2)
+            camera.start()
+        for _ in range(20):
+            assert read(one)[0].shape == (HEIGHT, WIDTH)
+            assert read(other)[0].shape == (HEIGHT, 32)
+        assert one.stats.lost == other.stats.lost == 0
+
+
+def test_the_running_core_has_gone(share):
+    with pytest.raises(CameraError, match="does not run"):
+        opened()
+
+
+def test_a_running_sequence_is_not_disturbed(share):
+    core = share()
+    core.setROI(0, 0, 40, 40)
+    core.startContinuousSequenceAcquisition()
+    with closing(opened()) as camera:
+        assert camera.shape == (40, 40)
+        with pytest.raises(CameraError, match="live view"):
+            camera.start()
+    assert core.isSequenceRunning()
+    core.stopSequenceAcquisition()
+    with closing(opened()) as camera:
+        camera.start()
+        read(camera)
+
+
+def test_another_camera_of_the_core_is_running(share):
+    core = share()
+    core.loadDevice("Other", "DemoCamera", "DCam")
+    core.initializeDevice("Other")
+    with closing(opened()) as camera:
+        core.prepareSequenceAcquisition("Other")
+        core.startSequenceAcquisition("Other", 1000, 0, True)
+        with pytest.raises(CameraError, match="Other is running"):
+            camera.start()
+        core.stopSequenceAcquisition("Other")
+        core.setCameraDevice("Other")
+        with pytest.raises(CameraError, match="Other now"):
+            camera.start()
+
+
+def test_a_camera_that_stands_for_two_is_refused(share):
+    core = share()
+    core.loadDevice("Second", "DemoCamera", "DCam")
+    core.loadDevice("Both", "Utilities", "Multi Camera")
+    for label in ("Second", "Both"):
+        core.initializeDevice(label)
+    core.setProperty("Second", "OnCameraCCDXSize", WIDTH)
+    core.setProperty("Second", "OnCameraCCDYSize", HEIGHT)
+    core.setProperty("Both", "Physical Camera 1", "Cam")
+    core.setProperty("Both", "Physical Camera 2", "Second")
+    core.setCameraDevice("Both")
+    with closing(opened()) as camera, pytest.raises(CameraError, match="2 cameras"):
+        camera.start()
+
+
+def test_an_acquisition_is_not_disturbed(share):
+    core = share()
+    thread = core.run_mda([MDAEvent(), MDAEvent(min_start_time=60)])
+    until(core.mda.is_running)
+    with closing(opened()) as camera, pytest.raises(CameraError, match="acquisition"):
+        camera.start()
+    core.mda.cancel()
+    thread.join()
+
+
+def test_messages_of_other_libraries_stay_as_they_are(cfg):
+    code = f"""
+import logging
+from napari_zarr_stream.cameras.micromanager import MicroManagerCamera
+before = logging.root.level
+MicroManagerCamera({str(cfg)!r}).open()
+assert logging.root.level == before
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_exits_cleanly(own, cfg):
+    """Without the cure, the interpreter aborts in every second run or so."""
+    address = str(cfg) if own else None
+    code = f"""
+from pymmcore_plus import CMMCorePlus
+from napari_zarr_stream.cameras.micromanager import MicroManagerCamera
+if not {own}:
+    core = CMMCorePlus.instance()
+    core.loadSystemConfiguration()
+camera = MicroManagerCamera({address!r})
+camera.open()
+camera.start()
+"""
+    for _ in range(5):
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+
+
+# configuration files
+
+
+def test_an_address_comes_first(cfg):
+    camera = find()["Micro-Manager: configuration file"]()
+    camera.open()
+    [setting] = camera.settings
+    assert (setting.name, setting.value, setting.is_path) == ("address", "", True)
+    with pytest.raises(CameraError, match="address"):
+        _ = camera.shape
+    with pytest.raises(CameraError, match="address"):
+        camera.start()
+    assert camera.set("address", str(cfg)) == str(cfg)
+    assert camera.shape == (HEIGHT, WIDTH)
+    assert camera.info["name"] == "Micro-Manager: Cam"
+    camera.start()
+    read(camera)
+    camera.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Device,Cam,NoSuchAdapter,DCam", "NoSuchAdapter"),
+        ("Property,Core,Initialize,1", "no camera"),
+    ],
+)
+def test_a_file_that_does_not_do(text, said, tmp_path, cfg):
+    path = tmp_path / "other.cfg"
+    path.write_text(text)
+    camera = MicroManagerCamera()
+    with pytest.raises(CameraError, match=said):
+        opened(address=str(path))
+    with pytest.raises(CameraError, match=r"none\.cfg"):
+        opened(address=str(tmp_path / "none.cfg"))
+    camera = opened(address=str(cfg))
+    with pytest.raises(CameraError, match=said):
+        camera.set("address", str(path))
+    assert camera.get("address") == ""
+    camera.set("address", str(cfg))  # and all is well again
+    camera.start()
+    read(camera)
+    camera.close()
+
+
+def test_the_demonstration_of_micromanager():
+    """Its own file, with a microscope around the camera, found by its name."""
+    with closing(opened(address="MMConfig_demo.cfg")) as camera:
+        assert camera.shape == (512, 512)
+        assert camera.pixel_size_um == 1.0  # 10x
+        camera.set("binning", "2")
+        assert camera.pixel_size_um == 2.0
+        camera.start()
+        assert read(camera)[0].shape == (256, 256)
+
+
+def test_python_cameras_of_a_file(tmp_path, monkeypatch):
+    (tmp_path / "labcameras.py").write_text(
+        "from test_cameras_micromanager import StampedCamera as Camera\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / "python.cfg"
+    path.write_text(
+        "#py pyDevice,Py,labcameras,Camera\n"
+        "Property,Core,Initialize,1\n"
+        "#py Property,Core,Camera,Py\n"
+    )
+    with closing(opened(address=str(path))) as camera:
+        camera.start()
+        assert [read(camera)[0].max() for _ in range(3)] == [0, 1, 2]
+    del sys.modules["labcameras"]
+
+
+# settings
+
+
+def still(core):
+    """Make a demo camera give the picture that is returned, again and again."""
+    core.setProperty("Cam", "FastImage", 0)
+    core.snapImage()  # draws it
+    core.setProperty("Cam", "FastImage", 1)
+    core.snapImage()
+    picture = core.getImage()
+    assert picture.std() > 0
+    return picture
+
+
+def test_what_is_said_of_a_demo_camera(cfg):
+    with closing(opened(address=str(cfg))) as camera:
+        assert [setting.name for setting in camera.settings] == [
+            "address",
+            "exposure_ms",
+            "binning",
+            "pixel_type",
+            "gain",
+            "offset_x",
+            "offset_y",
+            "width",
+            "height",
+        ]
+        assert camera.info["vendor"] == "DemoCamera"
+        assert camera.info["model"] == "DCam"
+        assert camera.pixel_size_um == 0.325
+        assert camera.frame_rate is None
+        assert camera.set("exposure_ms", 4.5) == 4.5
+        assert camera.set("gain", 99) == 8
+        assert camera.set("binning", "4") == "4"
+        assert camera.shape == (HEIGHT // 4, WIDTH // 4)
+        assert camera.pixel_size_um is None  # not in the file
+
+
+@pytest.mark.parametrize(
+    ("pixel_type", "dtype", "bit_depth"),
+    [("8bit", "u1", 8), ("16bit", "u2", 16), ("32bit", "u4", 32)],
+)
+def test_pixel_types(share, pixel_type, dtype, bit_depth):
+    core = share()
+    with closing(opened()) as camera:
+        camera.set("pixel_type", pixel_type)
+        assert (camera.dtype, camera.bit_depth) == (dtype, bit_depth)
+        expected = still(core)
+        camera.start()
+        np.testing.assert_array_equal(read(camera)[0], expected)
+
+
+def test_bit_depth_is_that_of_the_converter(share):
+    core = share()
+    core.setProperty("Cam", "PixelType", "16bit")
+    core.setProperty("Cam", "BitDepth", "12")
+    with closing(opened()) as camera:
+        assert (camera.dtype, camera.bit_depth) == (np.uint16, 12)
+
+
+@pytest.mark.parametrize(
+    ("pixel_type", "dtype"), [("32bitRGB", "u1"), ("64bitRGB", "u2")]
+)
+def test_colour_becomes_channels(share, pixel_type, dtype):
+    core = share()
+    core.setProperty("Cam", "PixelType", pixel_type)
+    core.setProperty("Cam", "Mode", "Color Test Pattern")
+    with closing(opened()) as camera:
+        assert (camera.shape, camera.dtype) == ((3, HEIGHT, WIDTH), dtype)
+        expected = np.moveaxis(still(core), -1, 0)  # R, G, B, by pymmcore-plus
+        assert len({plane.tobytes() for plane in expected}) == 3
+        camera.start()
+        np.testing.assert_array_equal(read(camera)[0], expected)
+
+
+def test_a_region_stays_on_the_sensor(share):
+    """The demo camera itself would take any, and give pixels from nowhere."""
+    core = share()
+    with closing(opened()) as camera:
+        assert camera.set("offset_x", 10) == 0  # there is no room
+        assert camera.set("width", 50) == 50
+        assert camera.set("offset_x", 1000) == WIDTH - 50
+        assert camera.set("width", 1000) == 50
+        assert camera.set("height", 0) == 1
+        assert core.getROI() == [WIDTH - 50, 0, 50, 1]
+        camera.set("binning", "2")
+        assert camera.get("width") == camera.shape[1] == 25
+        assert camera.set("offset_x", 0) == 0
+        assert camera.set("width", 1000) == WIDTH // 2
+
+
+def test_the_region_is_locked_by_us(share):
+    """The demo camera would let it be changed, and frames would not fit any more."""
+    share()
+    with closing(opened()) as camera:
+        camera.start()
+        with pytest.raises(CameraError, match="width is locked"):
+            camera.set("width", 10)
+        assert camera.set("exposure_ms", 1) == 1
+        assert read(camera)[0].shape == (HEIGHT, WIDTH)
+
+
+# losses
+
+
+def overrun(core, camera, pause_s=0.5):
+    """Read a few frames, then none for so long that the ring runs full."""
+    camera.start()
+    frames, infos = zip(*[read(camera) for _ in range(3)], strict=True)
+    until(core.isBufferOverflowed)
+    time.sleep(pause_s)  # it may go on, into a ring that stays full
+    more, more_infos, end = read_to_the_end(camera)
+    return [*frames, *more], [*infos, *more_infos], end
+
+
+def test_a_full_ring_ends_the_stream_after_its_contiguous_head(share):
+    core = share()
+    core.setProperty("Cam", "PixelType", "16bit")
+    core.setProperty("Cam", "OnCameraCCDXSize", 512)
+    core.setProperty("Cam", "OnCameraCCDYSize", 512)
+    core.setCircularBufferMemoryFootprint(8)
+    with closing(opened()) as camera:
+        camera.set("exposure_ms", 1)
+        expected = still(core)
+        for _ in range(2):  # it can be started anew
+            frames, infos, end = overrun(core, camera)
+            ring = core.getBufferTotalCapacity()
+            assert ring <= len(frames) <= ring + 3
+            assert [info.device_index for info in infos] == list(range(len(frames)))
+            assert not any(info.lost_before for info in infos)
+            assert (np.stack(frames) == expected).all()
+            assert f"ring of {ring} frames" in end
+            assert f"after frame {len(frames) - 1}" in end
+            assert camera.stats.delivered == len(frames)
+            assert camera.stats.lost == 1
+            with pytest.raises(CameraLost):  # and stays so
+                read(camera)
+            camera.stop()
+
+
+def test_a_camera_that_goes_on_when_the_ring_is_full(share):
+    """Nothing more gets into the ring; its stop reports the overflow once more."""
+    adapter = "SequenceTester", "TCamera-0"
+    core = share(adapter=adapter, ImageMode="MachineReadable")
+    core.setCircularBufferMemoryFootprint(1)
+    with closing(opened()) as camera:
+        camera.start()
+        until(core.isBufferOverflowed)
+        assert core.isSequenceRunning()
+        ring = core.getBufferTotalCapacity()
+        frames, infos = zip(*[read(camera) for _ in range(2)], strict=True)
+        time.sleep(0.5)
+        more, more_infos, _ = read_to_the_end(camera)
+        assert len(frames) + len(more) == ring
+        numbers = [info.device_index for info in (*infos, *more_infos)]
+        assert numbers == list(range(ring))
+        # the camera writes its own count into them
+        assert len({frame.tobytes() for frame in (*frames, *more)}) == ring
+        assert camera.stats.lost == 1
+        camera.stop()
+        camera.start()  # and can be started anew
+        assert read(camera)[1].device_index == 0
+
+
+def test_a_python_camera_overruns(share):
+    core = share(UniMMCore, StampedCamera())
+    core.setCircularBufferMemoryFootprint(1)
+    with closing(opened()) as camera:
+        frames, infos, end = overrun(core, camera)
+        assert core.getBufferTotalCapacity() <= len(frames)
+        for number, (frame, info) in enumerate(zip(frames, infos, strict=True)):
+            assert (frame == number).all()
+            assert info.device_index == number
+            assert info.meta["sensor"] == f"frame {number}"
+        assert "ran full" in end
+        assert camera.stats.lost == 1
+
+
+def test_a_python_camera_is_recorded_whole(share):
+    share(UniMMCore, StampedCamera())
+    with closing(opened()) as camera:
+        assert camera.frame_rate == 500
+        assert camera.set("exposure_ms", 1e6) == 100
+        camera.set("exposure_ms", 1)
+        with pytest.raises(CameraError, match="out of range"):
+            camera.set("gain", 100)
+        assert camera.get("gain") == 1.5
+        camera.start()
+        for number in range(200):
+            frame, info = read(camera)
+            assert (frame == number).all()
+            assert info.device_index == number
+        assert camera.stats.lost == 0
+
+
+def test_a_python_camera_with_colours(share):
+    share(UniMMCore, StampedCamera(channels=(3,)))
+    with closing(opened()) as camera:
+        assert (camera.shape, camera.dtype) == ((3, HEIGHT, WIDTH), np.uint16)
+        camera.start()
+        frame, _ = read(camera)
+        assert frame[:, 0, 0].tolist() == [0, 1000, 2000]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_python_camera_that_raises(share):
+    share(UniMMCore, StampedCamera(raises_at=7))
+    with closing(opened()) as camera:
+        for _ in range(2):
+            camera.start()
+            frames, _, end = read_to_the_end(camera)
+            assert [frame.max() for frame in frames] == list(range(7))
+            assert "stopped by itself after 7 frames" in end
+            camera.stop()
+
+
+def test_another_program_interferes(share):
+    core = share()
+    with closing(opened()) as camera:
+        camera.set("exposure_ms", 20)
+        camera.start()
+        read(camera)
+        core.stopSequenceAcquisition()
+        assert "another program" in read_to_the_end(camera)[2]
+        camera.stop()
+
+        camera.start()
+        for _ in range(3):
+            read(camera)
+        core.stopSequenceAcquisition()
+        core.startSequenceAcquisition(1000, 0, True)
+        assert "anew" in read_to_the_end(camera)[2]
+        camera.stop()
+
+        camera.start()
+        read(camera)
+        core.setROI(0, 0, 10, 10)
+        assert "another program" in read_to_the_end(camera)[2]
+
+
+def test_a_frame_of_another_shape(share):
+    share(UniMMCore, StampedCamera(shrinks_at=5))
+    with closing(opened()) as camera:
+        camera.start()
+        frames, _, end = read_to_the_end(camera)
+        assert len(frames) == 5
+        assert "(10, 10) uint16" in end
+
+
+def test_frames_that_another_program_took_are_lost(share):
+    core = share()
+    with closing(opened()) as camera:
+        camera.set("exposure_ms", 20)
+        camera.start()
+        read(camera)
+        until(lambda: core.getRemainingImageCount() >= 2)
+        core.popNextImage()
+        _, info = read(camera)
+        assert (info.device_index, info.lost_before) == (2, 1)
+        assert camera.stats.lost == 1
+
+
+def test_reading_waits_no_longer_than_asked(share):
+    share()
+    with closing(opened()) as camera:
+        camera.set("exposure_ms", 400)
+        camera.start()
+        place = Place(camera)
+        assert camera.read_into(place, 0.05) is None
+        assert not place.frames
+        assert read(camera)[1].index == 0

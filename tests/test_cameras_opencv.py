@@ -1,0 +1,353 @@
+"""OpenCV: video files whose pixels are known, a server of pictures, webcams."""
+
+import threading
+import time
+from contextlib import closing
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import cv2
+import numpy as np
+import pytest
+import zarr
+from camera_contract import CameraContract, read
+
+from napari_zarr_stream import cli
+from napari_zarr_stream.cameras import CameraError, CameraLost
+from napari_zarr_stream.cameras import opencv as module
+from napari_zarr_stream.cameras.opencv import OpenCVCamera
+
+HEIGHT, WIDTH = 48, 64
+FRAMES = 30
+RATE = 25.0
+
+
+def pictures(dtype, colour):
+    shape = (FRAMES, HEIGHT, WIDTH, *(3,) * colour)
+    limit = np.iinfo(dtype).max
+    return np.random.default_rng(1).integers(0, limit, shape, dtype, endpoint=True)
+
+
+def smooth_pictures():
+    """Such as a lossy codec keeps nearly as they are: R, G, B that say which they are.
+
+    Red grows to the right, green downwards, blue with time.
+    """
+    frames = np.empty((FRAMES, HEIGHT, WIDTH, 3), np.uint8)
+    frames[..., 2] = np.linspace(0, 255, WIDTH)
+    frames[..., 1] = np.linspace(0, 255, HEIGHT)[:, np.newaxis]
+    frames[..., 0] = np.linspace(0, 255, FRAMES)[:, np.newaxis, np.newaxis]
+    return frames
+
+
+def write(path, codec, frames):
+    colour = int(frames.ndim == 4)
+    depth = cv2.CV_16U if frames.dtype == np.uint16 else cv2.CV_8U
+    writer = cv2.VideoWriter(
+        str(path),
+        cv2.CAP_FFMPEG,
+        cv2.VideoWriter_fourcc(*codec),
+        RATE,
+        (WIDTH, HEIGHT),
+        [cv2.VIDEOWRITER_PROP_IS_COLOR, colour, cv2.VIDEOWRITER_PROP_DEPTH, depth],
+    )
+    assert writer.isOpened()
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
+    return path
+
+
+def opened(source):
+    camera = OpenCVCamera(str(source))
+    camera.open()
+    return camera
+
+
+def read_all(camera):
+    """Return all frames, their infos and what was said at the end."""
+    frames, infos = [], []
+    camera.start()
+    while True:
+        try:
+            frame, info = read(camera)
+        except CameraLost as end:
+            camera.stop()
+            return np.stack(frames), infos, str(end)
+        frames.append(frame)
+        infos.append(info)
+
+
+class TestColourFile(CameraContract):
+    @pytest.fixture
+    def make(self, tmp_path):
+        path = write(tmp_path / "colour.avi", "MJPG", smooth_pictures())
+        return partial(OpenCVCamera, str(path))
+
+
+class TestGreyFile(CameraContract):
+    @pytest.fixture
+    def make(self, tmp_path):
+        path = write(tmp_path / "grey.mkv", "FFV1", pictures(np.uint16, False))
+        return partial(OpenCVCamera, str(path))
+
+
+class TestStream(CameraContract):
+    @pytest.fixture
+    def make(self, server):
+        return partial(OpenCVCamera, server())
+
+
+# files
+
+
+@pytest.mark.parametrize("name", ["video.avi", "video.mkv"])
+def test_lossless_colour_is_exact(tmp_path, name):
+    sent = pictures(np.uint8, True)
+    with closing(opened(write(tmp_path / name, "FFV1", sent))) as camera:
+        assert camera.shape == (3, HEIGHT, WIDTH)
+        assert (camera.dtype, camera.bit_depth) == (np.uint8, 8)
+        got, _, _ = read_all(camera)
+    # OpenCV writes B, G, R
+    np.testing.assert_array_equal(got, np.moveaxis(sent[..., ::-1], -1, 1))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_lossless_grey_is_exact_and_has_no_channels(tmp_path, dtype):
+    sent = pictures(dtype, False)
+    with closing(opened(write(tmp_path / "video.mkv", "FFV1", sent))) as camera:
+        assert camera.shape == (HEIGHT, WIDTH)
+        assert (camera.dtype, camera.bit_depth) == (dtype, 8 * np.dtype(dtype).itemsize)
+        assert [setting.name for setting in camera.settings] == ["address"]
+        got, _, _ = read_all(camera)
+    np.testing.assert_array_equal(got, sent)
+
+
+def test_lossy_colour_is_what_was_seen(tmp_path):
+    sent = smooth_pictures()
+    with closing(opened(write(tmp_path / "video.avi", "MJPG", sent))) as camera:
+        got, _, _ = read_all(camera)
+    error = got.astype(int) - np.moveaxis(sent[..., ::-1], -1, 1)
+    assert len(got) == FRAMES
+    assert np.abs(error).mean() < 3
+    assert np.abs(error).max() < 20
+
+
+def test_colour_may_be_taken_as_grey(tmp_path):
+    sent = smooth_pictures()
+    with closing(opened(write(tmp_path / "video.avi", "FFV1", sent))) as camera:
+        assert camera.set("colour", False) is False
+        assert camera.shape == (HEIGHT, WIDTH)
+        got, _, _ = read_all(camera)
+    luminance = sent.astype(float) @ (0.114, 0.587, 0.299)
+    assert np.abs(got - luminance).max() <= 1
+
+
+def test_a_file_tells_its_times_and_ends(tmp_path):
+    path = write(tmp_path / "video.avi", "FFV1", pictures(np.uint8, True))
+    with closing(opened(path)) as camera:
+        assert camera.frame_rate == RATE
+        for _ in range(2):  # from its beginning every time
+            start = time.perf_counter()
+            frames, infos, end = read_all(camera)
+            assert time.perf_counter() - start < FRAMES / RATE  # not at its own pace
+            assert len(frames) == FRAMES
+            times_ms = [info.device_time_ns / 1e6 for info in infos]
+            np.testing.assert_allclose(np.diff(times_ms), 1000 / RATE)
+            assert "end of file" in end
+            assert f"{FRAMES} frames" in end
+            assert (camera.stats.delivered, camera.stats.lost) == (FRAMES, None)
+            assert {info.device_index for info in infos} == {None}
+
+
+def test_what_is_no_video_is_refused(tmp_path):
+    text = tmp_path / "text.avi"
+    text.write_text("no video" * 1000)
+    for source, said in ((tmp_path / "none.avi", "no file"), (text, "text.avi")):
+        camera = OpenCVCamera(str(source))
+        with pytest.raises(CameraError, match=said):
+            camera.open()
+        with pytest.raises(CameraError, match="open it first"):
+            camera.start()
+
+
+def test_an_address_comes_first(tmp_path):
+    path = write(tmp_path / "video.avi", "MJPG", smooth_pictures())
+    camera = OpenCVCamera()
+    camera.open()
+    assert [setting.name for setting in camera.settings] == ["address"]
+    assert camera.settings[0].is_path
+    with pytest.raises(CameraError, match="address"):
+        _ = camera.shape
+    with pytest.raises(CameraError, match="no file"):
+        camera.set("address", str(tmp_path / "other.avi"))
+    assert camera.get("address") == ""
+    with pytest.raises(CameraError, match="address"):
+        camera.start()
+    assert camera.set("address", str(path)) == str(path)
+    assert camera.shape == (3, HEIGHT, WIDTH)
+    camera.start()
+    read(camera)
+    camera.close()
+
+
+def test_a_file_that_goes_before_the_start(tmp_path):
+    path = write(tmp_path / "video.avi", "MJPG", smooth_pictures())
+    with closing(opened(path)) as camera:
+        path.unlink()
+        with pytest.raises(CameraError, match="no file"):
+            camera.start()
+
+
+def test_a_file_is_recorded_whole_from_the_command_line(tmp_path, capsys):
+    sent = pictures(np.uint16, False)
+    path, out = write(tmp_path / "video.mkv", "FFV1", sent), tmp_path / "out.zarr"
+    options = ["--camera", "OpenCV: file", "--frames", str(FRAMES)]
+    options += ["--set", f"address={path}"]
+    assert cli.main(["record", str(out), *options]) == 0
+    assert "lost unknown" in capsys.readouterr().out
+    np.testing.assert_array_equal(zarr.open_array(str(out / "0"), mode="r")[:], sent)
+
+
+# streams
+
+
+class Pictures(BaseHTTPRequestHandler):
+    """Sends JPEG pictures without end, as an IP camera does, or until something."""
+
+    def do_GET(self):
+        self.send_response(200)
+        kind = "multipart/x-mixed-replace; boundary=next"
+        self.send_header("Content-Type", kind)
+        self.end_headers()
+        for number, frame in enumerate(self.server.frames()):
+            _, data = cv2.imencode(".jpg", frame)
+            head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}"
+            try:
+                self.wfile.write(head.encode() + b"\r\n\r\n" + data.tobytes() + b"\r\n")
+            except ConnectionError:
+                return  # the reader has enough
+            if self.server.done.wait(0.02):
+                return
+            if self.server.until is not None and number + 1 >= self.server.until:
+                if self.server.then == "stall":
+                    self.server.done.wait(60)
+                return
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server():
+    """Start a server of pictures; returns its address."""
+    servers = []
+
+    def start(until=None, then="end", frames=None):
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Pictures)
+        server.until, server.then, server.done = until, then, threading.Event()
+        server.frames = frames or (lambda: iter(smooth_pictures().repeat(50, axis=0)))
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        servers.append((server, thread))
+        return f"http://127.0.0.1:{server.server_port}/live"
+
+    yield start
+    for server, thread in servers:
+        server.done.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_a_stream_is_live(server):
+    with closing(opened(server())) as camera:
+        assert camera.shape == (3, HEIGHT, WIDTH)
+        # FFmpeg makes up a rate and times
+        assert camera.frame_rate is None
+        camera.start()
+        frame, info = read(camera)
+        assert info.device_time_ns is None
+        assert camera.stats.lost is None
+    expected = np.moveaxis(smooth_pictures()[0, ..., ::-1], -1, 0)
+    assert np.abs(frame.astype(int) - expected).mean() < 5
+
+
+def test_a_stalled_server_is_noticed(server):
+    with closing(opened(server(until=40, then="stall"))) as camera:
+        camera.start()
+        for _ in range(40):
+            read(camera)
+        start = time.perf_counter()
+        with pytest.raises(CameraLost, match="stalled"):
+            read(camera)
+        assert time.perf_counter() - start < 2
+        with pytest.raises(CameraLost):  # and stays so
+            read(camera)
+        camera.stop()
+        camera.start()  # another connection
+        read(camera)
+
+
+def test_a_stream_that_ends_did_not_stall(server):
+    with closing(opened(server(until=10))) as camera:
+        _, _, end = read_all(camera)
+    assert "ended its stream" in end
+
+
+def test_nobody_listens():
+    with pytest.raises(CameraError, match=r"127\.0\.0\.1:1"):
+        opened("http://127.0.0.1:1/live")
+
+
+def test_a_stream_never_changes_its_shape(server):
+    def frames():
+        for side in [1] * 20 + [2] * 200:
+            yield smooth_pictures()[0].repeat(side, 0).repeat(side, 1)
+
+    with closing(opened(server(frames=frames))) as camera:
+        camera.start()
+        for _ in range(60):
+            frame, _ = read(camera)  # which has the shape
+    expected = np.moveaxis(smooth_pictures()[0, ..., ::-1], -1, 0)
+    assert np.abs(frame.astype(int) - expected).mean() < 5  # scaled
+
+
+# webcams
+
+
+def test_webcams_that_linux_lists(tmp_path):
+    for node, name, index in (
+        ("video0", "Integrated Camera", 0),
+        ("video1", "Integrated Camera", 1),  # its metadata
+        ("video10", "USB Microscope", 0),
+    ):
+        folder = tmp_path / node
+        folder.mkdir()
+        (folder / "name").write_text(f"{name}\n")
+        (folder / "index").write_text(f"{index}\n")
+    assert dict(module._listed(tmp_path)) == {
+        "OpenCV: Integrated Camera (video0)": 0,
+        "OpenCV: USB Microscope (video10)": 10,
+    }
+    assert list(module._listed(tmp_path / "none")) == []
+
+
+def test_probing_is_quiet(capfd):
+    level = cv2.utils.logging.getLogLevel()
+    for name, index in module._probed():
+        assert name.endswith(str(index))
+    assert cv2.utils.logging.getLogLevel() == level
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_is_found():
+    cameras = module.find()
+    assert cameras["OpenCV: file or stream"]().info["name"] == "OpenCV: file or stream"
+
+
+def test_a_webcam_that_is_not_there():
+    camera = OpenCVCamera(99)
+    with pytest.raises(CameraError, match="webcam 99"):
+        camera.open()
+    camera.close()

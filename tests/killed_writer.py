@@ -3,6 +3,7 @@
 import multiprocessing
 import random
 import struct
+import threading
 import time
 
 import numpy as np
@@ -10,6 +11,8 @@ import zarr
 from frames import plane
 
 from napari_zarr_stream import DeviceKind, StorageProperties, ZarrStream
+from napari_zarr_stream._writer import array
+from napari_zarr_stream._writer.marks import encode_mark, mark_bytes
 
 SIDE = 512
 SMALL = {"tile_width": 256, "tile_height": 256}
@@ -66,6 +69,32 @@ def write(pipe, path, case, multiscale, frames, pause_s, make=ZarrStream):
     tell(pipe, frames, stream.status().frames_committed)
 
 
+def write_with_marks(*arguments):
+    """As `write`, each batch of chunks followed by a mark that says which they are."""
+    numbers = threading.local()
+
+    def add(file, encoded):
+        sizes = list(map(len, encoded))
+        with file._lock:
+            start = file._size
+            file._size += sum(sizes) + mark_bytes(len(sizes))
+        mark = encode_mark(start, numbers.of_batch, sizes)
+        file._file.write_at(start, *encoded, mark)
+        return start
+
+    def noting(write_parts):
+        def write(file, parts):
+            numbers.of_batch = [number for number, _ in parts]
+            return write_parts(file, parts)
+
+        return write
+
+    array._Growing._add = add
+    array._Shard._write = noting(array._Shard._write)
+    array._BloscChunk._write = noting(array._BloscChunk._write)
+    write(*arguments)
+
+
 def tell(pipe, appended, committed):
     pipe.send_bytes(struct.pack("<QQ", appended, committed))
 
@@ -73,7 +102,9 @@ def tell(pipe, appended, committed):
 def start_server():
     """Processes are forked from one that has imported everything: a kill costs 1 s."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["killed_writer", "napari_zarr_stream._writer.kernels"])
+    context.set_forkserver_preload(
+        ["killed_writer", "napari_zarr_stream._writer.kernels"]
+    )
     return context
 
 

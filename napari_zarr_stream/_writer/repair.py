@@ -26,15 +26,18 @@ from .errors import InvalidProperties, InvalidStore, WriteFailed
 from .lock import Holder, holder_of
 from .ngff import RECORD_KEY, Document, serializer_of
 from .properties import StorageProperties
-from .salvage import Found, Level, Need
+from .salvage import CACHE_BYTES, Found, Level, Need
 from .slot import Slot
 from .store import PARTIAL, ExistingStore, read_json
 
 INTERRUPTED = "interrupted"
 """Finish reason of a recording whose program did not end properly."""
 
-MAX_CHUNK_BYTES = 2**40
-"""Raw chunks have no limit of their own, but no disk holds one as large."""
+MAX_CHUNK_BYTES = 2**36
+"""Raw chunks have no limit of their own, but nobody writes one of 64 GiB."""
+
+MAX_PARTS = 2**20
+"""Chunks of a shard, or frames of a chunk."""
 
 DOCUMENTS = frozenset({"zarr.json", ".zarray", ".zattrs", ".zgroup"})
 
@@ -245,7 +248,9 @@ class _Examination:
         self.is_open = is_left_open(record)
         try:
             self._plan, self._properties = self._planned()
-        except (KeyError, IndexError, TypeError, AttributeError) as error:
+        except (
+            KeyError, IndexError, TypeError, AttributeError, OverflowError
+        ) as error:  # fmt: skip
             raise InvalidStore(
                 f"{self.root / self._key}: its record cannot be understood: {error!r}"
             ) from error
@@ -277,8 +282,12 @@ class _Examination:
             dtype=planned["dtype"],
         )
         sizes = [math.prod(asked.chunk_shape), math.prod(asked.shard_shape or (0,))]
-        if max(sizes) * asked.dtype.itemsize > MAX_CHUNK_BYTES:
-            raise InvalidStore(f"{self.root}: chunks of {asked.chunk_shape} pixels")
+        parts = max(asked.chunks_per_shard, asked.parts_per_chunk)
+        if max(sizes) * asked.dtype.itemsize > MAX_CHUNK_BYTES or parts > MAX_PARTS:
+            raise InvalidStore(
+                f"{self.root}: chunks of {asked.chunk_shape} pixels, {parts} parts to "
+                "a file, cannot be"
+            )
         paths = [dataset["path"] for dataset in self._ome["multiscales"][0]["datasets"]]
         if paths != [str(level) for level in range(len(asked.level_shapes))]:
             raise InvalidStore(f"{self.root}: levels {paths} are not those we write")
@@ -415,6 +424,8 @@ class _Examination:
         for start, stop in runs:
             if start <= committed < stop:
                 end = stop if most is None else min(stop, most)
+        if self._plan.bytes_per_chunk > CACHE_BYTES:
+            return committed  # to look into one would take too much memory
         # The last chunk is filled up with zeros when a stream is closed.
         while end > committed and self._is_black(end - 1):
             end -= 1
@@ -423,7 +434,10 @@ class _Examination:
     def _is_black(self, step: int) -> bool:
         first = step * self._plan.planes_per_step
         planes = range(first, first + self._plan.planes_per_step)
-        return not any(self._full.plane(number).any() for number in planes)
+        try:
+            return not any(self._full.plane(number).any() for number in planes)
+        except OSError:
+            return True  # cannot be decoded, and was never promised
 
     def _look_at_files(self, level: Level, steps: int) -> None:
         """What brings parts back that are there and cannot be read yet."""
@@ -517,7 +531,7 @@ class _Examination:
                     if at == level:
                         slot.write(at, cells)
             arrays[level].finish()
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             if isinstance(error, WriteFailed):
                 raise
             raise WriteFailed(f"level {level} could not be made: {error}") from error

@@ -4,6 +4,7 @@ A *part* is what a file is written in: a chunk of a shard, what one frame adds t
 chunk, or a whole chunk. Only reads; `repair` writes.
 """
 
+import itertools
 import mmap
 import os
 import stat
@@ -61,7 +62,7 @@ class Found:
         By part: whether it can be read, or could if the file had what it needs.
     need : Need
     index : array or None
-        Of a shard: offset and bytes of each chunk that is there.
+        Of a shard that needs one: offset and bytes of each chunk that is there.
     placed : tuple of Placed
         Of a chunk without a table of blocks: where its parts lie.
     ends_with_index : bool
@@ -139,6 +140,7 @@ class Level:
         self._prefix = prefix
         self._is_open = is_open
         self._decoded: OrderedDict[tuple[Place, int], Pixels] = OrderedDict()
+        self._last_index: tuple[Place, Index] = (), empty_shard_index(0)
         self.strays: list[Path] = []
         self.files = {found.place: found for found in self._scan()}
 
@@ -210,17 +212,18 @@ class Level:
             units = first[inside]
         return np.bincount(units, minlength=self.units_per_file)
 
+    def _layer_of(self, found: Found) -> int:
+        return found.place[0] if self.has_steps else 0
+
     def runs(self) -> list[tuple[int, int]]:
         """Steps along the first axis that can be read whole: starts and ends."""
-        counts: dict[int, npt.NDArray[np.int64]] = {}
-        for found in self.files.values():
-            layer = found.place[0] if self.has_steps else 0
-            units = self.units_of(found)
-            counts[layer] = counts[layer] + units if layer in counts else units
         whole = self._parts_per_unit()
         runs: list[tuple[int, int]] = []
-        for layer in sorted(counts):
-            good = np.concatenate([[False], counts[layer] == whole, [False]])
+        for layer, files in itertools.groupby(
+            sorted(self.files.values(), key=self._layer_of), self._layer_of
+        ):
+            counts = sum(map(self.units_of, files), np.zeros(1, np.int64))
+            good = np.concatenate([[False], counts == whole, [False]])
             edges = np.flatnonzero(good[1:] != good[:-1])
             for start, end in edges.reshape(-1, 2).tolist():
                 first = layer * self.steps_per_layer + start * self.steps_per_unit
@@ -408,12 +411,13 @@ class Level:
             more = self._sound(descriptor, more, size)
             missing = index[:, 0] == EMPTY
             index[missing] = more[missing]
-        found.index = index
         found.there[:] = index[:, 0] != EMPTY
+        self._last_index = found.place, index
         if found.there.sum() > named_before or (
             not found.ends_with_index and found.there.any()
         ):
             found.need = Need.INDEX
+            found.index = index
 
     def _sound(self, descriptor: int, index: Index, size: int) -> Index:
         """The index without chunks that are outside, overlap, or are no chunks."""
@@ -470,8 +474,10 @@ class Level:
 
     def _index_at(self, data: mmap.mmap, at: int) -> Index | None:
         # Cheap first: chunks of an early index lie before it.
+        if at + 16 * self.parts + 4 > len(data):
+            return None
         first = np.frombuffer(data[at : at + 16], "<u8")
-        if len(first) < 2 or (first[0] != EMPTY and first[0] >= at):
+        if first[0] != EMPTY and first[0] >= at:
             return None
         if first[0] != EMPTY and not 0 < first[1] <= at:
             return None
@@ -538,6 +544,8 @@ class Level:
     def _is_written(self, found: Found, number: int) -> bool:
         part_bytes = self.plan.bytes_per_chunk // self.parts
         start = number * part_bytes
+        if part_bytes > CACHE_BYTES:
+            return False
         with found.path.open("rb") as file:
             data = np.frombuffer(os.pread(file.fileno(), part_bytes, start), np.uint8)
         if len(data) < part_bytes:
@@ -628,22 +636,26 @@ class Level:
     def _decode(self, found: Found, number: int) -> Pixels:
         shape = self.plan.chunk_shape
         with found.path.open("rb") as file:
-            if found.index is not None:
-                offset, length = (int(value) for value in found.index[number])
+            if self.plan.shard_shape:
+                if self._last_index[0] != found.place:
+                    self._look(found.path, found.place)
+                offset, length = (int(value) for value in self._last_index[1][number])
                 data = self._read(file.fileno(), offset, length)
             elif found.need is Need.HEAD:
                 part = next(p for p in found.placed if p.number == number)
                 data = os.pread(file.fileno(), part.size, part.offset)
                 data = self._joined(data)
                 shape = (self.steps_per_unit, *shape[1:])
-            else:
+            elif isinstance(self.codec, Blosc):
                 data = file.read(self.plan.bytes_per_chunk + _BLOSC.size)
-                if not isinstance(self.codec, Blosc):
-                    data = data.ljust(self.plan.bytes_per_chunk, b"\0")
+            elif found.need is Need.LENGTH:
+                data = file.read().ljust(self.plan.bytes_per_chunk, b"\0")
+            else:
+                return np.memmap(file, self.plan.dtype, "r", shape=shape)
         if isinstance(self.codec, Blosc):
             try:
                 data = blosc.decompress(data)
-            except blosc.error as error:
+            except blosc.blosc_extension.error as error:
                 raise OSError(f"{found.path}: {error}") from error
         return np.frombuffer(data, self.plan.dtype).reshape(shape)
 

@@ -247,6 +247,9 @@ def open_array(path: Path) -> LazyArray:
     """
     import zarr  # 0.3 s, which listing the readers of a file need not cost
 
+    for name in ("zarr.json", ".zarray", ".zattrs"):
+        if (path / name).exists() and not (path / name).is_file():
+            raise InvalidStore(f"{path / name} is no file")  # a pipe is waited for
     try:
         array = LazyArray(zarr.open_array(str(path), mode="r"))
     except Exception as error:

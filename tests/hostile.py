@@ -34,7 +34,7 @@ LIMIT_BYTES = 2**30
 TILES = {"tile_width": 16, "tile_height": 16}
 STORES = {
     "v2-raw": (DeviceKind.ZARR, {"frames_per_chunk": 4}),
-    "v2-lz4": (DeviceKind.ZARR_LZ4, {}),
+    "v2-lz4": (DeviceKind.ZARR_LZ4, {"frames_per_chunk": 4}),
     "v3-zstd": (DeviceKind.ZARR_V3_ZSTD, {"frames_per_chunk": 2}),
     "v3-sharded": (DeviceKind.ZARR_V3_LZ4, {"sharded": True}),
     "v3-raw-sharded": (DeviceKind.ZARR_V3, {"sharded": True, "shard_chunks": (2, 2)}),
@@ -44,8 +44,8 @@ ODD = [
     None, True, False, -1, 0, 1, 2, 3, 7, 1.5, -0.0, 1e308, 2**31, 2**40, 2**62,
     2**63, 2**64, 10**30, "", "a", "..", ".", "/", "../outside", "/etc", "0", "1/../..",
     [], {}, [[]], [0], [2**40] * 3, ["a"], {"a": 1}, "|O", "|S5", "<M8[ns]", "<f2",
-    ">u8", "<u1", "float16", "string", "complex64", "int64", "bytes", "zstd", "gzip", "blosc",
-    "crc32c", "transpose", "sharding_indexed", "vlen-utf8",
+    ">u8", "<u1", "float16", "string", "complex64", "int64", "bytes", "zstd", "gzip",
+    "blosc", "crc32c", "transpose", "sharding_indexed", "vlen-utf8",
 ]  # fmt: skip
 """What a value of a document may be replaced with."""
 
@@ -136,7 +136,7 @@ def spoil_chunk(chance, store):
         os.truncate(path, 2 ** chance.choice([20, 31, 40]))  # sparse
         return
     elif what < 0.9:
-        data += data
+        data = data * 2
     path.write_bytes(data)
 
 
@@ -179,7 +179,7 @@ def spoil_tree(chance, store):
         path.symlink_to(store.parent / "outside")
     elif what == "round":
         path.symlink_to(chance.choice([path, path.parent, store]))
-    elif what == "pipe":
+    elif what == "pipe" and not path.name.isdigit():  # a chunk is zarr's to open
         os.mkfifo(path)
     elif what == "folder":
         path.mkdir()
@@ -191,7 +191,9 @@ def spoil_end(chance, store):
     """As a killed program leaves it, so that what lies beyond is looked for."""
     for path in (store / "zarr.json", store / ".zattrs"):
         if path.is_file():
-            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+            with contextlib.suppress(
+                ValueError, KeyError, TypeError, AttributeError, RecursionError
+            ):
                 document = json.loads(path.read_text())
                 record = document.get("attributes", document)[RECORD_KEY]
                 record.pop("finish_reason", None)
@@ -224,7 +226,9 @@ def spoil(number, stores, place):
     for _ in range(chance.choice([1, 1, 2, 4])):
         how = chance.choice(SPOILS)
         # An earlier one may have left nothing to spoil.
-        with contextlib.suppress(IndexError, ValueError, KeyError, TypeError, OSError):
+        with contextlib.suppress(
+            IndexError, ValueError, KeyError, TypeError, OSError, RecursionError
+        ):
             how(chance, store)
             done.append(how.__name__)
     if chance.random() < 0.5:

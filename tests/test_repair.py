@@ -17,6 +17,7 @@ import zarr
 from judges import JUDGES, ask, level_paths
 from killed_writer import (
     CASES,
+    SIDE,
     check_frames,
     kill,
     properties_of,
@@ -31,6 +32,7 @@ from napari_zarr_stream import (
     StoreInUse,
     ZarrStream,
     cli,
+    plan,
 )
 from napari_zarr_stream._reader import layers_of
 from napari_zarr_stream._writer.codecs import encode_shard_index
@@ -57,6 +59,14 @@ def snapshot(folder):
     }
 
 
+def most_lost(case, multiscale, writer):
+    """Frames in the queue, and without marks those of a file that has no end."""
+    properties = properties_of("x", case, multiscale)
+    planned = plan(properties, axes="tyx", shape=(None, SIDE, SIDE), dtype="u2")
+    queue = planned.slots * planned.blocks_per_slot * planned.planes_per_block
+    return queue + (0 if writer is write_with_marks else planned.steps_per_file)
+
+
 @pytest.mark.parametrize("seed", range(KILLS))
 @pytest.mark.parametrize("writer", [write, write_with_marks])
 def test_what_was_committed_is_there_after_the_writer_was_killed(
@@ -81,6 +91,7 @@ def test_what_was_committed_is_there_after_the_writer_was_killed(
     assert after == report.planes_after
     assert after <= max(appended + 1, report.planes_after if ended else 0)
     assert not report.has_losses
+    assert appended - after <= most_lost(case, multiscale, writer)
     healthy = snapshot(tmp_path)
     assert not examine(path).can_be_repaired
     repair(path)
@@ -294,7 +305,7 @@ def test_repair_may_be_killed_as_well(server, tmp_path):
             process.join()
             if number % 3:
                 break
-        assert len(zarr.open_array(scratch / "0", mode="r")) >= 20
+        assert zarr.open_array(scratch / "0", mode="r").shape[0] >= 20
         repair(scratch)
         assert_same(scratch, live)
         assert not examine(scratch).findings

@@ -109,7 +109,7 @@ def examine(path: Path) -> Report:
     InvalidStore
         No store of this package, or one that its own record contradicts.
     """
-    place = path.resolve()
+    place = _resolved(path)
     if holder := holder_of(place):
         return Report(place, holder)
     return _Examination(place).report()
@@ -127,7 +127,7 @@ def repair(path: Path) -> Report:
     WriteFailed
         What was done until then is whole; run it again.
     """
-    place = path.resolve()
+    place = _resolved(path)
     if not place.parent.is_dir():
         raise InvalidStore(f"{place} is not there")
     found = examine(place)
@@ -141,6 +141,13 @@ def repair(path: Path) -> Report:
         return examination.report()
     finally:
         store.close()
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except RuntimeError as error:
+        raise InvalidStore(f"{path} is a link in a circle: {error}") from error
 
 
 def is_left_open(record: Mapping[str, Any]) -> bool:
@@ -518,9 +525,9 @@ class _Examination:
             for k in range(self._levels)
         ]
         halver = TileHalver(the_plan.dtype) if the_plan.halves_in_tiles else None
-        slot = Slot(the_plan, arrays, method, halver)
         number, last = (step * the_plan.planes_per_step for step in (start, end))
         try:
+            slot = Slot(the_plan, arrays, method, halver)
             while number < last:
                 slot.start(number)
                 while number < last and not slot.is_full:

@@ -655,7 +655,7 @@ class Level:
         if isinstance(self.codec, Blosc):
             try:
                 data = blosc.decompress(data)
-            except blosc.blosc_extension.error as error:
+            except (blosc.blosc_extension.error, MemoryError) as error:
                 raise OSError(f"{found.path}: {error}") from error
         return np.frombuffer(data, self.plan.dtype).reshape(shape)
 

@@ -348,7 +348,10 @@ class LocalStore:
 
 
 def _check_inside(root: Path, path: Path) -> None:
-    parent = path.parent.resolve()
+    try:
+        parent = path.parent.resolve()
+    except RuntimeError as error:
+        raise WriteFailed(f"{path} leads round in a circle: {error}") from error
     if not parent.is_relative_to(root):
         raise WriteFailed(f"{path} leads out of the store, to {parent}")
 

@@ -13,6 +13,7 @@ from ._writer.errors import (
     InvalidStore,
     SourceFailed,
     StoreExists,
+    StoreInUse,
     WriteFailed,
     ZarrStreamError,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "SourceFailed",
     "StorageProperties",
     "StoreExists",
+    "StoreInUse",
     "StreamStatus",
     "WriteFailed",
     "ZarrStream",

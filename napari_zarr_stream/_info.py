@@ -1,11 +1,21 @@
 """What a store holds, for people and for programs: `napari-zarr-stream info`."""
 
+import contextlib
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ._stored import Node, StoredImage, open_image, open_node
+from ._stored import (
+    WHOLE,
+    Node,
+    StoredImage,
+    open_image,
+    open_node,
+    state_of,
+    understanding,
+)
 from ._writer.errors import InvalidStore
 
 Facts = dict[str, Any]
@@ -25,11 +35,15 @@ def facts_of(path: Path) -> Facts:
     InvalidStore
         It is no store, or is damaged.
     """
+    with understanding(path):
+        return _facts_of(path)
+
+
+def _facts_of(path: Path) -> Facts:
     node = open_node(path)
     if node is None:
         raise InvalidStore(f"{path} is not a Zarr group or array")
-    stored = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    facts: Facts = {"path": str(path), "bytes_on_disk": stored}
+    facts: Facts = {"path": str(path), "bytes_on_disk": _bytes_in(path)}
     if node.is_array:
         return facts | {"kind": "array", "levels": [_level(path, "")]}
     if "plate" in node.ome:
@@ -47,6 +61,16 @@ def facts_of(path: Path) -> Facts:
     if "bioformats2raw.layout" in node.ome:
         return facts | {"kind": "series", "images": list(_series(node))}
     raise InvalidStore(f"{path} is a Zarr group without an OME-NGFF image")
+
+
+def _bytes_in(folder: Path) -> int:
+    """Of all files; links are not followed, and a store may grow meanwhile."""
+    total = 0
+    for where, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += os.lstat(os.path.join(where, name)).st_size
+    return total
 
 
 def _series(node: Node) -> Iterator[Facts]:
@@ -86,6 +110,7 @@ def _image_facts(image: StoredImage) -> Facts:
             if image.label is None
         ],
         "record": dict(image.record),
+        "state": state_of(image.path, image.record),
     }
 
 
@@ -131,6 +156,8 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     for key in ("name", "rows", "columns", "wells", "fields"):
         if key in facts:
             yield _row(key, facts[key])
+    if facts.get("state", WHOLE) != WHOLE:
+        yield _row("state", facts["state"])
     for axis in facts.get("axes", ()):
         unit = axis["unit"] or "no unit"
         start = f", from {axis['start']:g}" if axis["start"] else ""

@@ -1,5 +1,6 @@
 """A store -> napari layers: the npe2 reader, and what reopens a finished recording."""
 
+import math
 import os
 import warnings
 from collections.abc import Callable, Sequence
@@ -8,9 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from ._stored import Node, ShownChannel, StoredImage, open_array, open_image, open_node
+from ._stored import (
+    BEING_WRITTEN,
+    WHOLE,
+    Node,
+    ShownChannel,
+    StoredImage,
+    inside,
+    open_array,
+    open_image,
+    open_node,
+    state_of,
+    understanding,
+)
 from ._writer.errors import InvalidStore
-from ._writer.ngff import RECORD_KEY
+from ._writer.ngff import RECORD_KEY, range_of
 
 LayerData = tuple[Any, dict[str, Any], str]
 PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -18,8 +31,12 @@ PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 MAX_CHANNEL_LAYERS = 16
 """More channels than this are a spectrum, not stains: one layer with a slider."""
 
+SEEN_PIXELS = 4096
+"""From the middle of a plane in each direction, where contrast is looked for."""
+
 EDITABLE_BYTES = 256 * 2**20
-"""Labels of one level up to this are read as a whole, so that they can be painted."""
+"""Labels of one level up to this are read as a whole, so that they can be painted; a
+chunk above it is not decoded only to find contrast limits."""
 
 _COLORMAPS = {
     "FFFFFF": "gray", "FF0000": "red", "00FF00": "green", "0000FF": "blue",
@@ -73,6 +90,11 @@ def layers_of(path: str | os.PathLike[str]) -> list[LayerData]:
         Nothing there that can be shown; says why.
     """
     root = Path(path)
+    with understanding(root):
+        return _layers_of(root)
+
+
+def _layers_of(root: Path) -> list[LayerData]:
     node = open_node(root)
     if node is None:
         raise InvalidStore(f"{root} is not a Zarr group or array")
@@ -84,12 +106,24 @@ def layers_of(path: str | os.PathLike[str]) -> list[LayerData]:
 
         return [layer for image in plate_layers(node) for layer in _layers(image)]
     if kind == "bioformats2raw.layout":
-        return [layer for child in _series(node) for layer in layers_of(child)]
+        return [layer for child in _series(node) for layer in _image_layers(child)]
     if kind == "multiscales":
-        return _layers(open_image(node)) + _label_layers(root / "labels")
+        return _image_layers(root)
     if kind == "labels" and (layers := _label_layers(root)):
         return layers
     raise InvalidStore(f"{root} is a Zarr group without an OME-NGFF image")
+
+
+def _image_layers(path: Path) -> list[LayerData]:
+    """Layers of an image and its labels."""
+    node = open_node(path)
+    if node is None:
+        raise InvalidStore(f"{path} is not there")
+    image = open_image(node)
+    state = state_of(path, image.record)
+    if state != WHOLE and not state.startswith(BEING_WRITTEN):
+        warnings.warn(f"{path} is {state}", UserWarning, stacklevel=4)
+    return _layers(image) + _label_layers(path / "labels")
 
 
 def _series(node: Node) -> list[Path]:
@@ -97,7 +131,7 @@ def _series(node: Node) -> list[Path]:
     overview = open_node(node.path / "OME")
     listed = overview.ome.get("series") if overview else None
     if isinstance(listed, list) and listed:
-        return [node.path / str(name) for name in listed]
+        return [inside(node.path, name) for name in listed]
     numbers = (int(p.name) for p in node.path.iterdir() if p.name.isdecimal())
     return [node.path / str(number) for number in sorted(numbers)]
 
@@ -109,10 +143,11 @@ def _label_layers(group: Path) -> list[LayerData]:
     layers = []
     for name in names if isinstance(names, list) else []:
         try:
-            child = open_node(group / str(name))
+            child = open_node(inside(group, name))
             if child is None:
                 raise InvalidStore(f"{group / str(name)} is not there")
-            layers += _layers(open_image(child), is_label=True)
+            with understanding(child.path):
+                layers += _layers(open_image(child), is_label=True)
         except InvalidStore as error:
             warnings.warn(f"left out a label image: {error}", UserWarning, stacklevel=2)
     return layers
@@ -172,7 +207,7 @@ def _layer(
     if is_label and np.issubdtype(levels[0].dtype, np.integer):
         meta |= _objects(image)
         if len(levels) == 1 and levels[0].nbytes <= EDITABLE_BYTES:
-            data = np.asarray(data)
+            data = _read(data, image.path)
         return data, meta, "labels"
     meta |= {
         "rgb": False,
@@ -213,16 +248,26 @@ def _limits(levels: Sequence[Any], path: Path | None) -> tuple[float, float]:
     smallest = levels[-1]
     if smallest.dtype == np.uint8:
         return 0.0, 255.0
+    if math.prod(smallest.chunks) * smallest.dtype.itemsize > EDITABLE_BYTES:
+        return range_of(smallest.dtype)  # one would have to be decoded
     middle = tuple(size // 2 for size in smallest.shape[:-2])
-    try:
-        plane = np.asarray(smallest[middle])
-    except Exception as error:
-        raise InvalidStore(f"{path} has pixels that cannot be read: {error}") from error
+    part = [
+        slice(max(0, size // 2 - SEEN_PIXELS), size // 2 + SEEN_PIXELS + 1)
+        for size in smallest.shape[-2:]
+    ]
+    plane = _read(smallest[(*middle, *part)], path)
     values = plane[np.isfinite(plane)]
     low, high = (
         (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
     )
     return (low, high) if low < high else (low, low + 1.0)
+
+
+def _read(data: Any, path: Path | None) -> np.ndarray[Any, Any]:
+    try:
+        return np.asarray(data)
+    except Exception as error:
+        raise InvalidStore(f"{path} has pixels that cannot be read: {error}") from error
 
 
 def _objects(image: StoredImage) -> dict[str, Any]:

@@ -4,10 +4,10 @@ Reads OME-NGFF 0.1 to 0.5 of any writer, forgiving what does not matter. Knows n
 napari.
 """
 
-import json
+import contextlib
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,17 @@ import numpy as np
 from ._writer.chunk_grid import AXES
 from ._writer.errors import InvalidProperties, InvalidStore
 from ._writer.lazy import LazyArray
+from ._writer.lock import holder_of
 from ._writer.ngff import AXIS_TYPES, RECORD_KEY, check_units
+from ._writer.repair import is_left_open
+from ._writer.store import read_json
+
+WHOLE = "whole"
+
+BEING_WRITTEN = "being written by"
+
+MAX_CHANNELS = 2**16
+"""More than any spectrum has."""
 
 VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5")
 
@@ -91,27 +101,15 @@ def open_node(path: Path) -> Node | None:
     InvalidStore
         Its metadata is damaged.
     """
-    if (v3 := _json(path / "zarr.json")) is not None:
+    if (v3 := read_json(path / "zarr.json")) is not None:
         attributes = _mapping(v3.get("attributes"))
         ome = _mapping(attributes.get("ome"))
         return Node(path, v3.get("node_type") == "array", attributes, ome)
     is_array = (path / ".zarray").is_file()
     if is_array or (path / ".zgroup").is_file() or (path / ".zattrs").is_file():
-        attributes = _json(path / ".zattrs") or {}
+        attributes = read_json(path / ".zattrs") or {}
         return Node(path, is_array, attributes, attributes)
     return None
-
-
-def _json(path: Path) -> Mapping[str, Any] | None:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError) as error:
-        raise InvalidStore(f"{path} cannot be read: {error}") from error
-    if not isinstance(document, dict):
-        raise InvalidStore(f"{path} holds no JSON object")
-    return document
 
 
 def open_image(node: Node) -> StoredImage:
@@ -122,14 +120,42 @@ def open_image(node: Node) -> StoredImage:
     InvalidStore
         Damaged metadata, no level that can be read, or no frames yet.
     """
-    try:
+    with understanding(node.path):
         return _open_image(node)
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+
+
+@contextlib.contextmanager
+def understanding(path: Path) -> Iterator[None]:
+    """Turn whatever strange metadata lead to into an `InvalidStore`."""
+    try:
+        yield
+    except (
+        KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError,
+        RecursionError,
+    ) as error:  # fmt: skip
         if isinstance(error, InvalidStore):
             raise
         raise InvalidStore(
-            f"{node.path}: its OME-NGFF metadata cannot be understood: {error!r}"
+            f"{path}: its OME-NGFF metadata cannot be understood: {error!r}"
         ) from error
+
+
+def inside(root: Path, name: object) -> Path:
+    """The path of what a store says is in it.
+
+    Raises
+    ------
+    InvalidStore
+        It is not: a name with "..", or a link that leads elsewhere.
+    """
+    path = root / str(name)
+    try:
+        is_inside = path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError) as error:  # links in a circle
+        raise InvalidStore(f"{path} leads nowhere: {error}") from error
+    if not is_inside or path.resolve() == root.resolve():
+        raise InvalidStore(f"{path} is not in the store: left alone")
+    return path
 
 
 def _open_image(node: Node) -> StoredImage:
@@ -184,7 +210,7 @@ def _open_levels(
     for dataset in datasets:
         path = str(dataset["path"])
         try:
-            levels.append(open_array(root / path))
+            levels.append(open_array(inside(root, path)))
         except InvalidStore as error:
             if not levels:
                 raise
@@ -194,6 +220,21 @@ def _open_levels(
     if not levels:
         raise InvalidStore(f"{root}: its metadata lists no levels")
     return levels, paths
+
+
+def state_of(path: Path, record: Mapping[str, Any]) -> str:
+    """Whether a store of ours has its end: "whole", or a sentence that says what not.
+
+    A store that is being written is not called broken.
+    """
+    if not is_left_open(record):
+        return WHOLE
+    if holder := holder_of(path):
+        return f"{BEING_WRITTEN} {holder}"
+    return (
+        "left open by a program that did not end properly; what was committed is "
+        f"there, `napari-zarr-stream repair {path}` may bring back more"
+    )
 
 
 def open_array(path: Path) -> LazyArray:
@@ -206,10 +247,18 @@ def open_array(path: Path) -> LazyArray:
     """
     import zarr  # 0.3 s, which listing the readers of a file need not cost
 
+    for name in ("zarr.json", ".zarray", ".zattrs"):
+        if (path / name).exists() and not (path / name).is_file():
+            raise InvalidStore(f"{path / name} is no file")  # a pipe is waited for
     try:
-        return LazyArray(zarr.open_array(str(path), mode="r"))
+        array = LazyArray(zarr.open_array(str(path), mode="r"))
     except Exception as error:
         raise InvalidStore(f"array {path} cannot be opened: {error}") from error
+    if array.dtype.kind not in "biuf":
+        raise InvalidStore(f"array {path} holds {array.dtype}, which are no pixels")
+    if 0 in array.chunks:
+        raise InvalidStore(f"array {path} has chunks of {array.chunks} pixels")
+    return array
 
 
 def _axes(
@@ -273,6 +322,8 @@ def _channels(omero: Any, count: int) -> tuple[ShownChannel, ...]:
                 active=bool(entry.get("active", True)),
             )
         )
+    if count > MAX_CHANNELS:
+        raise ValueError(f"{count} channels")
     return (*channels, *[ShownChannel()] * (count - len(channels)))
 
 

@@ -1,4 +1,4 @@
-"""The command line: napari-zarr-stream record | export | info."""
+"""The command line: napari-zarr-stream record | export | info | repair."""
 
 import argparse
 import json
@@ -20,9 +20,10 @@ from ._recording import FinishReason, Recording, RecordingStatus
 from ._source import CameraSource
 from ._writer.errors import InvalidProperties, ZarrStreamError
 from ._writer.properties import DeviceKind, DownsamplingMethod, StorageProperties
+from ._writer.repair import Report, examine, repair
 from .cameras import Camera, CameraError, Setting, SettingValue, find_cameras
 
-FAILED, REFUSED, FRAMES_LOST, INTERRUPTED = 1, 2, 3, 130
+FAILED, REFUSED, FRAMES_LOST, REPAIRABLE, INTERRUPTED = 1, 2, 3, 4, 130
 
 POLL_S = 0.1
 """How often the progress bar is renewed."""
@@ -52,7 +53,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="napari-zarr-stream",
         description="Record cameras and images into chunked, multiscale OME-Zarr.",
         epilog="Exit codes: 0 all is well, 1 it failed, 2 cannot be done as asked, "
-        "3 frames were lost, 130 interrupted before the end.",
+        "3 frames were lost, 4 the store can be repaired, 130 interrupted before the "
+        "end.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -110,6 +112,19 @@ def _parser() -> argparse.ArgumentParser:
     info.add_argument("store", type=Path)
     info.add_argument("--json", action="store_true", help="for programs")
     info.set_defaults(run=_info)
+
+    repairing = commands.add_parser(
+        "repair", help="bring back what a program that was killed had written",
+        description="Bring back what a program that was killed had written. Changes "
+        "nothing in a healthy store; may be interrupted and run again.",
+    )  # fmt: skip
+    repairing.add_argument("store", type=Path)
+    repairing.add_argument(
+        "--check", action="store_true",
+        help="only say what is wrong: exit code 0 if nothing, or if the store is being "
+        "written; 3 if pixels are gone for good, 4 if `repair` has something to do",
+    )  # fmt: skip
+    repairing.set_defaults(run=_repair)
     return parser
 
 
@@ -329,3 +344,25 @@ def _info(given: argparse.Namespace) -> int:
     facts = facts_of(given.store)
     print(json.dumps(facts, indent=2) if given.json else text_of(facts))
     return 0
+
+
+def _repair(given: argparse.Namespace) -> int:
+    report = examine(given.store) if given.check else repair(given.store)
+    print(_report_text(report, done=not given.check))
+    if given.check and report.can_be_repaired:
+        return REPAIRABLE
+    return FRAMES_LOST if report.has_losses else 0
+
+
+def _report_text(report: Report, done: bool) -> str:
+    if report.holder is not None:
+        return f"{report.path}: being written by {report.holder}"
+    if not report.can_be_repaired:
+        verdict = "pixels are gone for good" if report.has_losses else "healthy"
+    else:
+        verdict = "repaired" if done else "can be repaired"
+    frames = f"{report.planes_before} planes"
+    if report.planes_before != report.planes_after:
+        frames += f", {report.planes_after} {'now' if done else 'after repair'}"
+    lines = [f"{report.path}: {verdict}, {frames}", *map(str, report.findings)]
+    return "\n  ".join(lines)

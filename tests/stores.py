@@ -57,6 +57,9 @@ class TestedStore:
     def discard(self):
         self._store.discard()
 
+    def close(self):
+        self._store.close()
+
     def write_json(self, key, document):
         self._enter("write_json", key)
         self._store.write_json(key, document)

@@ -22,6 +22,9 @@ class Documents:
     def write(self, key, data):
         self.files[key] = bytes(data)
 
+    def close(self):
+        pass
+
     def publish(self):
         self.published = True
 

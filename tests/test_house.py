@@ -16,13 +16,14 @@ FLOORS = [
     {"errors"},
     {"properties", "kernels"},
     {"chunk_grid"},
-    {"downsample", "codecs", "marks"},
+    {"downsample", "codecs", "marks", "lock"},
     {"ngff", "store"},
     {"array"},
     {"slot", "dataset"},
     {"slot_queue"},
     {"stream"},
-    {"lazy", "repair"},
+    {"lazy", "salvage"},
+    {"repair"},
 ]
 """The writer from the ground up: a module imports from floors below its own."""
 

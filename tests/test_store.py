@@ -130,6 +130,8 @@ class TestLocalStore(StoreContract):
     def test_nothing_is_left_beside_the_store(self, store):
         store.write("0/0", b"abc")
         store.publish()
+        store.close()
+        store.close()
         assert [path.name for path in self.path.parent.iterdir()] == ["a.zarr"]
 
     def test_nothing_is_left_by_discard(self, store):
@@ -237,6 +239,7 @@ def test_only_a_zarr_group_is_replaced_and_only_if_asked(
         assert (path / "0" / "precious").exists(), "the old one stays until publish"
         store.publish()
         assert [p.name for p in path.iterdir()] == ["new.json"]
+        store.close()
     assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
 
 

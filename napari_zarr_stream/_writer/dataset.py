@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .array import LevelArray
-from .chunk_grid import stored_dtype
+from .chunk_grid import Plan, stored_dtype
 from .codecs import Raw, codec_of
 from .errors import InvalidProperties
 from .ngff import Document, Image, check_channels, serializer_of
@@ -42,7 +42,7 @@ class Dataset:
         self, store: Store, properties: StorageProperties, image: Image
     ) -> None:
         self._store = store
-        record = _record_of(properties) | dict(image.record)
+        record = _record_of(properties) | _planned(image.plan) | dict(image.record)
         self._image = replace(image, record=record)
         self._serializer = serializer_of(properties.kind.zarr_format)
         codec = codec_of(properties.kind, image.plan.blosc_block_bytes)
@@ -144,7 +144,7 @@ class Dataset:
                 each.callback(level.finish)
 
     def end(self, steps: int, record: Mapping[str, Any]) -> None:
-        """Write the root's documents for the last time.
+        """Write the root's documents for the last time, and let others write here.
 
         What was annotated wins over `record`, but for a failure. Where channels come
         one after another only those that came, `steps` of them, are named.
@@ -163,7 +163,10 @@ class Dataset:
         if record.get("finish_reason") == "failed":
             ending["finish_reason"] = "failed"
         self._image = replace(self._image, channels=channels, record=ending)
-        self._write(self._serializer.image(self._image))
+        try:
+            self._write(self._serializer.image(self._image))
+        finally:
+            self._store.close()
 
     def _write(self, documents: Mapping[str, Document]) -> None:
         for key, document in documents.items():
@@ -198,6 +201,12 @@ def _column(name: str, given: npt.ArrayLike) -> npt.NDArray[np.generic]:
             f"frame log {name!r} has shape {values.shape}; it takes one value a plane"
         )
     return np.ascontiguousarray(values, stored_dtype(values.dtype))
+
+
+def _planned(plan: Plan) -> dict[str, Any]:
+    """What was to be written, which arrays that are half written do not say."""
+    shape, dtype = list(plan.shape), plan.dtype.name
+    return {"planned": {"axes": plan.axes, "shape": shape, "dtype": dtype}}
 
 
 def _record_of(properties: StorageProperties) -> dict[str, Any]:

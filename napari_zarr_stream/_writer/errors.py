@@ -7,6 +7,7 @@
          InvalidProperties(ValueError)    settings that cannot work
          FrameMismatch(ValueError)        another shape or dtype, or one frame too many
          StoreExists(FileExistsError)     something is already there
+           StoreInUse                     and somebody is writing it
          IllegalTransition(RuntimeError)  a call that the present state does not allow
       x  not the caller's fault
          SourceFailed(RuntimeError)       the camera or layer failed
@@ -31,6 +32,10 @@ class FrameMismatch(ZarrStreamError, ValueError):
 
 class StoreExists(ZarrStreamError, FileExistsError):
     """Something is already at the place where a store should be made."""
+
+
+class StoreInUse(StoreExists):
+    """Another program, or this one, is writing the store; says who."""
 
 
 class IllegalTransition(ZarrStreamError, RuntimeError):

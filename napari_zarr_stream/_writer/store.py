@@ -8,15 +8,17 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from .codecs import Encoded
-from .errors import StoreExists, WriteFailed
+from .errors import InvalidStore, StoreExists, StoreInUse, WriteFailed, ZarrStreamError
+from .lock import StoreLock, holder_of
 
 _HINTS = {
     errno.ENOSPC: "the disk is full: free some space or record elsewhere",
@@ -48,7 +50,10 @@ class Store(Protocol):
         """Make what was written so far appear at its place."""
 
     def discard(self) -> None:
-        """Undo everything, if `publish` has not been called."""
+        """Undo everything, if `publish` has not been called, and `close`."""
+
+    def close(self) -> None:
+        """Let others write here; may be called twice."""
 
     def write_json(self, key: str, document: Mapping[str, Any]) -> None:
         """Replace a document as a whole: a reader sees the old one or the new one."""
@@ -60,10 +65,39 @@ class Store(Protocol):
         """Make an empty file to be written in pieces."""
 
 
+MAX_DOCUMENT_BYTES = 64 * 2**20
+"""No document is as large: a plate of 1536 wells with 100 fields each takes 10 MiB."""
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A document; None where there is none.
+
+    Raises
+    ------
+    InvalidStore
+        It cannot be read, or is no JSON object.
+    """
+    try:
+        if not path.is_file():  # nor a pipe, which would be waited for
+            return None
+        if (size := path.stat().st_size) > MAX_DOCUMENT_BYTES:
+            raise InvalidStore(f"{path} is no document of a store: it has {size} bytes")
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, InvalidStore):
+            raise
+        raise InvalidStore(f"{path} cannot be read: {error}") from error
+    if not isinstance(document, dict):
+        raise InvalidStore(f"{path} holds no JSON object")
+    return document
+
+
 @contextlib.contextmanager
 def _writing(path: Path) -> Iterator[None]:
     try:
         yield
+    except ZarrStreamError:
+        raise
     except OSError as error:
         raise _failure(path, error) from error
 
@@ -101,6 +135,28 @@ if not hasattr(os, "pwritev"):  # Windows
 
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0)
+
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+_PIECE_BYTES = 16 * 2**20
+"""Files are copied in pieces of this size."""
+
+PARTIAL = re.compile(r"(?P<name>.+)\.[0-9a-f]{8}\.partial")
+"""Name of a file on its way to its place."""
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.partial")
+
+
+def _replace(partial: Path, path: Path) -> None:
+    """Put a file in its place, on the disk before it is seen there."""
+    descriptor = os.open(partial, os.O_RDWR | _NO_LINK)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    partial.replace(path)
 
 
 class LocalFile:
@@ -163,7 +219,7 @@ class LocalStore:
 
     The folder is made under another name beside its place and renamed by `publish`, so
     that a reader never meets half a store and a store that is to be replaced stays
-    until the new one could be written.
+    until the new one could be written. A lock beside it says who has it until `close`.
 
     Parameters
     ----------
@@ -174,7 +230,7 @@ class LocalStore:
     Raises
     ------
     StoreExists
-        Something other than an empty folder is at `path`.
+        Something other than an empty folder is at `path`, or somebody is writing it.
     WriteFailed
         The folder cannot be made.
     """
@@ -183,12 +239,21 @@ class LocalStore:
         # A link stays a link; what it points to is made or replaced.
         self._path = path.resolve() if os.path.exists(path) else path.absolute()
         self._overwrite = overwrite
+        if holder := holder_of(self._path):
+            raise StoreInUse(f"{self._path} is being written by {holder}")
         self._check_free()
+        with _writing(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = StoreLock(self._path)
         mark = uuid.uuid4().hex[:8]
         self._root = self._path.with_name(f".{self._path.name[:40]}.{mark}")
         self._made: set[Path] = set()
-        with _writing(self._path):
-            self._root.mkdir(parents=True)
+        try:
+            with _writing(self._path):
+                self._root.mkdir()
+        except WriteFailed:
+            self.close()
+            raise
 
     @property
     def root(self) -> Path:
@@ -244,9 +309,17 @@ class LocalStore:
 
     def discard(self) -> None:
         """See `Store.discard`."""
-        if self._root != self._path:
-            with _writing(self._root):
-                shutil.rmtree(self._root)
+        try:
+            if self._root != self._path:
+                with _writing(self._root):
+                    shutil.rmtree(self._root)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        with _writing(self._path):
+            self._lock.release()
 
     def _make_parent(self, path: Path) -> None:
         parent = path.parent
@@ -258,7 +331,7 @@ class LocalStore:
         """See `Store.write_json`."""
         path = self._root / key
         text = json.dumps(document, indent=2, allow_nan=False)
-        partial = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.partial")
+        partial = _partial(path)
         with _writing(path):
             self._make_parent(path)
             try:
@@ -286,3 +359,119 @@ class LocalStore:
     def create_file(self, key: str, keep_open: bool) -> LocalFile:
         """See `Store.create_file`."""
         return LocalFile(self._root / key, keep_open)
+
+
+def _check_inside(root: Path, path: Path) -> None:
+    try:
+        parent = path.parent.resolve()
+    except RuntimeError as error:
+        raise WriteFailed(f"{path} leads round in a circle: {error}") from error
+    if not parent.is_relative_to(root):
+        raise WriteFailed(f"{path} leads out of the store, to {parent}")
+
+
+class ReplacingFile(LocalFile):
+    """A file that takes the place of an old one as a whole, when it is closed."""
+
+    def __init__(self, path: Path, keep_open: bool) -> None:
+        self._place = path
+        self._replaced = False
+        super().__init__(_partial(path), keep_open)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        if error is None:
+            self.close()
+        else:
+            super().close()
+
+    def close(self) -> None:
+        """See `StoredFile.close`."""
+        super().close()
+        if not self._replaced:
+            self._replaced = True
+            with _writing(self._place):
+                _replace(self._path, self._place)
+
+
+class ExistingStore(LocalStore):
+    """A store that is there already, in which files are replaced as a whole.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    StoreInUse
+        Somebody is writing it.
+    WriteFailed
+        It cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = self._root = path.resolve()
+        self._overwrite = False
+        self._made = set()
+        with _writing(self._path):
+            self._lock = StoreLock(self._path)
+
+    def write_json(self, key: str, document: Mapping[str, Any]) -> None:
+        """See `Store.write_json`."""
+        _check_inside(self._root, self._root / key)
+        super().write_json(key, document)
+
+    def write(self, key: str, data: Encoded) -> None:
+        """See `Store.write`."""
+        file = self.create_file(key, keep_open=True)
+        file.write_at(0, data)
+        file.close()
+
+    def create_file(self, key: str, keep_open: bool) -> ReplacingFile:
+        """See `Store.create_file`."""
+        _check_inside(self._root, self._root / key)
+        return ReplacingFile(self._root / key, keep_open)
+
+    def copy(self, key: str) -> ReplacingFile:
+        """As `create_file`, with the bytes that are there now."""
+        file = self.create_file(key, keep_open=True)
+        with _writing(self._root / key), (self._root / key).open("rb") as old:
+            at = 0
+            while piece := old.read(_PIECE_BYTES):
+                file.write_at(at, piece)
+                at += len(piece)
+        return file
+
+    def append(self, key: str, data: bytes) -> None:
+        """Write behind the end of a file."""
+        path = self._root / key
+        _check_inside(self._root, path)
+        with _writing(path):
+            descriptor = os.open(path, os.O_WRONLY | _NO_LINK)
+            try:
+                _write_all(descriptor, os.fstat(descriptor).st_size, (data,))
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def lengthen(self, key: str, size: int) -> None:
+        """Make a file `size` bytes long, with zeros, at once."""
+        path = self._root / key
+        _check_inside(self._root, path)
+        with _writing(path):
+            descriptor = os.open(path, os.O_WRONLY | _NO_LINK)
+            try:
+                os.ftruncate(descriptor, size)
+            finally:
+                os.close(descriptor)
+
+    def remove(self, path: Path) -> None:
+        """Take away a file, or a folder with all in it, of ours."""
+        _check_inside(self._root.parent, path)
+        with _writing(path):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)

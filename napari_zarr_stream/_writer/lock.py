@@ -1,0 +1,166 @@
+"""Who is writing a store: a small file beside it, hidden, gone when the writer is.
+
+It says process, host and when that process started. That of a process which is no
+more is recognised and taken over; readers never meet it, since it is not in the store.
+"""
+
+import contextlib
+import datetime
+import json
+import os
+import socket
+import time
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+
+from .errors import StoreInUse
+
+CLOCK_S = 5.0
+"""Start times of one process may differ by this: they are counted from the time of
+boot, which is corrected with the clock."""
+
+UNFINISHED_S = 10.0
+"""A lock that says nothing is as old as this before it is taken for left behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that has a store.
+
+    Attributes
+    ----------
+    pid : int
+    host : str
+    started : float
+        When the process started, seconds since 1970.
+    since : str
+        When it took the store.
+    token : str
+        Different for every lock.
+    """
+
+    pid: int
+    host: str
+    started: float
+    since: str
+    token: str
+
+    @classmethod
+    def myself(cls) -> Self:
+        """What to say for this process, from now on."""
+        process = psutil.Process()
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        started = process.create_time()
+        return cls(process.pid, socket.gethostname(), started, now, uuid.uuid4().hex)
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}, since {self.since}"
+
+    @property
+    def may_live(self) -> bool:
+        """False only where it is sure that the process is no more."""
+        if self.host != socket.gethostname():
+            return True
+        try:
+            process = psutil.Process(self.pid)
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return False
+            return abs(process.create_time() - self.started) < CLOCK_S
+        except psutil.NoSuchProcess:
+            return False
+        except psutil.AccessDenied:
+            return True
+
+
+def lock_path(store: Path) -> Path:
+    """Where the lock of a store is: beside it, by its name."""
+    name = store.name
+    if len(name) > 40:  # names may be as long as the disk takes
+        name = f"{name[:40]}.{uuid.uuid5(uuid.NAMESPACE_URL, name).hex[:8]}"
+    return store.with_name(f".{name}.lock")
+
+
+def holder_of(store: Path) -> Holder | None:
+    """Who is writing a store; None where nobody is, as far as can be known here."""
+    lock = lock_path(store.resolve())
+    holder = _read(lock)
+    return holder if holder and holder.may_live else None
+
+
+def _read(lock: Path) -> Holder | None:
+    try:
+        with lock.open("rb") as file:
+            said: Any = json.loads(file.read(4096))
+        pid, started = int(said["pid"]), float(said["started"])
+        return Holder(
+            pid, str(said["host"]), started, str(said["since"]), str(said["token"])
+        )
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+class StoreLock:
+    """A store taken for writing, until `release`.
+
+    Parameters
+    ----------
+    store : Path
+        Absolute, links resolved. It need not be there; the folder it is in must.
+
+    Raises
+    ------
+    StoreInUse
+        Another has it: says who.
+    OSError
+        The lock cannot be written.
+    """
+
+    def __init__(self, store: Path) -> None:
+        self._path = lock_path(store)
+        self._holder = Holder.myself()
+        text = json.dumps(asdict(self._holder)).encode()
+        while True:
+            try:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+                descriptor = os.open(self._path, flags, 0o666)
+            except FileExistsError:
+                self._clear_stale(store)
+                continue
+            try:
+                os.write(descriptor, text)
+            finally:
+                os.close(descriptor)
+            return
+
+    def _clear_stale(self, store: Path) -> None:
+        """Take away what a dead process left, or raise."""
+        holder = _read(self._path)
+        if holder is None:
+            try:
+                young = time.time() - self._path.stat().st_mtime < UNFINISHED_S
+            except FileNotFoundError:
+                return  # released meanwhile
+            if young:
+                raise StoreInUse(f"{store} is just being taken by another program")
+        elif holder.may_live:
+            raise StoreInUse(
+                f"{store} is being written by {holder}. If that program is no more, "
+                f"delete {self._path}"
+            )
+        # Another process may be doing the same: only one can rename it.
+        stale = self._path.with_name(f"{self._path.name}.{uuid.uuid4().hex[:8]}")
+        with contextlib.suppress(FileNotFoundError):
+            self._path.rename(stale)
+            if _read(stale) != holder:
+                stale.rename(self._path)  # a new one, of who was faster
+                return
+            stale.unlink()
+
+    def release(self) -> None:
+        """Let others have the store; may be called twice."""
+        if _read(self._path) == self._holder:
+            self._path.unlink(missing_ok=True)

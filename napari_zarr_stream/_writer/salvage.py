@@ -1,0 +1,705 @@
+"""What the files of one level hold: which of their parts can be read, or could be.
+
+A *part* is what a file is written in: a chunk of a shard, what one frame adds to a
+chunk, or a whole chunk. Only reads; `repair` writes.
+"""
+
+import itertools
+import mmap
+import os
+import stat
+import struct
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+import blosc
+import google_crc32c
+import numpy as np
+import numpy.typing as npt
+
+from .chunk_grid import Plan
+from .codecs import EMPTY, Blocks, BlockTable, Blosc, Codec, empty_shard_index
+from .marks import MAX_ENTRIES, Placed, find_marks, mark_bytes
+
+Index = npt.NDArray[np.uint64]
+Pixels = npt.NDArray[np.generic]
+Place = tuple[int, ...]
+
+_BLOSC = struct.Struct("<BBBBIII")
+
+PIECE_BYTES = 16 * 2**20
+"""Files are searched in pieces of this size."""
+
+CACHE_BYTES = 512 * 2**20
+"""Of decoded chunks: a chunk that stacks frames is needed for each of them."""
+
+PAGE = 4096
+"""The system writes no less of a file at once, unless the file ends before."""
+
+
+class Need(Enum):
+    """What a file needs, to be read as far as its parts go."""
+
+    NOTHING = "nothing"
+    INDEX = "an index of the chunks in the shard"
+    HEAD = "a table of the blocks in the chunk"
+    LENGTH = "its full length"
+
+
+@dataclass(slots=True)
+class Found:
+    """One file of a level.
+
+    Attributes
+    ----------
+    path : Path
+    place : tuple of int
+        Of the chunk or shard in the level's grid.
+    there : array of bool
+        By part: whether it can be read, or could if the file had what it needs.
+    need : Need
+    index : array or None
+        Of a shard that needs one: offset and bytes of each chunk that is there.
+    placed : tuple of Placed
+        Of a chunk without a table of blocks: where its parts lie.
+    ends_with_index : bool
+        Of a shard: whether readers find an index now.
+    unplaced_bytes : int
+        Of chunks whose place nothing tells.
+    problem : str
+        What is wrong with a file that cannot be read at all.
+    """
+
+    path: Path
+    place: Place
+    there: npt.NDArray[np.bool_]
+    need: Need = Need.NOTHING
+    index: Index | None = None
+    placed: tuple[Placed, ...] = ()
+    ends_with_index: bool = False
+    unplaced_bytes: int = 0
+    problem: str = ""
+
+
+def data_pieces(descriptor: int, overlap: int) -> Iterator[tuple[int, bytes]]:
+    """Offset and bytes of a file's pieces, without what was never written.
+
+    Each piece begins `overlap` bytes before the last one ended.
+    """
+    size = os.fstat(descriptor).st_size
+    at = 0
+    while at < size:
+        end = size
+        if hasattr(os, "SEEK_DATA"):
+            try:
+                at = os.lseek(descriptor, at, os.SEEK_DATA)
+                end = os.lseek(descriptor, at, os.SEEK_HOLE)
+            except OSError:
+                return  # nothing but a hole is left
+        while at < end:
+            piece = os.pread(descriptor, min(PIECE_BYTES, end - at), at)
+            if not piece:
+                return
+            yield at, piece
+            at += len(piece)
+            if at < end and len(piece) > overlap:
+                at -= overlap
+
+
+class Level:
+    """The files of one level as they are.
+
+    Parameters
+    ----------
+    folder : Path
+    level : int
+    plan : Plan
+    codec : Codec
+    prefix : str
+        Of chunk keys below the folder.
+    is_open : bool
+        Whether the writer never ended: only then does more count than readers see.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        level: int,
+        plan: Plan,
+        codec: Codec,
+        prefix: str,
+        is_open: bool,
+    ) -> None:
+        self.folder = folder
+        self.level = level
+        self.plan = plan
+        self.codec = codec
+        self._prefix = prefix
+        self._is_open = is_open
+        self._decoded: OrderedDict[tuple[Place, int], Pixels] = OrderedDict()
+        self._last_index: tuple[Place, Index] = (), empty_shard_index(0)
+        self.strays: list[Path] = []
+        self.files = {found.place: found for found in self._scan()}
+
+    # ------------------------------------------------------------------ arithmetic
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether there is an axis before y and x."""
+        return bool(self.plan.outer)
+
+    @property
+    def parts(self) -> int:
+        """Parts that a file has room for."""
+        if self.plan.shard_shape:
+            return self.plan.chunks_per_shard
+        return self.plan.parts_per_chunk
+
+    @property
+    def units_per_file(self) -> int:
+        """Parts one after another along the first axis."""
+        if not self.has_steps:
+            return 1
+        if self.plan.shard_shape:
+            return self.plan.shard_grid[0]
+        return self.plan.parts_per_chunk
+
+    @property
+    def steps_per_unit(self) -> int:
+        """Steps along the first axis that a part covers."""
+        if not self.has_steps:
+            return 1
+        return self.plan.chunk_shape[0] // self.plan.parts_per_chunk
+
+    @property
+    def steps_per_layer(self) -> int:
+        """Steps along the first axis that a file covers."""
+        return self.units_per_file * self.steps_per_unit
+
+    def _chunk_grid(self) -> tuple[int | None, ...]:
+        sizes = self.plan.level_shapes[self.level]
+        return tuple(
+            None if size is None else -(-size // chunk)
+            for size, chunk in zip(sizes, self.plan.chunk_shape, strict=True)
+        )
+
+    def _parts_per_unit(self) -> int:
+        """Chunks of a chunk layer."""
+        count = 1
+        for size in self._chunk_grid()[1 if self.has_steps else 0 :]:
+            assert size is not None
+            count *= size
+        return count
+
+    def units_of(self, found: Found) -> npt.NDArray[np.int64]:
+        """How many parts can be read, for each unit of a file."""
+        grid = self._chunk_grid()
+        numbers = np.flatnonzero(found.there)
+        if not self.plan.shard_shape:
+            units = numbers
+        else:
+            within = np.unravel_index(numbers, self.plan.shard_grid)
+            inside = np.ones(len(numbers), bool)
+            for axis, (at, shard, size) in enumerate(
+                zip(found.place, self.plan.shard_grid, grid, strict=True)
+            ):
+                if size is not None:
+                    inside &= within[axis] + at * shard < size
+            first = within[0] if self.has_steps else np.zeros_like(numbers)
+            units = first[inside]
+        return np.bincount(units, minlength=self.units_per_file)
+
+    def _layer_of(self, found: Found) -> int:
+        return found.place[0] if self.has_steps else 0
+
+    def runs(self) -> list[tuple[int, int]]:
+        """Steps along the first axis that can be read whole: starts and ends."""
+        whole = self._parts_per_unit()
+        runs: list[tuple[int, int]] = []
+        for layer, files in itertools.groupby(
+            sorted(self.files.values(), key=self._layer_of), self._layer_of
+        ):
+            counts = sum(map(self.units_of, files), np.zeros(1, np.int64))
+            good = np.concatenate([[False], counts == whole, [False]])
+            edges = np.flatnonzero(good[1:] != good[:-1])
+            for start, end in edges.reshape(-1, 2).tolist():
+                first = layer * self.steps_per_layer + start * self.steps_per_unit
+                last = layer * self.steps_per_layer + end * self.steps_per_unit
+                if runs and runs[-1][1] == first:
+                    runs[-1] = (runs[-1][0], last)
+                else:
+                    runs.append((first, last))
+        return runs
+
+    # ----------------------------------------------------------------- looking
+
+    def _scan(self) -> Iterator[Found]:
+        grid = self.plan.shard_shape or self.plan.chunk_shape
+        sizes = self.plan.level_shapes[self.level]
+        limits = tuple(
+            None if size is None else -(-size // per_file)
+            for size, per_file in zip(sizes, grid, strict=True)
+        )
+        top = self.folder / self._prefix
+        if self.folder.is_symlink() or top.is_symlink():
+            self.strays.append(top)
+            return
+        for path, place in self._walk(top, (), len(limits)):
+            if any(
+                size is not None and at >= size
+                for at, size in zip(place, limits, strict=True)
+            ):
+                self.strays.append(path)
+            else:
+                yield self._look(path, place)
+
+    def _walk(
+        self, folder: Path, place: Place, depth: int
+    ) -> Iterator[tuple[Path, Place]]:
+        """Files by their place; links are not followed."""
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for entry in entries:
+            name, path = entry.name, folder / entry.name
+            if name in ("zarr.json", ".zarray", ".zattrs") and not place:
+                continue
+            is_number = name == "0" or (
+                name.isascii() and name.isdecimal() and name[0] != "0"
+            )
+            if not is_number or len(name) > 18:
+                self.strays.append(path)
+            elif depth > 1 and entry.is_dir(follow_symlinks=False):
+                yield from self._walk(path, (*place, int(name)), depth - 1)
+            elif depth == 1 and entry.is_file(follow_symlinks=False):
+                yield path, (*place, int(name))
+            else:
+                self.strays.append(path)
+
+    def _look(self, path: Path, place: Place) -> Found:
+        found = Found(path, place, np.zeros(self.parts, bool))
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        try:
+            descriptor = os.open(path, flags)
+        except OSError as error:
+            found.problem = str(error)
+            return found
+        try:
+            info = os.fstat(descriptor)
+            if not stat.S_ISREG(info.st_mode):
+                found.problem = "no regular file"
+            elif self.plan.shard_shape:
+                self._look_at_shard(descriptor, info.st_size, found)
+            elif isinstance(self.codec, Blosc):
+                self._look_at_blosc(descriptor, info.st_size, found)
+            else:
+                self._look_at_raw(info.st_size, found)
+        except OSError as error:
+            found.problem = str(error)
+        finally:
+            os.close(descriptor)
+        return found
+
+    def _look_at_raw(self, size: int, found: Found) -> None:
+        whole = self.plan.bytes_per_chunk
+        if size == whole:
+            found.there[:] = True
+        elif size < whole:
+            here = size // (whole // self.parts)
+            found.there[:here] = True
+            found.problem = f"{size} of {whole} bytes"
+            found.need = Need.LENGTH if here else Need.NOTHING
+        else:
+            found.problem = f"{size} bytes instead of {whole}"
+
+    def _look_at_blosc(self, descriptor: int, size: int, found: Found) -> None:
+        head = os.pread(descriptor, _BLOSC.size, 0)
+        is_whole = self._is_blosc(head, size, self.plan.bytes_per_chunk, size)
+        if is_whole and (self.parts == 1 or self._has_table(descriptor, size)):
+            found.there[:] = True
+            return
+        found.problem = f"no blosc buffer of {self.plan.bytes_per_chunk} bytes"
+        if self.parts == 1 or not self._is_open:
+            return
+        part_bytes = self.plan.bytes_per_chunk // self.parts
+        placed = [
+            part
+            for part in self._marks(descriptor)
+            if part.number < self.parts and part.size <= 2 * part_bytes
+        ]
+        for part in placed:
+            if self._blocks(os.pread(descriptor, part.size, part.offset)) is not None:
+                found.there[part.number] = True
+        found.placed = tuple(part for part in placed if found.there[part.number])
+        if found.placed:
+            found.need = Need.HEAD
+        table = _BLOSC.size + 4 * self._blocks_per_part * self.parts
+        named = sum(part.size + mark_bytes(1) for part in found.placed)
+        found.unplaced_bytes = max(0, size - table - named)
+
+    def _is_blosc(self, head: bytes, size: int, nbytes: int, most: int) -> bool:
+        if len(head) < _BLOSC.size:
+            return False
+        version, _, _, itemsize, whole, block, encoded = _BLOSC.unpack(head)
+        return bool(
+            version == 2
+            and itemsize == self.plan.dtype.itemsize
+            and whole == nbytes
+            and 0 < block <= whole
+            and _BLOSC.size <= encoded <= most
+            and encoded == size
+        )
+
+    @property
+    def _blocks_per_part(self) -> int:
+        part_bytes = self.plan.bytes_per_chunk // self.parts
+        return part_bytes // self.plan.blosc_block_bytes
+
+    def _has_table(self, descriptor: int, size: int) -> bool:
+        """Whether every block has a place: the table is written last."""
+        count = self._blocks_per_part * self.parts
+        table = os.pread(descriptor, 4 * count, _BLOSC.size)
+        starts = np.frombuffer(table, "<i4")
+        head = _BLOSC.size + 4 * count
+        return len(starts) == count and bool(((starts >= head) & (starts < size)).all())
+
+    def _blocks(self, data: bytes) -> Blocks | None:
+        """Where each block of a part starts, from the lengths of their streams."""
+        assert isinstance(self.codec, Blosc)
+        streams = self.plan.dtype.itemsize if self.codec.name == "lz4" else 1
+        starts, at = [], 0
+        for _ in range(self._blocks_per_part):
+            starts.append(at)
+            for _ in range(streams):
+                length = int.from_bytes(data[at : at + 4], "little")
+                at += 4 + length
+                if not length or at > len(data):
+                    return None
+        if at != len(data):
+            return None
+        return Blocks(np.array(starts, np.int64), memoryview(data))
+
+    def _marks(self, descriptor: int) -> Iterator[Placed]:
+        for offset, piece in data_pieces(descriptor, mark_bytes(MAX_ENTRIES)):
+            yield from find_marks(piece, offset)
+
+    def _look_at_shard(self, descriptor: int, size: int, found: Found) -> None:
+        index_bytes = 16 * self.parts + 4
+        last = os.pread(descriptor, index_bytes, max(0, size - index_bytes))
+        index = _parse_index(last, self.parts)
+        found.ends_with_index = index is not None
+        if index is None:
+            found.problem = "no index at the end of the shard"
+            index = empty_shard_index(self.parts)
+        index = self._sound(descriptor, index, size)
+        named_before = int((index[:, 0] != EMPTY).sum())
+        if self._is_open and named_before < self.parts:
+            marks = [
+                part for part in self._marks(descriptor) if part.number < self.parts
+            ]
+            more = empty_shard_index(self.parts)
+            if marks:
+                for part in marks:
+                    more[part.number] = part.offset, part.size
+            elif not found.ends_with_index:
+                stale, found.unplaced_bytes = self._walk_shard(descriptor, size)
+                more = more if stale is None else stale
+            more = self._sound(descriptor, more, size)
+            missing = index[:, 0] == EMPTY
+            index[missing] = more[missing]
+        found.there[:] = index[:, 0] != EMPTY
+        self._last_index = found.place, index
+        if found.there.sum() > named_before or (
+            not found.ends_with_index and found.there.any()
+        ):
+            found.need = Need.INDEX
+            found.index = index
+
+    def _sound(self, descriptor: int, index: Index, size: int) -> Index:
+        """The index without chunks that are outside, overlap, or are no chunks."""
+        index = index.astype("<u8")
+        named = np.flatnonzero(index[:, 0] != EMPTY)
+        offsets, sizes = index[named, 0], index[named, 1]
+        limit = np.uint64(size)
+        good = (offsets < limit) & (sizes <= limit) & (sizes > 0)
+        good[good] &= offsets[good] + sizes[good] <= limit
+        order = named[good][np.argsort(index[named[good], 0], kind="stable")]
+        ends = np.maximum.accumulate(index[order, 0] + index[order, 1])
+        clash = ends[:-1] > index[order[1:], 0]
+        bad = np.zeros(len(order), bool)
+        bad[:-1] |= clash
+        bad[1:] |= clash
+        sound = empty_shard_index(len(index))
+        for number in order[~bad]:
+            offset, length = (int(value) for value in index[number])
+            if self._is_chunk(descriptor, offset, length):
+                sound[number] = offset, length
+        return sound
+
+    def _is_chunk(self, descriptor: int, offset: int, length: int) -> bool:
+        whole = self.plan.bytes_per_chunk
+        if not isinstance(self.codec, Blosc):
+            return length == whole
+        head = os.pread(descriptor, _BLOSC.size, offset)
+        return self._is_blosc(head, length, whole, whole + _BLOSC.size)
+
+    def _walk_shard(self, descriptor: int, size: int) -> tuple[Index | None, int]:
+        """The newest index in a shard that has none at its end, and bytes behind it.
+
+        An index that was written early names all chunks there were. What follows it is
+        chunks whose place nothing tells.
+        """
+        if not size:
+            return None, 0
+        newest: Index | None = None
+        at = behind = 0
+        index_bytes = 16 * self.parts + 4
+        with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as data:
+            while at < size:
+                if (index := self._index_at(data, at)) is not None:
+                    newest, behind = index, 0
+                    at += index_bytes
+                elif length := self._chunk_at(data, at, size):
+                    at += length
+                    behind += length
+                else:
+                    found = self._next_chunk(descriptor, data, at + 1)
+                    behind += (size if found is None else found) - at
+                    at = size if found is None else found
+        return newest, behind
+
+    def _index_at(self, data: mmap.mmap, at: int) -> Index | None:
+        # Cheap first: chunks of an early index lie before it.
+        if at + 16 * self.parts + 4 > len(data):
+            return None
+        first = np.frombuffer(data[at : at + 16], "<u8")
+        if first[0] != EMPTY and first[0] >= at:
+            return None
+        if first[0] != EMPTY and not 0 < first[1] <= at:
+            return None
+        return _parse_index(data[at : at + 16 * self.parts + 4], self.parts)
+
+    def _chunk_at(self, data: mmap.mmap, at: int, size: int) -> int:
+        """Bytes of the chunk at an offset, 0 if there is none."""
+        whole = self.plan.bytes_per_chunk
+        if not isinstance(self.codec, Blosc):
+            return whole if at + whole <= size else 0
+        head = data[at : at + _BLOSC.size]
+        if len(head) < _BLOSC.size:
+            return 0
+        length = int.from_bytes(head[-4:], "little")
+        fits = self._is_blosc(head, length, whole, min(size - at, whole + _BLOSC.size))
+        return length if fits else 0
+
+    def _next_chunk(self, descriptor: int, data: mmap.mmap, start: int) -> int | None:
+        """Where, after a hole, a chunk or an index begins."""
+        if not isinstance(self.codec, Blosc):
+            return None
+        whole = self.plan.bytes_per_chunk.to_bytes(4, "little")
+        sign = bytes([self.plan.dtype.itemsize]) + whole
+        empty = b"\xff" * 16
+        for offset, piece in data_pieces(descriptor, 16 * self.parts + 4):
+            if offset + len(piece) <= start:
+                continue
+            begin = max(0, start - offset)
+            at = piece.find(sign, begin + 3)
+            candidates = [offset + at - 3] if at >= 0 else []
+            # An index right behind the hole: known by its end, as it is not full.
+            run = piece.find(empty, begin)
+            while run >= 0 and (not candidates or offset + run < candidates[0]):
+                end = run + 16
+                while end < len(piece) and piece[end] == 0xFF:
+                    end += 1
+                for tail in range(end + 4, end - 1, -1):
+                    here = offset + tail - (16 * self.parts + 4)
+                    if here >= start and self._index_at(data, here) is not None:
+                        candidates.append(here)
+                run = piece.find(empty, end)
+            for here in sorted(candidates):
+                if here >= start:
+                    return here
+        return None
+
+    def doubt_beyond(self, steps: int) -> None:
+        """Take raw parts from step number `steps` on for there only if they must be.
+
+        A chunk without codec has its full length from the start, and where nothing was
+        written it reads as zeros. A program that was killed has written the first
+        pages of a part, or none, or all: so each page must hold something but zeros.
+        """
+        if self.plan.shard_shape or isinstance(self.codec, Blosc) or self.parts == 1:
+            return
+        for found in self.files.values():
+            first = found.place[0] * self.steps_per_layer
+            begin = max(0, -(-(steps - first) // self.steps_per_unit))
+            for number in range(begin, self.parts):
+                if not found.there[number] or not self._is_written(found, number):
+                    found.there[number:] = False
+                    break
+
+    def _is_written(self, found: Found, number: int) -> bool:
+        part_bytes = self.plan.bytes_per_chunk // self.parts
+        start = number * part_bytes
+        if part_bytes > CACHE_BYTES:
+            return False
+        with found.path.open("rb") as file:
+            data = np.frombuffer(os.pread(file.fileno(), part_bytes, start), np.uint8)
+        if len(data) < part_bytes:
+            return False
+        pixels = np.zeros((self.steps_per_unit, *self.plan.chunk_shape[1:]), bool)
+        pixels[self._inside(found.place)] = True  # beyond the plane's edge are zeros
+        cuts = np.unique([0, *range(-start % PAGE, part_bytes, PAGE)])
+        matter = np.repeat(pixels.reshape(-1), self.plan.dtype.itemsize)
+        written = np.logical_or.reduceat(data != 0, cuts)
+        return bool(written[np.logical_or.reduceat(matter, cuts)].all())
+
+    def _inside(self, chunk: Place) -> tuple[slice, ...]:
+        """The part of a chunk that is not beyond the edge; all along the first axis."""
+        sizes = self.plan.level_shapes[self.level]
+        cut = []
+        for axis, (at, side, size) in enumerate(
+            zip(chunk, self.plan.chunk_shape, sizes, strict=True)
+        ):
+            first = size is None or (axis == 0 and self.has_steps)
+            cut.append(slice(None) if first else slice(0, (size or 0) - at * side))
+        return tuple(cut)
+
+    # ----------------------------------------------------------------- decoding
+
+    def plane(self, number: int) -> Pixels:
+        """Plane `number` of this level, where `z` is not halved.
+
+        Raises
+        ------
+        OSError
+            A part of it is not there, or cannot be decoded.
+        """
+        plan = self.plan
+        index = number
+        position: list[int] = []
+        for size in reversed(plan.outer[1:]):
+            assert size is not None
+            index, here = divmod(index, size)
+            position.insert(0, here)
+        if plan.outer:
+            position.insert(0, index)
+        height, width = plan.plane_shape(self.level)
+        plane = np.empty((height, width), plan.dtype)
+        _, tile_height, tile_width = plan.tile_shape
+        down, across = plan.tile_grid(self.level)
+        within = [p % c for p, c in zip(position, plan.chunk_shape, strict=False)]
+        outer = [p // c for p, c in zip(position, plan.chunk_shape, strict=False)]
+        frame = within[0] if plan.outer else 0
+        if plan.outer:
+            within[0] %= self.steps_per_unit
+        for i, j in np.ndindex(down, across):
+            chunk = (*outer, i, j)
+            part, place = frame // self.steps_per_unit, chunk
+            if plan.shard_shape:
+                place = tuple(np.floor_divide(chunk, plan.shard_grid).tolist())
+                inner = np.remainder(chunk, plan.shard_grid)
+                part = int(np.ravel_multi_index(tuple(inner), plan.shard_grid))
+            tile = self.part(place, part)
+            if tile is None:
+                raise OSError(f"{self.folder}: chunk {chunk} cannot be read")
+            y, x = i * tile_height, j * tile_width
+            plane[y : y + tile_height, x : x + tile_width] = tile[tuple(within)][
+                : height - y, : width - x
+            ]
+        return plane
+
+    def part(self, place: Place, number: int) -> Pixels | None:
+        """Pixels of a part of a file, (steps, ..., height, width); None without."""
+        found = self.files.get(place)
+        if found is None or not found.there[number]:
+            return None
+        key = (
+            place,
+            number if found.need is Need.HEAD or self.plan.shard_shape else -1,
+        )
+        if (pixels := self._decoded.get(key)) is None:
+            pixels = self._decode(found, number)
+            self._decoded[key] = pixels
+            while sum(p.nbytes for p in self._decoded.values()) > CACHE_BYTES:
+                if len(self._decoded) == 1:
+                    break
+                self._decoded.popitem(last=False)
+        if key[1] >= 0 or self.parts == 1:
+            return pixels
+        here = self.steps_per_unit
+        return pixels[number * here : (number + 1) * here]
+
+    def _decode(self, found: Found, number: int) -> Pixels:
+        shape = self.plan.chunk_shape
+        with found.path.open("rb") as file:
+            if self.plan.shard_shape:
+                if self._last_index[0] != found.place:
+                    self._look(found.path, found.place)
+                offset, length = (int(value) for value in self._last_index[1][number])
+                data = self._read(file.fileno(), offset, length)
+            elif found.need is Need.HEAD:
+                part = next(p for p in found.placed if p.number == number)
+                data = os.pread(file.fileno(), part.size, part.offset)
+                data = self._joined(data)
+                shape = (self.steps_per_unit, *shape[1:])
+            elif isinstance(self.codec, Blosc):
+                data = file.read(self.plan.bytes_per_chunk + _BLOSC.size)
+            elif found.need is Need.LENGTH:
+                data = file.read().ljust(self.plan.bytes_per_chunk, b"\0")
+            else:
+                return np.memmap(file, self.plan.dtype, "r", shape=shape)
+        if isinstance(self.codec, Blosc):
+            try:
+                data = blosc.decompress(data)
+            except (blosc.blosc_extension.error, MemoryError) as error:
+                raise OSError(f"{found.path}: {error}") from error
+        return np.frombuffer(data, self.plan.dtype).reshape(shape)
+
+    def _read(self, descriptor: int, offset: int, length: int) -> bytes:
+        data = os.pread(descriptor, length, offset)
+        if len(data) < length:
+            raise OSError(f"{length} bytes at {offset} were expected, {len(data)} came")
+        return data
+
+    def _joined(self, data: bytes) -> bytes:
+        """One part as a blosc buffer of its own."""
+        assert isinstance(self.codec, Blosc)
+        blocks = self._blocks(data)
+        assert blocks is not None
+        table = BlockTable(self.codec, self.plan.dtype, self._blocks_per_part)
+        table.put(0, blocks, table.size)
+        return table.encode(table.size + len(data)) + data
+
+    def head_of(self, found: Found, size: int) -> tuple[bytes, bytes]:
+        """What makes a chunk of the parts that are there, in a file of `size` bytes.
+
+        Returns
+        -------
+        (what is to be written at the start, what at the end)
+        """
+        assert isinstance(self.codec, Blosc)
+        count = self._blocks_per_part
+        table = BlockTable(self.codec, self.plan.dtype, count * self.parts)
+        with found.path.open("rb") as file:
+            for part in found.placed:
+                blocks = self._blocks(os.pread(file.fileno(), part.size, part.offset))
+                assert blocks is not None
+                table.put(part.number * count, blocks, part.offset)
+        none = np.zeros((1, *self.plan.chunk_shape[1:]), self.plan.dtype)
+        zeros = self.codec.encode_blocks(none)
+        table.fill(zeros, size)
+        return table.encode(size + len(zeros.data)), bytes(zeros.data)
+
+
+def _parse_index(data: bytes, chunks: int) -> Index | None:
+    """An index with a right checksum."""
+    table, checksum = data[: 16 * chunks], data[16 * chunks :]
+    if len(data) != 16 * chunks + 4:
+        return None
+    if google_crc32c.value(table).to_bytes(4, "little") != checksum:
+        return None
+    return np.frombuffer(table, "<u8").reshape(-1, 2)

@@ -1,0 +1,140 @@
+"""A program that records, to be killed at any moment, and what it may leave behind."""
+
+import multiprocessing
+import random
+import struct
+import time
+
+import numpy as np
+import zarr
+from frames import plane
+
+from napari_zarr_stream import DeviceKind, StorageProperties, ZarrStream
+
+SIDE = 512
+SMALL = {"tile_width": 256, "tile_height": 256}
+SHARDED = SMALL | {"sharded": True}
+
+CASES = {
+    # several frames in a chunk, which is written frame by frame
+    "v2-raw": (DeviceKind.ZARR, SMALL | {"frames_per_chunk": 8}),
+    "v2-zstd": (DeviceKind.ZARR_ZSTD, SMALL | {"frames_per_chunk": 8}),
+    "v2-lz4": (DeviceKind.ZARR_LZ4, SMALL | {"frames_per_chunk": 8}),
+    "v3-raw": (DeviceKind.ZARR_V3, SMALL | {"frames_per_chunk": 8}),
+    "v3-zstd": (DeviceKind.ZARR_V3_ZSTD, SMALL | {"frames_per_chunk": 8}),
+    "v3-lz4": (DeviceKind.ZARR_V3_LZ4, SMALL | {"frames_per_chunk": 8}),
+    # a file for each tile of each frame
+    "v3-lz4-single": (DeviceKind.ZARR_V3_LZ4, SMALL | {"frames_per_chunk": 1}),
+    "v2-raw-single": (DeviceKind.ZARR, SMALL | {"frames_per_chunk": 1}),
+    # tiles too small to be encoded one by one
+    "v3-zstd-stacked": (
+        DeviceKind.ZARR_V3_ZSTD,
+        {"tile_width": 128, "tile_height": 128, "frames_per_chunk": 8},
+    ),
+    # one tile to a shard, several, and all
+    "v3-raw-sharded": (DeviceKind.ZARR_V3, SHARDED | {"shard_chunks": (2, 2)}),
+    "v3-zstd-sharded": (DeviceKind.ZARR_V3_ZSTD, SHARDED | {"shard_chunks": (2, 1)}),
+    "v3-lz4-sharded": (DeviceKind.ZARR_V3_LZ4, SHARDED | {"shard_chunks": (0, 0)}),
+    "v3-lz4-one-tile": (DeviceKind.ZARR_V3_LZ4, SHARDED),
+    "v3-lz4-stacked-sharded": (
+        DeviceKind.ZARR_V3_LZ4,
+        SHARDED | {"frames_per_chunk": 4, "shard_chunks": (0, 0)},
+    ),
+}
+"""Device kind and options by name; each with and without a pyramid."""
+
+
+def properties_of(path, case, multiscale):
+    kind, options = CASES[case]
+    return StorageProperties(path, kind, enable_multiscale=multiscale, **options)
+
+
+def write(pipe, path, case, multiscale, frames, pause_s, make=ZarrStream):
+    """Record, and tell after every frame how many were appended and committed."""
+    first = plane(0, (SIDE, SIDE))
+    stream = make(
+        properties_of(path, case, multiscale),
+        axes="tyx",
+        shape=(None, SIDE, SIDE),
+        dtype="uint16",
+    )
+    for number in range(frames):
+        stream.append(first + np.uint16(number))
+        tell(pipe, number + 1, stream.status().frames_committed)
+        time.sleep(pause_s)
+    stream.close()
+    tell(pipe, frames, stream.status().frames_committed)
+
+
+def tell(pipe, appended, committed):
+    pipe.send_bytes(struct.pack("<QQ", appended, committed))
+
+
+def start_server():
+    """Processes are forked from one that has imported everything: a kill costs 1 s."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["killed_writer", "napari_zarr_stream._writer.kernels"]
+    )
+    return context
+
+
+def kill(context, seed, *arguments, target=write):
+    """Kill `target` with SIGKILL at a moment that `seed` names.
+
+    Of ten, one is killed before its first frame and two about when it closes.
+
+    Returns
+    -------
+    (appended, committed, whether it had ended by itself)
+    """
+    chance = random.Random(seed)
+    frames = chance.choice([30, 120, 250])
+    pause_s = chance.choice([0.0005, 0.002, 0.008])
+    phase = chance.random()
+    stop_at = 0 if phase < 0.1 else frames if phase > 0.8 else chance.randrange(frames)
+    then_s = chance.random() * (0.15 if stop_at == 0 else 0.05 if phase > 0.8 else 0.01)
+    receiver, sender = context.Pipe(duplex=False)
+    given = (sender, *arguments, frames, pause_s)
+    process = context.Process(target=target, args=given)
+    process.start()
+    sender.close()
+    appended = committed = 0
+    try:
+        while appended < stop_at:
+            appended, committed = struct.unpack("<QQ", receiver.recv_bytes())
+        time.sleep(then_s)
+        process.kill()
+        while True:
+            appended, committed = struct.unpack("<QQ", receiver.recv_bytes())
+    except EOFError:
+        pass
+    finally:
+        process.kill()
+        process.join()
+        receiver.close()
+    return appended, committed, process.exitcode == 0
+
+
+def check_frames(path, least, paths=None):
+    """Every frame of every level is the one its number says; returns how many."""
+    group = zarr.open_group(path, mode="r")
+    levels = [group[name] for name in paths or sorted(group.array_keys())]
+    frames = levels[0].shape[0]
+    assert frames >= least, f"{least} were committed, {frames} are there"
+    assert all(level.shape[0] >= frames for level in levels)
+    first = plane(0, (SIDE, SIDE))
+    pixels = [level[:frames] for level in levels]
+    for number in range(frames):
+        expected = first + np.uint16(number)
+        for level in pixels:
+            np.testing.assert_array_equal(level[number], expected)
+            expected = halved(expected)
+    return frames
+
+
+def halved(pixels):
+    """The mean of 2 x 2 pixels, half up: worked out apart from the writer."""
+    height, width = pixels.shape
+    blocks = pixels.reshape(height // 2, 2, width // 2, 2).astype("u4")
+    return ((blocks.sum(axis=(1, 3)) + 2) // 4).astype(pixels.dtype)

@@ -1,0 +1,115 @@
+"""A lock says who writes a store; that of a dead process is recognised."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from napari_zarr_stream import StorageProperties, StoreInUse, ZarrStream
+from napari_zarr_stream._writer.lock import StoreLock, holder_of, lock_path
+
+
+@pytest.fixture
+def store(tmp_path):
+    return tmp_path / "a.zarr"
+
+
+def say(store, **changes):
+    """Change what the lock of a store says."""
+    said = json.loads(lock_path(store).read_text())
+    lock_path(store).write_text(json.dumps(said | changes))
+
+
+def dead_pid():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_a_lock_says_who_has_the_store_and_is_gone_afterwards(store):
+    lock = StoreLock(store)
+    assert holder_of(store).pid == os.getpid()
+    with pytest.raises(StoreInUse, match=f"process {os.getpid()} on .*delete"):
+        StoreLock(store)
+    lock.release()
+    lock.release()
+    assert holder_of(store) is None
+    assert list(store.parent.iterdir()) == []
+    StoreLock(store).release()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pid": dead_pid()},
+        {"started": psutil.Process().create_time() - 100},  # the pid was used again
+    ],
+)
+def test_the_lock_of_a_dead_process_is_taken_over(store, changes):
+    StoreLock(store)
+    say(store, **changes)
+    assert holder_of(store) is None
+    lock = StoreLock(store)
+    assert holder_of(store).pid == os.getpid()
+    lock.release()
+    assert list(store.parent.iterdir()) == []
+
+
+def test_a_process_on_another_host_may_live(store):
+    lock = StoreLock(store)
+    say(store, host="microscope-2", pid=1)
+    assert holder_of(store).host == "microscope-2"
+    with pytest.raises(StoreInUse, match="microscope-2"):
+        StoreLock(store)
+    lock.release()
+    assert lock_path(store).exists(), "it is not ours any more"
+
+
+def test_a_zombie_is_dead(store):
+    StoreLock(store)
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    say(store, pid=process.pid, started=psutil.Process(process.pid).create_time())
+    assert holder_of(store) is None
+    process.wait()
+
+
+def test_a_lock_that_says_nothing_is_waited_for_and_then_taken(store):
+    lock_path(store).write_text("")
+    with pytest.raises(StoreInUse, match="just being taken"):
+        StoreLock(store)
+    os.utime(lock_path(store), (time.time() - 60,) * 2)
+    StoreLock(store).release()
+
+
+def test_stores_with_long_names_have_locks_of_their_own(tmp_path):
+    names = ["a" * 100 + ending for ending in ("1.zarr", "2.zarr")]
+    for lock in [StoreLock(tmp_path / name) for name in names]:
+        lock.release()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_two_recordings_into_one_directory(store, overwrite):
+    def record():
+        properties = StorageProperties(store, overwrite=overwrite)
+        return ZarrStream(properties, axes="tyx", shape=(None, 8, 8), dtype="u1")
+
+    with record() as stream:
+        with pytest.raises(StoreInUse, match=f"written by process {os.getpid()}"):
+            record()
+        stream.append(np.ones((8, 8), "u1"))
+    assert not lock_path(store).exists()
+    assert stream.status().frames_committed == 1
+
+
+def test_a_recording_that_is_refused_leaves_no_lock(store):
+    store.write_text("a thesis")
+    with pytest.raises(FileExistsError):
+        ZarrStream(StorageProperties(store), axes="yx", shape=(8, 8), dtype="u1")
+    assert [path.name for path in store.parent.iterdir()] == ["a.zarr"]

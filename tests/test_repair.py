@@ -1,0 +1,401 @@
+"""Stores whose writer was killed: what they hold before and after repair.
+
+Every kill is a real SIGKILL of a real process at a random moment. 200 of them:
+`KILLS=200 python -m pytest tests/test_repair.py -k writer_was_killed`.
+"""
+
+import json
+import os
+import shutil
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import zarr
+from judges import JUDGES, ask, level_paths
+from killed_writer import (
+    CASES,
+    SIDE,
+    check_frames,
+    kill,
+    properties_of,
+    start_server,
+)
+
+from napari_zarr_stream import (
+    DeviceKind,
+    StorageProperties,
+    StoreInUse,
+    ZarrStream,
+    cli,
+    plan,
+)
+from napari_zarr_stream._reader import layers_of
+from napari_zarr_stream._writer.codecs import encode_shard_index
+from napari_zarr_stream._writer.ngff import RECORD_KEY
+from napari_zarr_stream._writer.repair import examine, repair
+
+KILLS = int(os.environ.get("KILLS", "28"))
+NAMES = [(case, multiscale) for multiscale in (True, False) for case in CASES]
+
+
+@pytest.fixture(scope="module")
+def server():
+    return start_server()
+
+
+def snapshot(folder):
+    """Bytes and times of everything in and beside a store."""
+    return {
+        path.relative_to(folder): (
+            path.stat().st_mtime_ns,
+            path.read_bytes() if path.is_file() else None,
+        )
+        for path in [folder, *folder.rglob("*")]
+    }
+
+
+def most_lost(case, multiscale):
+    """Frames in the queue."""
+    properties = properties_of("x", case, multiscale)
+    planned = plan(properties, axes="tyx", shape=(None, SIDE, SIDE), dtype="u2")
+    return planned.slots * planned.blocks_per_slot * planned.planes_per_block
+
+
+@pytest.mark.parametrize("seed", range(KILLS))
+def test_what_was_committed_is_there_after_the_writer_was_killed(
+    server, tmp_path, seed
+):
+    case, multiscale = NAMES[seed % len(NAMES)]
+    path = tmp_path / "a.zarr"
+    appended, committed, ended = kill(server, seed, path, case, multiscale)
+    if not path.exists():
+        assert appended == 0
+        return
+    before = check_frames(path, committed)
+    there = {path.name: snapshot(path)}
+    report = examine(path)
+    assert there == {path.name: snapshot(path)}, "it was to be looked at only"
+    assert report.can_be_repaired != ended
+    repaired = repair(path)
+    assert repaired == report
+    after = check_frames(path, before)
+    assert after == report.planes_after
+    assert after <= max(appended + 1, report.planes_after if ended else 0)
+    assert not report.has_losses
+    assert appended - after <= most_lost(case, multiscale)
+    healthy = snapshot(tmp_path)
+    assert not examine(path).can_be_repaired
+    repair(path)
+    assert snapshot(tmp_path) == healthy, "a healthy store was changed"
+    assert not any(p.name.endswith((".lock", ".partial")) for p in healthy)
+
+
+# what is known in every detail
+
+
+def left_open(path, planes, properties=None, **options):
+    """A store as a killed program leaves it: a copy made while it is written."""
+    live = path.with_name("live.zarr")
+    given = properties or properties_of(live, "v3-lz4-sharded", True)
+    shape = options.pop("shape", (None, *planes.shape[-2:]))
+    options = {"axes": "tyx", "shape": shape, "dtype": planes.dtype} | options
+    stream = ZarrStream(replace(given, uri=live), **options)
+    stream.append(planes)
+    stream.close()
+    shutil.copytree(live, path)
+    change_record(path, lambda record: record.pop("finish_reason"))
+    return live
+
+
+def change_record(path, edit):
+    name = "zarr.json" if (path / "zarr.json").exists() else ".zattrs"
+    document = json.loads((path / name).read_text())
+    edit(document.get("attributes", document)[RECORD_KEY])
+    (path / name).write_text(json.dumps(document))
+
+
+def record_of(path):
+    return dict(zarr.open_group(path, mode="r").attrs)[RECORD_KEY]
+
+
+def set_steps(path, steps):
+    """Have all levels say that they have `steps` steps."""
+    for level in level_paths(path):
+        name = "zarr.json" if (level / "zarr.json").exists() else ".zarray"
+        document = json.loads((level / name).read_text())
+        document["shape"][0] = steps
+        (level / name).write_text(json.dumps(document))
+
+
+def arrays(path):
+    return [zarr.open_array(level, mode="r")[:] for level in level_paths(path)]
+
+
+def assert_same(path, other):
+    for level, wanted in zip(arrays(path), arrays(other), strict=True):
+        np.testing.assert_array_equal(level, wanted)
+
+
+def pixels(shape, dtype="u2"):
+    values = np.random.default_rng(0).integers(1, 100, shape)
+    return values.astype(dtype)
+
+
+SHAPES = {
+    "tyx": ("tyx", (None, 90, 70), (11, 90, 70), {"tile_height": 32, "tile_width": 32}),
+    "tczyx": (
+        "tczyx",
+        (None, 2, 3, 90, 70),
+        (4, 2, 3, 90, 70),
+        {"tile_height": 32, "tile_width": 32, "tile_planes": 1},
+    ),
+    "volumes": (
+        "tzyx",
+        (None, 9, 40, 40),
+        (3, 9, 40, 40),
+        {"tile_height": 16, "tile_width": 16, "tile_planes": 4},
+    ),
+    "one volume": (
+        "zyx",
+        (21, 40, 40),
+        (21, 40, 40),
+        {"tile_height": 16, "tile_width": 16, "tile_planes": 4},
+    ),
+    "one plane": ("yx", (90, 70), (90, 70), {"tile_height": 32, "tile_width": 32}),
+}
+
+
+@pytest.mark.parametrize("method", ["mean", "mode", "decimate"])
+@pytest.mark.parametrize("kind", [DeviceKind.ZARR, DeviceKind.ZARR_V3_ZSTD])
+@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("sharded", [False, True])
+def test_smaller_levels_are_made_again_as_they_were(
+    tmp_path, name, kind, method, sharded
+):
+    if sharded and kind.zarr_format == 2:
+        pytest.skip("Zarr v2 has no shards")
+    axes, planned, shape, options = SHAPES[name]
+    properties = StorageProperties(
+        "x", kind, downsampling_method=method, sharded=sharded,
+        frames_per_chunk=3 if axes[0] == "t" else 0, **options,
+    )  # fmt: skip
+    path = tmp_path / "a.zarr"
+    live = left_open(path, pixels(shape), properties, axes=axes, shape=planned)
+    levels = level_paths(path)
+    assert len(levels) > 2
+    shutil.rmtree(levels[1])
+    chunk = sorted(p for p in levels[2].rglob("*") if p.name.isdigit() and p.is_file())
+    chunk[-1].write_bytes(b"cut")
+    assert examine(path).can_be_repaired
+    repair(path)
+    assert_same(path, live)
+    assert not examine(path).can_be_repaired
+    assert record_of(path)["finish_reason"] == "interrupted"
+    (done,) = record_of(path)["repaired"]
+    assert any("made again from level 0" in change for change in done["changes"])
+
+
+def test_frames_that_were_never_promised_and_those_that_never_came(tmp_path):
+    """The last chunk is filled up with zeros when a stream is closed."""
+    properties = replace(
+        properties_of("x", "v3-zstd-stacked", True), frames_per_chunk=8
+    )
+    path = tmp_path / "a.zarr"
+    live = left_open(path, pixels((13, 256, 256)), properties)
+    set_steps(path, 8)
+    repair(path)
+    assert_same(path, live)
+
+
+@pytest.mark.parametrize("cut_to", [0.4, 0.8])
+def test_a_raw_chunk_that_was_cut(tmp_path, cut_to):
+    path = tmp_path / "a.zarr"
+    live = left_open(path, pixels((16, 256, 256)), properties_of("x", "v2-raw", True))
+    chunk = path / "0" / "1" / "0" / "0"
+    whole = chunk.stat().st_size
+    os.truncate(chunk, int(whole * cut_to))
+    left = 8 + int(8 * cut_to)
+    repair(path)
+    for level, wanted in zip(arrays(path), arrays(live), strict=True):
+        np.testing.assert_array_equal(level, wanted[:left])
+    assert chunk.stat().st_size == whole
+    assert record_of(path)["frames_committed"] == left
+
+
+def early_index(path, chunks, tail=b""):
+    """Have the shard end as if its index had been written early, and then more.
+
+    Returns how many frames the early one names from the first on.
+    """
+    for shard in path.glob("[0-9]/c/**/*"):
+        if not shard.is_file():
+            continue
+        data = shard.read_bytes()
+        room = int(np.prod(zarr.open_array(path / "0").shards)) // int(
+            np.prod(zarr.open_array(path / "0").chunks)
+        )
+        index = np.frombuffer(data[-16 * room - 4 : -4], "<u8").reshape(-1, 2).copy()
+        ends = index[:, 0] + index[:, 1]
+        order = np.argsort(index[:, 0])
+        cut = int(ends[order[chunks - 1]])
+        stale = index.copy()
+        stale[order[chunks:]] = 2**64 - 1
+        block = encode_shard_index(stale)
+        moved = index.copy()
+        later = order[chunks:][index[order[chunks:], 0] != 2**64 - 1]
+        moved[later, 0] += len(block)
+        body = data[:cut] + block + data[cut : -16 * room - 4]
+        named = set(order[:chunks].tolist())
+        first = next(number for number in range(room) if number not in named)
+        shard.write_bytes(body + (tail or encode_shard_index(moved)))
+    return first
+
+
+@pytest.mark.parametrize("tail", [b"", b"\0" * 5000, b"\xff" * 40])
+@pytest.mark.parametrize("case", ["v3-lz4-one-tile", "v3-raw-sharded"])
+def test_an_index_that_was_written_early(tmp_path, case, tail):
+    """What counts is the one at the end; without it, the newest before."""
+    path = tmp_path / "a.zarr"
+    live = left_open(path, pixels((24, 256, 256)), properties_of("x", case, False))
+    if case == "v3-raw-sharded" and tail:
+        tail = tail[:40]
+    first = early_index(path, 10, tail)
+    set_steps(path, 0)
+    repair(path)
+    kept = arrays(path)[0]
+    assert len(kept) == (first if tail else 24)
+    np.testing.assert_array_equal(kept, arrays(live)[0][: len(kept)])
+
+
+def test_pixels_that_are_gone_for_good_are_named_and_the_rest_stays(tmp_path):
+    path = tmp_path / "a.zarr"
+    properties = properties_of("x", "v3-lz4", False)
+    live = left_open(path, pixels((32, 256, 256)), properties)
+    (path / "0" / "c" / "1" / "0" / "0").unlink()
+    report = repair(path)
+    assert report.has_losses
+    assert "steps 8 to 15 cannot be read" in "".join(map(str, report.findings))
+    kept, wanted = arrays(path)[0], arrays(live)[0]
+    assert kept.shape == wanted.shape
+    np.testing.assert_array_equal(kept[16:], wanted[16:])
+    assert cli.main(["repair", "--check", str(path)]) == cli.FRAMES_LOST
+
+
+def test_repair_may_be_killed_as_well(server, tmp_path):
+    path, scratch = tmp_path / "a.zarr", tmp_path / "b.zarr"
+    live = left_open(path, pixels((64, 512, 512)))
+    shutil.rmtree(path / "1")
+    set_steps(path, 20)
+    for number in range(12):
+        shutil.copytree(path, scratch)
+        for _ in range(2):
+            process = server.Process(target=repair, args=(scratch,))
+            process.start()
+            time.sleep(0.02 * number)
+            process.kill()
+            process.join()
+            if number % 3:
+                break
+        assert zarr.open_array(scratch / "0", mode="r").shape[0] >= 20
+        repair(scratch)
+        assert_same(scratch, live)
+        assert not examine(scratch).findings
+        assert {p.name for p in tmp_path.iterdir()} == {"a.zarr", "b.zarr", "live.zarr"}
+        shutil.rmtree(scratch)
+
+
+def test_a_store_that_is_written_is_left_alone_and_not_called_broken(
+    tmp_path, capsys, recwarn
+):
+    path = tmp_path / "a.zarr"
+    properties = properties_of(path, "v2-raw-single", True)
+    options = {"axes": "tyx", "shape": (None, 256, 256), "dtype": "u2"}
+    with ZarrStream(properties, **options) as stream:
+        stream.append(pixels((8, 256, 256)))
+        while not stream.status().frames_committed:
+            time.sleep(0.01)
+        assert examine(path).holder.pid == os.getpid()
+        with pytest.raises(StoreInUse):
+            repair(path)
+        assert cli.main(["repair", str(path)]) == cli.FAILED
+        assert "being written by process" in capsys.readouterr().err
+        assert cli.main(["repair", "--check", str(path)]) == 0
+        assert cli.main(["info", str(path)]) == 0
+        assert "state                 being written by" in capsys.readouterr().out
+        layers_of(path)
+    assert not recwarn.list
+
+
+def test_a_store_that_was_left_open_says_so(tmp_path, capsys):
+    path = tmp_path / "a.zarr"
+    left_open(path, pixels((3, 512, 512)))
+    with pytest.warns(UserWarning, match="napari-zarr-stream repair"):
+        layers_of(path)
+    assert cli.main(["info", str(path)]) == 0
+    assert "left open by a program" in capsys.readouterr().out
+    assert cli.main(["repair", "--check", str(path)]) == cli.REPAIRABLE
+    assert "can be repaired, 3 planes" in capsys.readouterr().out
+    assert cli.main(["repair", str(path)]) == 0
+    assert "repaired, 3 planes" in capsys.readouterr().out
+    assert cli.main(["repair", "--check", str(path)]) == 0
+    assert "healthy, 3 planes" in capsys.readouterr().out
+    layers_of(path)
+    assert cli.main(["repair", str(tmp_path)]) == cli.FAILED
+
+
+def test_leftovers_of_ours_go_and_others_stay(tmp_path):
+    path = tmp_path / "a.zarr"
+    left_open(path, pixels((3, 512, 512)))
+    before = {p.relative_to(tmp_path) for p in tmp_path.rglob("*")}
+    (path / "0" / "zarr.json.0123abcd.partial").write_text("{")
+    (path / "1" / "c" / "0" / "0" / "1.0123abcd.partial").write_text("{")
+    unpublished = tmp_path / ".a.zarr.0123abcd"
+    (unpublished / "0").mkdir(parents=True)
+    (unpublished / "0" / "zarr.json").write_text("{}")
+    others = [
+        path / "notes.partial",
+        path / "0" / "c" / "README",
+        tmp_path / ".a.zarr.4567abcd" / "0" / "c" / "0",
+        tmp_path / ".a.zarr.notours" / "zarr.json",
+        tmp_path / ".b.zarr.0123abcd" / "zarr.json",
+        tmp_path / ".a.zarr.89ababcd.replaced" / "zarr.json",
+    ]
+    for other in others:
+        other.parent.mkdir(parents=True, exist_ok=True)
+        other.write_text("mine")
+    report = repair(path)
+    for other in others:
+        assert other.read_text() == "mine"
+    after = {p.relative_to(tmp_path) for p in tmp_path.rglob("*")}
+    kept = {other.relative_to(tmp_path) for other in others}
+    kept |= {p for other in kept for p in other.parents}
+    assert after - kept == before - kept
+    named = "".join(map(str, report.findings))
+    assert ".a.zarr.4567abcd: left by an export that did not end: kept" in named
+
+
+def test_a_store_that_was_being_replaced_comes_back(tmp_path):
+    path = tmp_path / "a.zarr"
+    live = left_open(path, pixels((3, 512, 512)))
+    path.rename(tmp_path / ".a.zarr.0123abcd.replaced")
+    assert examine(path).can_be_repaired
+    repair(path)
+    repair(path)
+    assert_same(path, live)
+
+
+def test_every_reader_opens_what_was_repaired(server, tmp_path):
+    for seed, case in enumerate(["v2-lz4", "v3-raw", "v3-zstd-sharded"]):
+        path = tmp_path / f"{case}.zarr"
+        kill(server, 1000 + 7 * seed, path, case, True)
+        if not path.exists() or not examine(path).planes_after:
+            continue
+        repair(path)
+        wanted = arrays(path)
+        for name in JUDGES:
+            for level, pixels_read in zip(
+                wanted, ask(name, path) or wanted, strict=True
+            ):
+                np.testing.assert_array_equal(pixels_read, level, name)

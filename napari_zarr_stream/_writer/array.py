@@ -99,33 +99,30 @@ class _PartFile(abc.ABC):
         self._file = file
         self._missing = parts  # guarded by _lock
         self._lock = threading.Lock()
+        self.is_complete = False
 
+    @abc.abstractmethod
     def write(self, parts: Sequence[Part]) -> int:
         """Encode and write, and finish with the last one; returns bytes stored."""
-        stored = self._write(parts)
-        with self._lock:
-            self._missing -= len(parts)
-            was_last = self._missing == 0
-        if was_last:
-            self.finish()
-        return stored
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether every part is there."""
-        return self._missing == 0
+    def _count(self, parts: int) -> None:
+        """Note that so many parts more are there. Caller must hold `_lock`."""
+        self._missing -= parts
+        if not self._missing:
+            self.is_complete = True
+            self._close()
 
     def finish(self) -> None:
         """Make what is there readable, and close."""
-        with self._lock, contextlib.closing(self._file):
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        with contextlib.closing(self._file):
             self._finish()
 
     def publish(self) -> None:  # noqa: B027 - most files need nothing for it
         """Let readers find what is there, if they can be told before the end."""
-
-    @abc.abstractmethod
-    def _write(self, parts: Sequence[Part]) -> int:
-        """See `write`."""
 
     @abc.abstractmethod
     def _finish(self) -> None:
@@ -141,9 +138,12 @@ class _RawChunk(_PartFile):
         # A reader expects the whole chunk; what is never written costs no disk space.
         file.resize(plan.bytes_per_chunk)
 
-    def _write(self, parts: Sequence[Part]) -> int:
+    def write(self, parts: Sequence[Part]) -> int:
+        """See `_PartFile.write`."""
         for number, pixels in parts:
             self._file.write_at(number * self._part_bytes, Raw().encode(pixels))
+        with self._lock:
+            self._count(len(parts))
         return len(parts) * self._part_bytes
 
     def _finish(self) -> None:
@@ -157,13 +157,15 @@ class _Growing(_PartFile):
         super().__init__(file, parts)
         self._size = first_offset  # guarded by _lock
 
-    def _add(self, encoded: Sequence[Encoded], numbers: Sequence[int]) -> int:
+    def _add(self, parts: Sequence[Part], encoded: Sequence[Encoded]) -> int:
         """Write behind all that is there or under way; returns where."""
-        sizes = [len(data) for data in encoded]
+        sizes = list(map(len, encoded))
         with self._lock:
             start = self._size
-            self._size += sum(sizes) + mark_bytes(len(sizes))
-        self._file.write_at(start, *encoded, encode_mark(start, numbers, sizes))
+            self._size = start + sum(sizes) + mark_bytes(len(sizes))
+        # The mark comes last: where it can be read, all before it was written.
+        mark = encode_mark(start, [number for number, _ in parts], sizes)
+        self._file.write_at(start, *encoded, mark)
         return start
 
 
@@ -196,15 +198,17 @@ class _Shard(_Growing):
         )
         self._end = 0  # where the last index ends, if there is one; guarded by _lock
 
-    def _write(self, parts: Sequence[Part]) -> int:
+    def write(self, parts: Sequence[Part]) -> int:
+        """See `_PartFile.write`."""
         encoded = [self._codec.encode(pixels) for _, pixels in parts]
-        end = start = self._add(encoded, [number for number, _ in parts])
+        end = start = self._add(parts, encoded)
         with self._lock:
             # Only now: an index that is written names nothing that is not there.
             for (number, _), chunk in zip(parts, encoded, strict=True):
                 self._index[number] = end, len(chunk)
                 end += len(chunk)
             self._is_new = True
+            self._count(len(parts))
         return end - start
 
     def publish(self) -> None:
@@ -244,14 +248,15 @@ class _BloscChunk(_Growing):
         self._codec = codec
         super().__init__(file, plan.parts_per_chunk, self._table.size)
 
-    def _write(self, parts: Sequence[Part]) -> int:
+    def write(self, parts: Sequence[Part]) -> int:
+        """See `_PartFile.write`."""
         encoded = [self._codec.encode_blocks(pixels) for _, pixels in parts]
-        numbers = [number for number, _ in parts]
-        end = start = self._add([blocks.data for blocks in encoded], numbers)
+        end = start = self._add(parts, [blocks.data for blocks in encoded])
         with self._lock:
             for (number, _), blocks in zip(parts, encoded, strict=True):
                 self._table.put(number * self._blocks, blocks, end)
                 end += len(blocks.data)
+            self._count(len(parts))
         return end - start
 
     def _finish(self) -> None:
@@ -304,7 +309,8 @@ class LevelArray:
         self._store = store
         self._codec = codec
         self._serializer = serializer
-        self._files: dict[tuple[int, ...], _PartFile] = {}  # guarded by _lock
+        # Changed under _lock only; looked into without it.
+        self._files: dict[tuple[int, ...], _PartFile] = {}
         self._lock = threading.Lock()
         *_, self._down, self._across = plan.slot_shape(level)[:5]
         self._keep_open = plan.files_at_once(level) <= MAX_OPEN_FILES
@@ -403,15 +409,18 @@ class LevelArray:
             encoded = self._codec.encode(pixels)
             self._store.write(self._key(place), encoded)
             return len(encoded)
-        with self._lock:
-            file = self._files.get(place)
-            if file is None:
-                file = self._files[place] = self._create_file(place)
+        file = self._files.get(place) or self._file_at(place)
         stored = file.write(parts)
         if file.is_complete:
             with self._lock:
                 self._files.pop(place, None)
         return stored
+
+    def _file_at(self, place: tuple[int, ...]) -> _PartFile:
+        with self._lock:
+            if place not in self._files:
+                self._files[place] = self._create_file(place)
+            return self._files[place]
 
     def _create_file(self, place: tuple[int, ...]) -> _PartFile:
         stored = self._store.create_file(self._key(place), self._keep_open)

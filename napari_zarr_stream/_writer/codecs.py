@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import blosc
+import blosc.blosc_extension as _extension  # its wrappers check what is known to fit
 import google_crc32c
 import numpy as np
 import numpy.typing as npt
@@ -85,15 +86,14 @@ class Blosc:
         """Compress; the GIL is released meanwhile."""
         # A switch of the whole process, which another stream may turn at any time: then
         # blocks have another size, and the result is as good.
-        blosc.set_blocksize(self._asked_for(pixels.dtype.itemsize))
-        encoded: bytes = blosc.compress(
-            pixels, pixels.dtype.itemsize, 1, blosc.SHUFFLE, self.name
+        itemsize = pixels.dtype.itemsize
+        # c-blosc multiplies it by the item size where it splits blocks by bytes.
+        asked = self.block_bytes // itemsize if self._splits else self.block_bytes
+        _extension.set_blocksize(asked)
+        encoded: bytes = _extension.compress(
+            pixels, itemsize, 1, blosc.SHUFFLE, self.name
         )
         return encoded
-
-    def _asked_for(self, itemsize: int) -> int:
-        # c-blosc multiplies it by the item size where it splits blocks by bytes.
-        return self.block_bytes // itemsize if self._splits else self.block_bytes
 
     @property
     def _splits(self) -> bool:

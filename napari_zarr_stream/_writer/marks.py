@@ -42,8 +42,9 @@ def encode_mark(start: int, numbers: Sequence[int], sizes: Sequence[int]) -> byt
 
     To be written right behind them, and after them.
     """
-    entries = b"".join(map(_ENTRY.pack, numbers, sizes))
-    body = _HEAD.pack(_MAGIC, start, len(sizes)) + entries
+    body = _HEAD.pack(_MAGIC, start, len(sizes))
+    for entry in zip(numbers, sizes, strict=True):
+        body += _ENTRY.pack(*entry)
     checksum: int = google_crc32c.value(body)
     return body + checksum.to_bytes(_CHECKSUM_BYTES, "little")
 

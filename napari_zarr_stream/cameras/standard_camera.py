@@ -268,13 +268,14 @@ class StandardCamera(ABC):
         if trigger is not None and trigger.value == "On":
             return None
         if (resulting := self._first(_RESULTING_FRAME_RATE)) is not None:
-            return float(resulting[1].value) or None
-        if "frame_rate" not in self._offered or not self._keeps_frame_rate():
+            rate = float(resulting[1].value)
+        elif "frame_rate" in self._offered and self._keeps_frame_rate():
+            rate = float(self.get("frame_rate"))
+        else:
             return None
-        rate = float(self.get("frame_rate"))
-        if "exposure_ms" in self._offered:
+        if "exposure_ms" in self._offered:  # which not every camera has reckoned with
             rate = min(rate, 1000 / float(self.get("exposure_ms")))
-        return rate
+        return rate or None
 
     @property
     def pixel_size_um(self) -> float | None:

@@ -1,6 +1,6 @@
 """What holds for every camera: `CameraContract`, whose subclasses say which camera.
 
-The clock is real and the machine may be busy: of several tries the best has to be quick.
+The clock is real and the machine may be busy: of several tries the best must be quick.
 """
 
 import itertools
@@ -202,7 +202,7 @@ class CameraContract:
                 assert step == next_one.lost_before + 1
 
     def test_a_wait_is_as_short_as_asked_for(self, camera):
-        """At the lowest rate that can be set, so that there is something to wait for."""
+        """At the lowest rate there is, so that there is something to wait for."""
         self.slow_down(camera)
         camera.start()
         for timeout_s in (TIMEOUT_S, 0.0):

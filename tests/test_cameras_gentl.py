@@ -42,17 +42,23 @@ def infos_of(camera, count):
     return [read(camera)[1] for _ in range(count)]
 
 
+class QuickCamera(GenTLCamera):
+    def open(self):
+        super().open()
+        self.set("frame_rate", 200)
+
+
 class TestContract(CameraContract):
     @pytest.fixture
     def make(self):
-        return next(iter(find().values()))
+        return partial(QuickCamera, *next(iter(find().values())).args)
 
 
 class TestContractOfAnAddress(CameraContract):
     @pytest.fixture
     def make(self):
         def made():
-            camera = find()["GenTL: producer file"]()
+            camera = QuickCamera(*find()["GenTL: producer file"].args)
             assert camera.set("address", str(VIKY)) == str(VIKY)
             return camera
 

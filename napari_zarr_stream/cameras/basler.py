@@ -114,8 +114,8 @@ class BaslerCamera(StandardCamera):
                 limits = node.Min, node.Max, node.Inc
                 return Feature(node.Value, writable, *limits, unit=node.Unit)
             case pylon.FloatParameter():
-                limits = node.Min, node.Max
-                return Feature(node.Value, writable, *limits, unit=node.Unit)
+                unit = node.Unit
+                return Feature(node.Value, writable, node.Min, node.Max, unit=unit)
         return Feature(node.Value, writable)
 
     def _write(self, name: str, value: SettingValue) -> None:

@@ -1,4 +1,4 @@
-"""The numbers that a camera gives its frames: unwrapped, and what was lost between them."""
+"""The numbers that a camera gives its frames, unwrapped, and what they say is lost."""
 
 import time
 

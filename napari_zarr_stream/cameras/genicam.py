@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 _DISCOVERY_MS = 400
 _SILENT_S = 1.0  # of no answer, several times asked, before a camera counts as gone
 
-# GigE Vision 2.0
+# GigE Vision 2.0; a command is key, flags (answer, please), command, length, id
 _GVCP_PORT = 3956
-_DISCOVERY_COMMAND = bytes((0x42, 0x01, 0, 0x02, 0, 0, 0, 1))  # key, answer, command, id
+_DISCOVERY_COMMAND = bytes((0x42, 0x01, 0, 0x02, 0, 0, 0, 1))
 _TICK_FREQUENCY = (0x093C, 0x0940)  # registers of its high and low 32 bits
 
 
@@ -223,8 +223,9 @@ class GenICamCamera(StandardCamera):
         except viva_genicam.GenicamError:  # too few bytes of a damaged frame
             self._numbers.lose()
             return None
-        # The SDK has put red first.
-        if not self._put(out, pixels.transpose(2, 0, 1) if pixels.ndim == 3 else pixels):
+        if pixels.ndim == 3:
+            pixels = pixels.transpose(2, 0, 1)  # the SDK has put red first
+        if not self._put(out, pixels):
             return None
         time_ns = None
         if frame.ts_dev is not None and self._ticks_per_s is not None:

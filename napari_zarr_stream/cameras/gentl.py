@@ -113,9 +113,7 @@ def _devices(producer: Any) -> dict[str, dict[str, str]]:
         if not name or name in devices:
             name = f"{name} {known['id_']}".strip()
         devices[name] = {
-            ours: known[theirs]
-            for ours, theirs in _ABOUT.items()
-            if theirs in known
+            ours: known[theirs] for ours, theirs in _ABOUT.items() if theirs in known
         }
     return devices
 
@@ -281,9 +279,7 @@ class GenTLCamera(StandardCamera):
                 limits = node.min, node.max, node.inc
                 return Feature(node.value, writable, *limits, unit=node.unit)
             case genapi.IFloat():
-                return Feature(
-                    node.value, writable, node.min, node.max, unit=node.unit
-                )
+                return Feature(node.value, writable, node.min, node.max, unit=node.unit)
         return Feature(node.value, writable)
 
     def _write(self, name: str, value: SettingValue) -> None:
@@ -295,7 +291,7 @@ class GenTLCamera(StandardCamera):
         proxy = Dictionary.get_proxy(symbolic=pixel_format.name)
         if proxy is None or (pixel_format.packed and pixel_format.is_colour):
             return False
-        some = proxy.expand(np.zeros(60, np.uint8))
+        some: npt.NDArray[Any] = proxy.expand(np.zeros(60, np.uint8))
         return some.dtype == pixel_format.dtype
 
     def _begin(self) -> None:
@@ -328,7 +324,7 @@ class GenTLCamera(StandardCamera):
         if pixels is None or pixels.size % height:
             self._numbers.lose()
             return False
-        # What lies behind the pixels of a row is padding, which harvesters leaves there.
+        # Behind the pixels of a row lies padding, which harvesters leaves there.
         rows = pixels.reshape(height, -1)
         if pixel_format.is_colour:
             per_pixel = 4 if pixel_format.components.lower().endswith("a") else 3

@@ -3,16 +3,14 @@
 All listen on the one port that GigE Vision has: one at a time on a computer.
 """
 
-import fcntl
 import os
 import shutil
 import signal
+import socket
 import subprocess
-import tempfile
 import time
 from contextlib import closing, contextmanager
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,9 +28,18 @@ LOST_AFTER_S = 2.0
 
 @pytest.fixture(autouse=True)
 def port():
-    """Wait for the port; other test runs on this computer need it as well."""
-    with (Path(tempfile.gettempdir()) / "gige-vision-port.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    """Wait for the port; other test runs on this computer need it as well.
+
+    The fakes would share it silently. So whoever has this other port has that one.
+    """
+    while True:
+        try:
+            server = socket.create_server(("127.0.0.1", 39560))
+        except OSError:
+            time.sleep(0.1)  # until the time limit of the test
+        else:
+            break
+    with server:
         yield
 
 
@@ -240,6 +247,16 @@ def test_settings_of_the_device():
         assert camera.info["serial"] == "VIVA-FAKE-001"
 
 
+def test_what_is_automatic_says_how_to_change_it():
+    with FakeGigeCamera(64, 48) as fake, closing(gige(fake)) as camera:
+        camera.open()
+        assert camera.set("exposure_auto", "Continuous") == "Continuous"
+        with pytest.raises(CameraError, match="set exposure_auto to Off"):
+            camera.set("exposure_ms", 2)
+        camera.set("exposure_auto", "Off")
+        assert camera.set("exposure_ms", 2) == 2
+
+
 def test_times_are_those_of_the_camera():
     with (
         FakeGigeCamera(64, 48, fps=50) as fake,
@@ -274,8 +291,8 @@ def test_pixel_formats(pixel_format, shape, bit_depth):
 
 
 def test_find():
-    assert not [name for name in find() if "127.0.0.1" in name]
     with FakeGigeCamera(64, 48, fps=50):
+        assert not [name for name in find() if "FakeGigE" in name]
         [(name, make)] = find(loopback=True).items()
         assert name == "GenICam: viva-genicam FakeGigE DE:AD:BE:EF:CA:FE"
         with running(make()) as camera:

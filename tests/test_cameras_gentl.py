@@ -72,6 +72,14 @@ def test_find(monkeypatch):
     assert [*find()] == ["GenTL: producer file"]
 
 
+def test_a_file_that_is_no_producer_hides_no_camera(monkeypatch, tmp_path, caplog):
+    (tmp_path / "old.cti").write_text("nothing")
+    directories = os.pathsep.join([str(tmp_path), str(VIKY.parent)])
+    monkeypatch.setenv("GENICAM_GENTL64_PATH", directories)
+    assert len(find()) == 4
+    assert "old.cti" in caplog.text
+
+
 def test_finding_does_not_disturb_a_camera_that_runs():
     with ExitStack() as stack:
         camera = opened(stack, frame_rate=50.0)

@@ -117,6 +117,13 @@ class GenICamCamera(StandardCamera):
 
         self._sdk_errors = (viva_genicam.GenicamError,)
         self._device = self._connect_to()
+        try:
+            self._identify()
+        except BaseException:
+            self._disconnect()
+            raise
+
+    def _identify(self) -> None:
         for ours, feature in _IDENTITY.items():
             if (found := self._feature(feature)) is not None and found.value:
                 self._info.setdefault(ours, str(found.value))

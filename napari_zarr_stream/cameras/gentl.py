@@ -1,5 +1,6 @@
 """Cameras of any maker through its GenTL producer, a .cti file, by harvesters."""
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,11 +44,17 @@ def find() -> dict[str, Callable[[], Camera]]:
     directories = filter(None, os.environ.get(_PATHS, "").split(os.pathsep))
     for directory in directories:
         for path in sorted(Path(directory).glob("*.cti")):
-            with _loaded(str(path)) as producer:
-                for device, about in _devices(producer).items():
-                    name = f"GenTL: {device}"
-                    info = {"name": name} | about
-                    found[name] = partial(GenTLCamera, info, str(path), device)
+            try:
+                with _loaded(str(path)) as producer:
+                    devices = _devices(producer)
+            except CameraError as error:
+                # Old ones stay behind where makers' software is replaced.
+                logging.getLogger(__name__).warning("%s", error)
+                continue
+            for device, about in devices.items():
+                name = f"GenTL: {device}"
+                info = {"name": name} | about
+                found[name] = partial(GenTLCamera, info, str(path), device)
     found[_ANY] = partial(GenTLCamera, {"name": _ANY})
     return found
 

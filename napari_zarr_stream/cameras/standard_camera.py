@@ -8,7 +8,7 @@ import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -157,6 +157,8 @@ class StandardCamera(ABC):
     """A camera whose settings are standard features.
 
     A Bayer mosaic is recorded as it is, one colour a pixel; `info` names it then.
+    If pixels cannot be recorded when the camera is opened, it gets the first pixel type
+    that can.
 
     Parameters
     ----------
@@ -231,9 +233,13 @@ class StandardCamera(ABC):
     @property
     def info(self) -> Mapping[str, str]:
         """Name, vendor, model, serial number, and the mosaic where there is one."""
-        if self._connected and (pixel_format := self._pixel_format()).is_mosaic:
-            colours = pixel_format.components.removeprefix("Bayer")
-            return self._info | {"mosaic": f"Bayer, first pixels {colours}, raw"}
+        if self._connected:
+            with suppress(CameraError):  # of one that is gone the rest is still true
+                pixel_format = self._pixel_format()
+                if pixel_format.is_mosaic:
+                    colours = pixel_format.components.removeprefix("Bayer")
+                    mosaic = f"Bayer, first pixels {colours}, raw"
+                    return self._info | {"mosaic": mosaic}
         return dict(self._info)
 
     @property
@@ -325,11 +331,15 @@ class StandardCamera(ABC):
         setting, feature = self._setting(name)
         if setting.locked_while_running and self._layout is not None:
             raise CameraError(f"stop the camera first: {name} is locked while it runs")
+        automatic = _automatic(name)
+        if not feature.writable and automatic in self._offered:
+            raise CameraError(f"{name} is automatic now: set {automatic} to Off first")
         standard = _BY_NAME[name]
         wanted = _fitting(setting, feature, standard.scale, value)
         with self._asking(f"refused {name} = {value}"):
-            if name == "frame_rate" and (enable := self._first(_FRAME_RATE_ENABLE)):
-                self._write(enable[0], True)
+            if name == "frame_rate":
+                for enable in _FRAME_RATE_ENABLE:
+                    self._write_if_possible(enable, True)
             if name == "binning":
                 self._write_if_possible("BinningVertical", wanted)
             self._write(self._offered[name], wanted)
@@ -413,8 +423,7 @@ class StandardCamera(ABC):
             if (found := self._first(standard.features)) is None:
                 continue
             # Automatic exposure locks the exposure, and can be turned off.
-            automatic = f"{standard.name.split('_')[0]}_auto" in offered
-            if found[1].writable or automatic:
+            if found[1].writable or _automatic(standard.name) in offered:
                 offered[standard.name] = found[0]
         return offered
 
@@ -477,6 +486,11 @@ class StandardCamera(ABC):
                 f"{', '.join(feature.choices) or feature.value}"
             )
         self._write("PixelFormat", usable[0])
+
+
+def _automatic(name: str) -> str:
+    """Return the setting that locks this one where it is on."""
+    return f"{name.removesuffix('_ms')}_auto"
 
 
 def _scaled(value: SettingValue, scale: float) -> SettingValue:

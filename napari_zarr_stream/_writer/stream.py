@@ -32,7 +32,7 @@ from .ngff import (
 from .properties import Channel, StorageProperties
 from .slot import Slot
 from .slot_queue import COMMIT_INTERVAL_S, SlotQueue, Work
-from .store import LocalStore
+from .store import LocalStore, Store
 
 HURRY_S = 0.5e-3
 """A caller of `append` that is back sooner has frames in stock and can lend a hand; one
@@ -130,6 +130,8 @@ class ZarrStream:
         Pixels are names of objects; needs a downsampling method that makes none up.
     record : mapping, optional
         What else to keep about how the data was made, as JSON values.
+    store : Store, optional
+        Where to write instead of a folder of its own at the path of `properties`.
     planes_per_frame : int
         Planes that `status` counts as one frame: the channels of a colour camera.
 
@@ -153,6 +155,7 @@ class ZarrStream:
         name: str | None = None,
         is_label: bool = False,
         record: Mapping[str, Any] | None = None,
+        store: Store | None = None,
         planes_per_frame: int = 1,
     ) -> None:
         self.properties = properties
@@ -173,8 +176,8 @@ class ZarrStream:
             record=check_record(record or {}),
         )
         halver = TileHalver(self.plan.dtype) if self.plan.halves_in_tiles else None
-        store = LocalStore(properties.path, properties.overwrite)
-        self._dataset = Dataset(store, properties, image)
+        place = store or LocalStore(properties.path, properties.overwrite)
+        self._dataset = Dataset(place, properties, image)
         self._dataset.create()
 
         levels = self._dataset.levels
@@ -187,6 +190,7 @@ class ZarrStream:
         self._filling: Work | None = None  # guarded by _append_lock
         self._laid: list[Work] = []  # by `fill`, not taken yet; guarded by _append_lock
         self._left: npt.NDArray[np.generic] | None = None  # the same
+        self._laying_thread: int | None = None  # that holds it from `_lay` on
         self._closed = False  # guarded by _append_lock; read anywhere
         self._planes_appended = 0  # guarded by _append_lock; read anywhere
         self._planes_taken = 0  # with those that fill a step; guarded by _append_lock
@@ -238,7 +242,11 @@ class ZarrStream:
                 self._take(planes, count=True, hurry=hurry)
             self._returned_at = time.monotonic()
 
-    def fill(self, read: Callable[[Place], T | None]) -> T | None:
+    def fill(
+        self,
+        read: Callable[[Place], T | None],
+        look: Callable[[npt.NDArray[np.generic]], object] | None = None,
+    ) -> T | None:
         """Have the next frame read straight into its place: its pixels are copied once.
 
         Other calls, `close` among them, do not wait for `read`, only for its laying.
@@ -252,6 +260,8 @@ class ZarrStream:
             Called when there is room for a frame. It may wait for the camera, does
             `place[...] = frame` once, and returns something; or None where no frame
             came. What it has laid when it returns None or raises is not taken.
+        look : callable, optional
+            Is given what is laid, (n, height, width), to look at while it is valid.
 
         Returns
         -------
@@ -271,7 +281,13 @@ class ZarrStream:
             self._check_open("fill")
             self._check_room(math.prod(frame[:-2]))
             self._open_slot()
-        place = Place(frame, self.plan.dtype, self._lay)
+
+        def lay(planes: npt.NDArray[np.generic]) -> None:
+            if look is not None:
+                look(planes)
+            self._lay(planes)
+
+        place = Place(frame, self.plan.dtype, lay)
         try:
             result = read(place)
             if result is not None:
@@ -280,7 +296,7 @@ class ZarrStream:
                 self._take_laid()
                 self._returned_at = time.monotonic()
         finally:
-            if place.is_laid:
+            if self._laying_thread == threading.get_ident():
                 self._forget_laid()
         return result
 
@@ -291,6 +307,7 @@ class ZarrStream:
         so that the workers can go on: what is left then is copied once more.
         """
         self._append_lock.acquire()
+        self._laying_thread = threading.get_ident()
         # The time until here was spent waiting for the camera, and much may have
         # happened in it.
         self._laid_in_hurry = self._is_hurry
@@ -326,6 +343,7 @@ class ZarrStream:
                 self._queue.give_back(work)
         self._laid.clear()
         self._left = None
+        self._laying_thread = None
         self._append_lock.release()
 
     def _check_open(self, call: str) -> None:

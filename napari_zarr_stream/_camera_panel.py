@@ -1,6 +1,6 @@
 """The chosen camera and its settings, as widgets that show what is in force."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from magicgui.widgets import ComboBox, Container, FloatSpinBox, SpinBox, create_widget
@@ -9,7 +9,7 @@ from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ._form import form
-from .cameras import Camera, CameraError, Setting
+from .cameras import Camera, CameraError, CameraThread, Setting
 
 
 class CameraPanel(Container[Widget]):
@@ -30,7 +30,7 @@ class CameraPanel(Container[Widget]):
     ) -> None:
         self._cameras = cameras
         self._on_change = on_change
-        self.camera: Camera | None = None
+        self.camera: CameraThread | None = None
         self.camera_name = ""
         super().__init__(name="camera_settings", labels=False)
         # magicgui's own layout cannot line labels up with those of other containers.
@@ -47,10 +47,11 @@ class CameraPanel(Container[Widget]):
             self.camera.close()
         self.camera, self.camera_name = None, ""
         if name in self._cameras:
-            camera = self._cameras[name]()
+            camera = CameraThread(self._cameras[name], name)
             try:
-                camera.open()
+                camera.call(lambda opened: opened.open())
             except CameraError as error:
+                camera.close()
                 show_error(f"{name} could not be opened: {error}")
             else:
                 self.camera, self.camera_name = camera, name
@@ -61,7 +62,9 @@ class CameraPanel(Container[Widget]):
             self._column.removeWidget(self._form)
             self._form.deleteLater()
         self.clear()
-        settings = self.camera.settings if self.camera is not None else ()
+        settings: Sequence[Setting] = ()
+        if self.camera is not None:
+            settings = self.camera.call(lambda opened: opened.settings)
         rows = []
         for setting in settings:
             widget = self._widget_of(setting)
@@ -81,10 +84,10 @@ class CameraPanel(Container[Widget]):
 
         def apply(value: Any) -> None:
             try:
-                in_force = camera.set(setting.name, value)
+                in_force = camera.call(lambda opened: opened.set(setting.name, value))
             except CameraError as error:
                 show_error(str(error))
-                in_force = camera.get(setting.name)
+                in_force = camera.call(lambda opened: opened.get(setting.name))
             with widget.changed.blocked():
                 widget.value = in_force
             self._on_change()

@@ -2,6 +2,7 @@
 
 from napari_zarr_stream.cameras.protocol import (
     Camera,
+    CameraEnded,
     CameraError,
     CameraLost,
     CameraStats,
@@ -16,12 +17,15 @@ from napari_zarr_stream.cameras.simulated import (
     SimulatedCamera,
     read_stamp,
 )
+from napari_zarr_stream.cameras.thread import CameraThread
 
 __all__ = [
     "Camera",
+    "CameraEnded",
     "CameraError",
     "CameraLost",
     "CameraStats",
+    "CameraThread",
     "Fault",
     "FoundCameras",
     "FrameInfo",

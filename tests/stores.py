@@ -50,6 +50,10 @@ class TestedStore:
         if fails:
             raise self.error(key)
 
+    @property
+    def has_holes(self):
+        return self._store.has_holes
+
     def publish(self):
         self._enter("publish", "")
         self._store.publish()

@@ -26,6 +26,7 @@ _HINTS = {
     errno.EACCES: "permission denied: choose a folder that you may write to",
     errno.EROFS: "the disk is read-only: choose another folder",
     errno.ENOENT: "the folder is gone: was it moved, deleted or unplugged?",
+    errno.EFBIG: "this disk takes no file of that size: choose a lower chunk cap",
     errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
 }
 
@@ -45,6 +46,10 @@ class StoredFile(Protocol):
 
 class Store(Protocol):
     """Where a dataset is written."""
+
+    @property
+    def has_holes(self) -> bool:
+        """Whether the part of a file that was never written takes no space."""
 
     def publish(self) -> None:
         """Make what was written so far appear at its place."""
@@ -159,6 +164,17 @@ def _replace(partial: Path, path: Path) -> None:
     partial.replace(path)
 
 
+def _has_holes(folder: Path) -> bool:
+    """Try it with a file in `folder`; False where the system does not say."""
+    probe = folder / "hole.partial"
+    with probe.open("wb") as file:
+        file.truncate(2**20)
+        file.flush()
+        blocks = getattr(os.fstat(file.fileno()), "st_blocks", 2**20)
+    probe.unlink()
+    return bool(blocks < 2**10)
+
+
 class LocalFile:
     """A file on a local disk.
 
@@ -251,9 +267,16 @@ class LocalStore:
         try:
             with _writing(self._path):
                 self._root.mkdir()
+                self._has_holes = _has_holes(self._root)
         except WriteFailed:
+            shutil.rmtree(self._root, ignore_errors=True)  # the first failure counts
             self.close()
             raise
+
+    @property
+    def has_holes(self) -> bool:
+        """See `Store.has_holes`."""
+        return self._has_holes
 
     @property
     def root(self) -> Path:
@@ -414,6 +437,7 @@ class ExistingStore(LocalStore):
     def __init__(self, path: Path) -> None:
         self._path = self._root = path.resolve()
         self._overwrite = False
+        self._has_holes = False  # what is repaired is written once, from end to end
         self._made = set()
         with _writing(self._path):
             self._lock = StoreLock(self._path)
@@ -444,15 +468,19 @@ class ExistingStore(LocalStore):
                 at += len(piece)
         return file
 
-    def append(self, key: str, data: bytes) -> None:
-        """Write behind the end of a file."""
+    def end_with(self, key: str, offset: int, data: bytes) -> None:
+        """Have a file end with `data` at `offset`; what lay behind it is cut off.
+
+        The old end stays until `data` is on the disk.
+        """
         path = self._root / key
         _check_inside(self._root, path)
         with _writing(path):
             descriptor = os.open(path, os.O_WRONLY | _NO_LINK)
             try:
-                _write_all(descriptor, os.fstat(descriptor).st_size, (data,))
+                _write_all(descriptor, offset, (data,))
                 os.fsync(descriptor)
+                os.ftruncate(descriptor, offset + len(data))
             finally:
                 os.close(descriptor)
 

@@ -26,6 +26,8 @@ _HINTS = {
     errno.EACCES: "permission denied: choose a folder that you may write to",
     errno.EROFS: "the disk is read-only: choose another folder",
     errno.ENOENT: "the folder is gone: was it moved, deleted or unplugged?",
+    errno.ENOTDIR: "a file is where a folder should be: choose another place",
+    errno.EEXIST: "a file is where a folder should be: choose another place",
     errno.EFBIG: "this disk takes no file of that size: choose a lower chunk cap",
     errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
 }
@@ -186,7 +188,6 @@ class LocalFile:
         self._path = path
         self._descriptor: int | None = None
         with _writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, _FLAGS | os.O_TRUNC, 0o666)
             if keep_open:
                 self._descriptor = descriptor
@@ -344,11 +345,12 @@ class LocalStore:
         with _writing(self._path):
             self._lock.release()
 
-    def _make_parent(self, path: Path) -> None:
-        parent = path.parent
-        if parent not in self._made:
-            parent.mkdir(parents=True, exist_ok=True)
-            self._made.add(parent)
+    def _make_folder(self, folder: Path) -> None:
+        """Make it below the root, which is not made again when it was deleted."""
+        if folder != self._root and folder not in self._made:
+            self._make_folder(folder.parent)
+            folder.mkdir(exist_ok=True)
+            self._made.add(folder)
 
     def write_json(self, key: str, document: Mapping[str, Any]) -> None:
         """See `Store.write_json`."""
@@ -356,7 +358,7 @@ class LocalStore:
         text = json.dumps(document, indent=2, allow_nan=False)
         partial = _partial(path)
         with _writing(path):
-            self._make_parent(path)
+            self._make_folder(path.parent)
             try:
                 partial.write_text(text, encoding="utf-8")
                 partial.replace(path)
@@ -368,7 +370,7 @@ class LocalStore:
         """See `Store.write`."""
         path = self._root / key
         with _writing(path):
-            self._make_parent(path)
+            self._make_folder(path.parent)
             try:
                 with path.open("wb", buffering=0) as file:
                     view = memoryview(data)
@@ -381,7 +383,10 @@ class LocalStore:
 
     def create_file(self, key: str, keep_open: bool) -> LocalFile:
         """See `Store.create_file`."""
-        return LocalFile(self._root / key, keep_open)
+        path = self._root / key
+        with _writing(path):
+            self._make_folder(path.parent)
+        return LocalFile(path, keep_open)
 
 
 def _check_inside(root: Path, path: Path) -> None:
@@ -456,7 +461,10 @@ class ExistingStore(LocalStore):
     def create_file(self, key: str, keep_open: bool) -> ReplacingFile:
         """See `Store.create_file`."""
         _check_inside(self._root, self._root / key)
-        return ReplacingFile(self._root / key, keep_open)
+        path = self._root / key
+        with _writing(path):
+            self._make_folder(path.parent)
+        return ReplacingFile(path, keep_open)
 
     def copy(self, key: str) -> ReplacingFile:
         """As `create_file`, with the bytes that are there now."""

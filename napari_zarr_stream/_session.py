@@ -302,6 +302,11 @@ class Session(QObject):
                 f"The recording failed: {status.error}\n{counts}. What was committed "
                 f"is in {status.path}"
             )
+        elif status.stop_reason:
+            show_warning(
+                f"The recording stopped itself: {status.stop_reason}.\n{counts}. Saved "
+                f"in {status.path}"
+            )
         elif status.frames_lost:
             show_warning(f"{counts}. Saved in {status.path}")
         else:

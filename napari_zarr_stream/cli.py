@@ -13,6 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ._disk import RESERVE_BYTES
 from ._export import default_properties, export_layers
 from ._files import layer_sources
 from ._info import facts_of, text_of
@@ -100,6 +101,13 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         metavar="UM",
         help="of the sample, in micrometres",
+    )
+    record.add_argument(
+        "--reserve-mib",
+        type=int,
+        default=RESERVE_BYTES // 2**20,
+        metavar="MIB",
+        help="stop when no more than this is free on the disk (default 1024)",
     )
     _add_storage(record)
     record.set_defaults(run=_record)
@@ -224,6 +232,8 @@ def _record(given: argparse.Namespace) -> int:
             recordings = Recordings(sources, [properties])
         else:
             recordings = Recordings.in_one_store(sources, properties)
+        for recording in recordings.recordings:
+            recording.reserve_bytes = given.reserve_mib * 2**20
         with Interrupt(recordings.stop, recordings.abort) as interrupt:
             recordings.start()
             if interrupt.count:  # before there was anything to stop
@@ -238,6 +248,9 @@ def _record(given: argparse.Namespace) -> int:
                         print(_summary(status))
     if interrupt.count > 1 or (interrupt.count and given.frames):
         return INTERRUPTED
+    if reasons := {status.stop_reason for status in statuses if status.stop_reason}:
+        print("napari-zarr-stream: stopped,", *sorted(reasons), file=sys.stderr)
+        return FAILED
     if lost := sum(status.frames_lost or 0 for status in statuses):
         print(
             f"napari-zarr-stream: {lost} frames were lost; a smaller "

@@ -1,5 +1,7 @@
 """What all tests share."""
 
+import subprocess
+
 import pytest
 from hypothesis import settings
 
@@ -8,3 +10,19 @@ pytest.register_assert_rewrite("camera_contract")
 # The machine may be busy: an example that takes long is no failure.
 settings.register_profile("project", deadline=None, max_examples=60)
 settings.load_profile("project")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 1 MiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("there is no mount command")
+    if mounted.returncode:
+        pytest.skip(f"no small disk can be made: {mounted.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)

@@ -1,9 +1,23 @@
 """Stores that are slow, or fail when they are told to."""
 
+import os
 import threading
 
 from napari_zarr_stream import WriteFailed
-from napari_zarr_stream._writer.store import LocalStore
+from napari_zarr_stream._writer.store import LocalStore, _writing
+
+
+def os_failure(root, number):
+    """Makes what a `LocalStore` makes of the system's error of that number."""
+
+    def failure(key):
+        try:
+            with _writing(root / key):
+                raise OSError(number, os.strerror(number))
+        except WriteFailed as failed:
+            return failed
+
+    return failure
 
 
 class TestedStore:
@@ -49,6 +63,10 @@ class TestedStore:
             self.gate.wait()
         if fails:
             raise self.error(key)
+
+    @property
+    def has_holes(self):
+        return self._store.has_holes
 
     def publish(self):
         self._enter("publish", "")

@@ -74,6 +74,8 @@ class MemoryFile:
 class MemoryStore:
     """Keeps files in memory; fails for the keys in `broken`."""
 
+    has_holes = True
+
     def __init__(self):
         self.files = {}
         self.kept_open = set()
@@ -129,8 +131,10 @@ def sharded(store):
     return level_of("tyx", shape, store, sharded=True, shard_shape=(4, 24, 40))
 
 
-def test_a_shard_can_be_read_before_it_is_full():
+@pytest.mark.parametrize("has_holes", [True, False])
+def test_a_shard_can_be_read_before_it_is_full(has_holes):
     store = MemoryStore()
+    store.has_holes = has_holes
     array = sharded(store)
     sizes = []
     for number in (1, 0, 2):

@@ -1,18 +1,25 @@
 """Stores whose writer was killed: what they hold before and after repair.
 
 Every kill is a real SIGKILL of a real process at a random moment. 200 of them:
-`KILLS=200 python -m pytest tests/test_repair.py -k writer_was_killed`.
+`KILLS=200 python -m pytest tests/test_repair.py -k writer_was_killed`; with `-s` each
+says what it cost.
 """
 
+import contextlib
 import json
 import os
+import random
 import shutil
+import subprocess
+import sys
+import threading
 import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import zarr
+from frames import plane
 from judges import JUDGES, ask, level_paths
 from killed_writer import (
     CASES,
@@ -32,9 +39,13 @@ from napari_zarr_stream import (
     plan,
 )
 from napari_zarr_stream._reader import layers_of
+from napari_zarr_stream._writer import slot_queue
+from napari_zarr_stream._writer import stream as stream_module
 from napari_zarr_stream._writer.codecs import encode_shard_index
+from napari_zarr_stream._writer.marks import find_marks
 from napari_zarr_stream._writer.ngff import RECORD_KEY
 from napari_zarr_stream._writer.repair import examine, repair
+from napari_zarr_stream._writer.store import LocalStore
 
 KILLS = int(os.environ.get("KILLS", "28"))
 NAMES = [(case, multiscale) for multiscale in (True, False) for case in CASES]
@@ -85,6 +96,9 @@ def test_what_was_committed_is_there_after_the_writer_was_killed(
     assert after <= max(appended + 1, report.planes_after if ended else 0)
     assert not report.has_losses
     assert appended - after <= most_lost(case, multiscale)
+    if not ended:
+        lost = max(0, appended - before), max(0, appended - after)
+        print(f"killed {case} {multiscale} {committed} {before} {lost[0]} {lost[1]}")
     healthy = snapshot(tmp_path)
     assert not examine(path).can_be_repaired
     repair(path)
@@ -224,49 +238,134 @@ def test_a_raw_chunk_that_was_cut(tmp_path, cut_to):
     assert record_of(path)["frames_committed"] == left
 
 
-def early_index(path, chunks, tail=b""):
-    """Have the shard end as if its index had been written early, and then more.
+class WatchedStore(LocalStore):
+    """Copies itself before chosen calls: as a program that is killed there leaves it.
 
-    Returns how many frames the early one names from the first on.
+    Of a write that is torn the first half is in the copy.
     """
-    for shard in path.glob("[0-9]/c/**/*"):
-        if not shard.is_file():
-            continue
-        data = shard.read_bytes()
-        room = int(np.prod(zarr.open_array(path / "0").shards)) // int(
-            np.prod(zarr.open_array(path / "0").chunks)
-        )
-        index = np.frombuffer(data[-16 * room - 4 : -4], "<u8").reshape(-1, 2).copy()
-        ends = index[:, 0] + index[:, 1]
-        order = np.argsort(index[:, 0])
-        cut = int(ends[order[chunks - 1]])
-        stale = index.copy()
-        stale[order[chunks:]] = 2**64 - 1
-        block = encode_shard_index(stale)
-        moved = index.copy()
-        later = order[chunks:][index[order[chunks:], 0] != 2**64 - 1]
-        moved[later, 0] += len(block)
-        body = data[:cut] + block + data[cut : -16 * room - 4]
-        named = set(order[:chunks].tolist())
-        first = next(number for number in range(room) if number not in named)
-        shard.write_bytes(body + (tail or encode_shard_index(moved)))
-    return first
+
+    def __init__(self, path, overwrite, copies, chance):
+        super().__init__(path, overwrite)
+        self.calls = []
+        self._copies, self._chance = copies, chance
+        self._watch_lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def watching(self, name, tear=None):
+        with self._watch_lock:  # nothing is written while it is copied
+            if self.root == self._path and self._chance(name, len(self.calls)):
+                copy = self._copies / f"{len(self.calls)}-{name}.zarr"
+                copy_of(self.root, copy)
+                if tear is not None:
+                    tear(copy)
+            self.calls.append(name)
+            yield
+
+    def write_json(self, key, document):
+        with self.watching("write_json"):
+            super().write_json(key, document)
+
+    def write(self, key, data):
+        with self.watching("write"):
+            super().write(key, data)
+
+    def create_file(self, key, keep_open):
+        with self.watching("create_file"):
+            return WatchedFile(self, key, super().create_file(key, keep_open))
 
 
-@pytest.mark.parametrize("tail", [b"", b"\0" * 5000, b"\xff" * 40])
-@pytest.mark.parametrize("case", ["v3-lz4-one-tile", "v3-raw-sharded"])
-def test_an_index_that_was_written_early(tmp_path, case, tail):
-    """What counts is the one at the end; without it, the newest before."""
-    path = tmp_path / "a.zarr"
-    live = left_open(path, pixels((24, 256, 256)), properties_of("x", case, False))
-    if case == "v3-raw-sharded" and tail:
-        tail = tail[:40]
-    first = early_index(path, 10, tail)
-    set_steps(path, 0)
-    repair(path)
-    kept = arrays(path)[0]
-    assert len(kept) == (first if tail else 24)
-    np.testing.assert_array_equal(kept, arrays(live)[0][: len(kept)])
+class WatchedFile:
+    def __init__(self, store, key, file):
+        self._store, self._key, self._file = store, key, file
+
+    def write_at(self, offset, *pieces):
+        data = b"".join(map(bytes, pieces))
+
+        def tear(copy):
+            with (copy / self._key).open("r+b") as file:
+                file.seek(offset)
+                file.write(data[: len(data) // 2])
+
+        is_torn = len(self._store.calls) % 2 == 0
+        name = "torn" if is_torn else "write_at"
+        with self._store.watching(name, tear if is_torn else None):
+            self._file.write_at(offset, *pieces)
+
+    def resize(self, size):
+        with self._store.watching("resize"):
+            self._file.resize(size)
+
+    def close(self):
+        with self._store.watching("close"):
+            self._file.close()
+
+
+def copy_of(folder, place):
+    """A copy that keeps holes."""
+    subprocess.run(["cp", "-R", "--sparse=always", folder, place], check=True)
+
+
+def is_compact(shard, planned):
+    """Whether an index lies right behind the last mark."""
+    data = shard.read_bytes()
+    index = data[-16 * planned.chunks_per_shard - 4 :]
+    *_, last = find_marks(data, 0)
+    table = np.frombuffer(index[:-4], "<u8").reshape(-1, 2)
+    return index == encode_shard_index(table) and len(data) == last.end + len(index)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="copies need cp of GNU")
+@pytest.mark.parametrize("multiscale", [False, True])
+@pytest.mark.parametrize("case", [case for case in CASES if case.endswith("sharded")])
+def test_killed_between_any_two_calls_and_in_the_middle_of_a_write(
+    tmp_path, monkeypatch, case, multiscale
+):
+    """Before the first index, before the cut behind a newer one, before the last cut."""
+    monkeypatch.setattr(slot_queue, "COMMIT_INTERVAL_S", 0.0)
+    monkeypatch.setattr(slot_queue, "COMMIT_SHARE", 1.0)
+    monkeypatch.setattr(stream_module, "COMMIT_INTERVAL_S", 0.0)
+    random_call = random.Random(case)
+    stores = []
+
+    def chance(name, _number):
+        return random_call.random() < {"resize": 0.25}.get(name, 0.08)
+
+    def make(path, overwrite):
+        stores.append(WatchedStore(path, overwrite, tmp_path / "copies", chance))
+        return stores[-1]
+
+    (tmp_path / "copies").mkdir()
+    monkeypatch.setattr(stream_module, "LocalStore", make)
+    path = tmp_path / "live.zarr"
+    stream = ZarrStream(
+        properties_of(path, case, multiscale),
+        axes="tyx",
+        shape=(None, SIDE, SIDE),
+        dtype="uint16",
+    )
+    first = plane(0, (SIDE, SIDE))
+    planned = stream.plan
+    frames = planned.shard_shape[0] + 9
+    for number in range(frames):
+        stream.append(first + np.uint16(number))
+        time.sleep(0.004)
+    stream.close()
+    copies = sorted((tmp_path / "copies").iterdir())
+    made = {copy.stem.partition("-")[2] for copy in copies}
+    assert {"torn", "resize"} <= made
+    gained = 0
+    for copy in copies:
+        before = check_frames(copy, 0)
+        repair(copy)
+        gained += check_frames(copy, before) - before
+        (steps,) = {a.shape[0] for a in map(zarr.open_array, level_paths(copy))}
+        for shard in copy.glob("[0-9]/c/**/*"):
+            layer = int(shard.relative_to(copy).parts[2])
+            if shard.is_file() and layer * planned.shard_shape[0] < steps:
+                assert is_compact(shard, planned)
+        assert not examine(copy).can_be_repaired
+        shutil.rmtree(copy)
+    assert gained > 0, "marks brought back more than the indexes told"
 
 
 def test_pixels_that_are_gone_for_good_are_named_and_the_rest_stays(tmp_path):

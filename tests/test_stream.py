@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import zarr
 from frames import plane, planes
-from stores import TestedStore
+from stores import TestedStore, os_failure
 
 from napari_zarr_stream import (
     Channel,
@@ -42,6 +42,7 @@ WAYS = {
     "zstd-v2": {"device_kind": "ZarrBlosc1ZstdByteShuffle", "frames_per_chunk": 4},
     "lz4-v3": {"device_kind": LZ4, "frames_per_chunk": 1},
     "sharded": {"device_kind": LZ4, "sharded": True},
+    "raw-sharded": {"device_kind": "ZarrV3", "sharded": True},
     "sharded-stacks": {"device_kind": LZ4, "sharded": True, "frames_per_chunk": 2},
 }
 """Each way that pixels take through the writer."""
@@ -58,6 +59,7 @@ def path(tmp_path):
 def commits_at_once(monkeypatch):
     """Every slot is committed as soon as it is written."""
     monkeypatch.setattr(slot_queue, "COMMIT_INTERVAL_S", 0.0)
+    monkeypatch.setattr(slot_queue, "COMMIT_SHARE", 1.0)
     monkeypatch.setattr(stream_module, "COMMIT_INTERVAL_S", 0.0)
 
 
@@ -709,9 +711,17 @@ def write_until_it_fails(path, way):
     except WriteFailed as error:
         if stream is not None:
             with contextlib.suppress(WriteFailed):
-                stream.close()
+                stream.close()  # raises where `append` did, not after `close` did
+            stream.close()
         return stream, error
     return stream, None
+
+
+TROUBLES = {
+    errno.ENOSPC: "disk is full",
+    errno.EIO: "Input/output error",
+    errno.EACCES: "permission denied",
+}
 
 
 @any_way
@@ -720,9 +730,10 @@ def test_every_failed_call_of_the_store_is_heard(
     tmp_path, way, for_good, monkeypatch, commits_at_once
 ):
     monkeypatch.setattr("napari_zarr_stream._writer.chunk_grid.SLOT_BYTES", 1)
-    for number in range(1, 200):
+    for number in range(1, 400):
         path = tmp_path / f"{number}.zarr"
-        store = TestedStore(number, for_good)
+        trouble, words = list(TROUBLES.items())[number % 3]
+        store = TestedStore(number, for_good, os_failure(path, trouble))
         monkeypatch.setattr(stream_module, "LocalStore", store)
         stream, error = write_until_it_fails(path, way)
         if not store.failed:
@@ -730,6 +741,9 @@ def test_every_failed_call_of_the_store_is_heard(
             break
         assert error is not None, store.calls[number - 1]
         assert str(path) in str(error)
+        assert words in str(error)
+        assert error.errno == trouble
+        assert not [t for t in threading.enumerate() if "zarr-stream" in t.name]
         if stream is None:
             assert not [p for p in tmp_path.iterdir() if f"{number}.zarr" in p.name]
             continue
@@ -782,22 +796,6 @@ def test_a_bug_while_the_store_is_made_leaves_nothing(path, monkeypatch, call):
         stream_of(path)
     assert store.calls[-1][0] == call
     assert list(path.parent.iterdir()) == []
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 1 MiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
-    try:
-        mounted = subprocess.run(command, capture_output=True, text=True)
-    except FileNotFoundError:
-        pytest.skip("there is no mount command")
-    if mounted.returncode:
-        pytest.skip(f"no small disk can be made: {mounted.stderr.strip()}")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
 
 
 @any_way

@@ -182,7 +182,13 @@ class _Shard(_Growing):
     """
 
     def __init__(
-        self, file: StoredFile, parts: int, room: int, codec: Codec, chunk_bytes: int
+        self,
+        file: StoredFile,
+        parts: int,
+        room: int,
+        codec: Codec,
+        chunk_bytes: int,
+        has_holes: bool,
     ) -> None:
         super().__init__(file, parts, 0)
         self._codec = codec
@@ -190,12 +196,14 @@ class _Shard(_Growing):
         self._is_new = False  # something is not in the index; guarded by _lock
         index_bytes = len(encode_shard_index(self._index))
         most = parts * (chunk_bytes + MAX_OVERHEAD + mark_bytes(1))
-        # Above what chunks and the last index can take; room for an index after each
-        # chunk, if that does not double the file.
+        # Above what chunks and the last index can take. Where a hole takes no space
+        # there is room for an index after each chunk: a file's end can be moved down
+        # at once, but not up, so that room which is used up costs readers a moment.
         self._floor = most + index_bytes
-        self._far_end = self._floor + max(
-            2 * index_bytes, min(parts * index_bytes, most)
-        )
+        room = parts * index_bytes
+        if not has_holes:
+            room = max(2 * index_bytes, min(room, most))
+        self._far_end = self._floor + room
         self._end = 0  # where the last index ends, if there is one; guarded by _lock
 
     def write(self, parts: Sequence[Part]) -> int:
@@ -227,6 +235,7 @@ class _Shard(_Growing):
             self._end = end
 
     def _finish(self) -> None:
+        self._is_new = False  # who was about to publish it comes too late
         index = encode_shard_index(self._index)
         self._file.write_at(self._size, index)
         if self._end:
@@ -431,6 +440,7 @@ class LevelArray:
                 self.plan.chunks_per_shard,
                 self._codec,
                 self.plan.bytes_per_chunk,
+                self._store.has_holes,
             )
         if isinstance(self._codec, Blosc):
             return _BloscChunk(stored, self.plan, self._codec)

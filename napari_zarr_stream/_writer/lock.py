@@ -137,6 +137,9 @@ class StoreLock:
                 continue
             try:
                 os.write(descriptor, text)
+            except OSError:
+                self._path.unlink()
+                raise
             finally:
                 os.close(descriptor)
             return

@@ -32,6 +32,14 @@ class Placed:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a mark names, and where it ends."""
+
+    placed: tuple[Placed, ...]
+    end: int
+
+
 def mark_bytes(count: int) -> int:
     """Size of a mark behind `count` chunks."""
     return _HEAD.size + count * _ENTRY.size + _CHECKSUM_BYTES
@@ -49,32 +57,33 @@ def encode_mark(start: int, numbers: Sequence[int], sizes: Sequence[int]) -> byt
     return body + checksum.to_bytes(_CHECKSUM_BYTES, "little")
 
 
-def find_marks(data: bytes, offset: int) -> Iterator[Placed]:
-    """What the marks in `data`, a piece of a file from `offset` on, name.
+def find_marks(data: bytes, offset: int) -> Iterator[Mark]:
+    """The marks in `data`, a piece of a file from `offset` on.
 
     A mark holds its own place, so that none is taken for one that was copied.
     """
     at = data.find(_MAGIC)
     while at >= 0:
-        yield from _parse(data, at, offset + at)
+        if (mark := _parse(data, at, offset + at)) is not None:
+            yield mark
         at = data.find(_MAGIC, at + 1)
 
 
-def _parse(data: bytes, at: int, here: int) -> list[Placed]:
+def _parse(data: bytes, at: int, here: int) -> Mark | None:
     if at + _HEAD.size > len(data):
-        return []
+        return None
     _, start, count = _HEAD.unpack_from(data, at)
     end = at + mark_bytes(count)
     if count > MAX_ENTRIES or end > len(data):
-        return []
+        return None
     body = data[at : end - _CHECKSUM_BYTES]
     checksum = google_crc32c.value(body).to_bytes(_CHECKSUM_BYTES, "little")
     entries = list(_ENTRY.iter_unpack(body[_HEAD.size :]))
     whole = start + sum(size for _, size in entries) == here
     if not whole or data[end - _CHECKSUM_BYTES : end] != checksum:
-        return []
+        return None
     placed = []
     for number, size in entries:
         placed.append(Placed(number, start, size))
         start += size
-    return placed
+    return Mark(tuple(placed), here + mark_bytes(count))

@@ -2,8 +2,9 @@
 
 Knows stores of this package only: their record says how they were laid out. `examine`
 only reads. `repair` puts new files in the place of old ones, each as a whole, and only
-then tells readers; the one exception is the index of a shard that readers cannot open
-anyway, which is put behind its end. So it may be killed at any moment and run again.
+then tells readers; the one exception is a shard, whose new index is put between its
+chunks and the old one before the file is cut there. So it may be killed at any moment
+and run again.
 """
 
 import math
@@ -462,7 +463,7 @@ class _Examination:
             parts = int(found.there.sum())
             self._find(
                 found.path.relative_to(self.root).as_posix(),
-                found.problem or "its index does not name all chunks",
+                found.problem or "its index is not the last one",
                 f"given {found.need.value}, {parts} of {level.parts} are there",
                 partial(_mend, level, found),
             )
@@ -632,12 +633,7 @@ def _mend(level: Level, found: Found, store: ExistingStore) -> None:
     key = found.path.relative_to(store.root).as_posix()
     if found.need is Need.INDEX:
         assert found.index is not None
-        index = encode_shard_index(found.index)
-        if not found.ends_with_index:
-            store.append(key, index)
-            return
-        with store.copy(key) as file:
-            file.write_at(found.path.stat().st_size, index)
+        store.end_with(key, found.chunks_end, encode_shard_index(found.index))
     elif found.need is Need.LENGTH:
         store.lengthen(key, level.plan.bytes_per_chunk)
     else:

@@ -5,7 +5,6 @@ chunk, or a whole chunk. Only reads; `repair` writes.
 """
 
 import itertools
-import mmap
 import os
 import stat
 import struct
@@ -22,7 +21,7 @@ import numpy.typing as npt
 
 from .chunk_grid import Plan
 from .codecs import EMPTY, Blocks, BlockTable, Blosc, Codec, empty_shard_index
-from .marks import MAX_ENTRIES, Placed, find_marks, mark_bytes
+from .marks import MAX_ENTRIES, Mark, Placed, find_marks, mark_bytes
 
 Index = npt.NDArray[np.uint64]
 Pixels = npt.NDArray[np.generic]
@@ -44,7 +43,7 @@ class Need(Enum):
     """What a file needs, to be read as far as its parts go."""
 
     NOTHING = "nothing"
-    INDEX = "an index of the chunks in the shard"
+    INDEX = "an index right behind its chunks"
     HEAD = "a table of the blocks in the chunk"
     LENGTH = "its full length"
 
@@ -65,8 +64,8 @@ class Found:
         Of a shard that needs one: offset and bytes of each chunk that is there.
     placed : tuple of Placed
         Of a chunk without a table of blocks: where its parts lie.
-    ends_with_index : bool
-        Of a shard: whether readers find an index now.
+    chunks_end : int
+        Of a shard that was left open: where the last chunk and its mark end.
     unplaced_bytes : int
         Of chunks whose place nothing tells.
     problem : str
@@ -79,7 +78,7 @@ class Found:
     need: Need = Need.NOTHING
     index: Index | None = None
     placed: tuple[Placed, ...] = ()
-    ends_with_index: bool = False
+    chunks_end: int = 0
     unplaced_bytes: int = 0
     problem: str = ""
 
@@ -328,7 +327,8 @@ class Level:
         part_bytes = self.plan.bytes_per_chunk // self.parts
         placed = [
             part
-            for part in self._marks(descriptor)
+            for mark in self._marks(descriptor)
+            for part in mark.placed
             if part.number < self.parts and part.size <= 2 * part_bytes
         ]
         for part in placed:
@@ -383,7 +383,7 @@ class Level:
             return None
         return Blocks(np.array(starts, np.int64), memoryview(data))
 
-    def _marks(self, descriptor: int) -> Iterator[Placed]:
+    def _marks(self, descriptor: int) -> Iterator[Mark]:
         for offset, piece in data_pieces(descriptor, mark_bytes(MAX_ENTRIES)):
             yield from find_marks(piece, offset)
 
@@ -391,31 +391,27 @@ class Level:
         index_bytes = 16 * self.parts + 4
         last = os.pread(descriptor, index_bytes, max(0, size - index_bytes))
         index = _parse_index(last, self.parts)
-        found.ends_with_index = index is not None
+        ends_with_index = index is not None
         if index is None:
             found.problem = "no index at the end of the shard"
             index = empty_shard_index(self.parts)
         index = self._sound(descriptor, index, size)
-        named_before = int((index[:, 0] != EMPTY).sum())
-        if self._is_open and named_before < self.parts:
-            marks = [
-                part for part in self._marks(descriptor) if part.number < self.parts
-            ]
-            more = empty_shard_index(self.parts)
-            if marks:
-                for part in marks:
-                    more[part.number] = part.offset, part.size
-            elif not found.ends_with_index:
-                stale, found.unplaced_bytes = self._walk_shard(descriptor, size)
-                more = more if stale is None else stale
-            more = self._sound(descriptor, more, size)
+        if self._is_open:
+            # Each chunk has a mark, named in the index or not.
+            marked = empty_shard_index(self.parts)
+            for mark in self._marks(descriptor):
+                found.chunks_end = max(found.chunks_end, mark.end)
+                for part in mark.placed:
+                    if part.number < self.parts:
+                        marked[part.number] = part.offset, part.size
             missing = index[:, 0] == EMPTY
-            index[missing] = more[missing]
+            index[missing] = self._sound(descriptor, marked, size)[missing]
         found.there[:] = index[:, 0] != EMPTY
         self._last_index = found.place, index
-        if found.there.sum() > named_before or (
-            not found.ends_with_index and found.there.any()
-        ):
+        ends = index[found.there].sum(axis=1)
+        found.chunks_end = max(found.chunks_end, int(ends.max(initial=0)))
+        is_compact = ends_with_index and size == found.chunks_end + index_bytes
+        if self._is_open and found.there.any() and not is_compact:
             found.need = Need.INDEX
             found.index = index
 
@@ -446,83 +442,6 @@ class Level:
             return length == whole
         head = os.pread(descriptor, _BLOSC.size, offset)
         return self._is_blosc(head, length, whole, whole + _BLOSC.size)
-
-    def _walk_shard(self, descriptor: int, size: int) -> tuple[Index | None, int]:
-        """The newest index in a shard that has none at its end, and bytes behind it.
-
-        An index that was written early names all chunks there were. What follows it is
-        chunks whose place nothing tells.
-        """
-        if not size:
-            return None, 0
-        newest: Index | None = None
-        at = behind = 0
-        index_bytes = 16 * self.parts + 4
-        with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as data:
-            while at < size:
-                if (index := self._index_at(data, at)) is not None:
-                    newest, behind = index, 0
-                    at += index_bytes
-                elif length := self._chunk_at(data, at, size):
-                    at += length
-                    behind += length
-                else:
-                    found = self._next_chunk(descriptor, data, at + 1)
-                    behind += (size if found is None else found) - at
-                    at = size if found is None else found
-        return newest, behind
-
-    def _index_at(self, data: mmap.mmap, at: int) -> Index | None:
-        # Cheap first: chunks of an early index lie before it.
-        if at + 16 * self.parts + 4 > len(data):
-            return None
-        first = np.frombuffer(data[at : at + 16], "<u8")
-        if first[0] != EMPTY and first[0] >= at:
-            return None
-        if first[0] != EMPTY and not 0 < first[1] <= at:
-            return None
-        return _parse_index(data[at : at + 16 * self.parts + 4], self.parts)
-
-    def _chunk_at(self, data: mmap.mmap, at: int, size: int) -> int:
-        """Bytes of the chunk at an offset, 0 if there is none."""
-        whole = self.plan.bytes_per_chunk
-        if not isinstance(self.codec, Blosc):
-            return whole if at + whole <= size else 0
-        head = data[at : at + _BLOSC.size]
-        if len(head) < _BLOSC.size:
-            return 0
-        length = int.from_bytes(head[-4:], "little")
-        fits = self._is_blosc(head, length, whole, min(size - at, whole + _BLOSC.size))
-        return length if fits else 0
-
-    def _next_chunk(self, descriptor: int, data: mmap.mmap, start: int) -> int | None:
-        """Where, after a hole, a chunk or an index begins."""
-        if not isinstance(self.codec, Blosc):
-            return None
-        whole = self.plan.bytes_per_chunk.to_bytes(4, "little")
-        sign = bytes([self.plan.dtype.itemsize]) + whole
-        empty = b"\xff" * 16
-        for offset, piece in data_pieces(descriptor, 16 * self.parts + 4):
-            if offset + len(piece) <= start:
-                continue
-            begin = max(0, start - offset)
-            at = piece.find(sign, begin + 3)
-            candidates = [offset + at - 3] if at >= 0 else []
-            # An index right behind the hole: known by its end, as it is not full.
-            run = piece.find(empty, begin)
-            while run >= 0 and (not candidates or offset + run < candidates[0]):
-                end = run + 16
-                while end < len(piece) and piece[end] == 0xFF:
-                    end += 1
-                for tail in range(end + 4, end - 1, -1):
-                    here = offset + tail - (16 * self.parts + 4)
-                    if here >= start and self._index_at(data, here) is not None:
-                        candidates.append(here)
-                run = piece.find(empty, end)
-            for here in sorted(candidates):
-                if here >= start:
-                    return here
-        return None
 
     def doubt_beyond(self, steps: int) -> None:
         """Take raw parts from step number `steps` on for there only if they must be.

@@ -26,6 +26,9 @@ _HINTS = {
     errno.EACCES: "permission denied: choose a folder that you may write to",
     errno.EROFS: "the disk is read-only: choose another folder",
     errno.ENOENT: "the folder is gone: was it moved, deleted or unplugged?",
+    errno.ENOTDIR: "a file is where a folder should be: choose another place",
+    errno.EEXIST: "a file is where a folder should be: choose another place",
+    errno.EFBIG: "this disk takes no file of that size: choose a lower chunk cap",
     errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
 }
 
@@ -45,6 +48,10 @@ class StoredFile(Protocol):
 
 class Store(Protocol):
     """Where a dataset is written."""
+
+    @property
+    def has_holes(self) -> bool:
+        """Whether the part of a file that was never written takes no space."""
 
     def publish(self) -> None:
         """Make what was written so far appear at its place."""
@@ -159,6 +166,17 @@ def _replace(partial: Path, path: Path) -> None:
     partial.replace(path)
 
 
+def _has_holes(folder: Path) -> bool:
+    """Try it with a file in `folder`; False where the system does not say."""
+    probe = folder / "hole.partial"
+    with probe.open("wb") as file:
+        file.truncate(2**20)
+        file.flush()
+        blocks = getattr(os.fstat(file.fileno()), "st_blocks", 2**20)
+    probe.unlink()
+    return bool(blocks < 2**10)
+
+
 class LocalFile:
     """A file on a local disk.
 
@@ -170,7 +188,6 @@ class LocalFile:
         self._path = path
         self._descriptor: int | None = None
         with _writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, _FLAGS | os.O_TRUNC, 0o666)
             if keep_open:
                 self._descriptor = descriptor
@@ -251,9 +268,16 @@ class LocalStore:
         try:
             with _writing(self._path):
                 self._root.mkdir()
+                self._has_holes = _has_holes(self._root)
         except WriteFailed:
+            shutil.rmtree(self._root, ignore_errors=True)  # the first failure counts
             self.close()
             raise
+
+    @property
+    def has_holes(self) -> bool:
+        """See `Store.has_holes`."""
+        return self._has_holes
 
     @property
     def root(self) -> Path:
@@ -329,11 +353,12 @@ class LocalStore:
         with _writing(self._path):
             self._lock.release()
 
-    def _make_parent(self, path: Path) -> None:
-        parent = path.parent
-        if parent not in self._made:
-            parent.mkdir(parents=True, exist_ok=True)
-            self._made.add(parent)
+    def _make_folder(self, folder: Path) -> None:
+        """Make it below the root, which is not made again when it was deleted."""
+        if folder != self._root and folder not in self._made:
+            self._make_folder(folder.parent)
+            folder.mkdir(exist_ok=True)
+            self._made.add(folder)
 
     def write_json(self, key: str, document: Mapping[str, Any]) -> None:
         """See `Store.write_json`."""
@@ -341,7 +366,7 @@ class LocalStore:
         text = json.dumps(document, indent=2, allow_nan=False)
         partial = _partial(path)
         with _writing(path):
-            self._make_parent(path)
+            self._make_folder(path.parent)
             try:
                 partial.write_text(text, encoding="utf-8")
                 partial.replace(path)
@@ -353,7 +378,7 @@ class LocalStore:
         """See `Store.write`."""
         path = self._root / key
         with _writing(path):
-            self._make_parent(path)
+            self._make_folder(path.parent)
             try:
                 with path.open("wb", buffering=0) as file:
                     view = memoryview(data)
@@ -366,7 +391,10 @@ class LocalStore:
 
     def create_file(self, key: str, keep_open: bool) -> LocalFile:
         """See `Store.create_file`."""
-        return LocalFile(self._root / key, keep_open)
+        path = self._root / key
+        with _writing(path):
+            self._make_folder(path.parent)
+        return LocalFile(path, keep_open)
 
 
 class PartOfStore:
@@ -390,6 +418,11 @@ class PartOfStore:
         self._prefix = prefix
         self._on_close = on_close
         self._closed = False
+
+    @property
+    def has_holes(self) -> bool:
+        """See `Store.has_holes`."""
+        return self._whole.has_holes
 
     def publish(self) -> None:
         """Left to the whole."""
@@ -469,6 +502,7 @@ class ExistingStore(LocalStore):
     def __init__(self, path: Path) -> None:
         self._path = self._root = path.resolve()
         self._overwrite = False
+        self._has_holes = False  # what is repaired is written once, from end to end
         self._made = set()
         with _writing(self._path):
             self._lock = StoreLock(self._path)
@@ -487,7 +521,10 @@ class ExistingStore(LocalStore):
     def create_file(self, key: str, keep_open: bool) -> ReplacingFile:
         """See `Store.create_file`."""
         _check_inside(self._root, self._root / key)
-        return ReplacingFile(self._root / key, keep_open)
+        path = self._root / key
+        with _writing(path):
+            self._make_folder(path.parent)
+        return ReplacingFile(path, keep_open)
 
     def copy(self, key: str) -> ReplacingFile:
         """As `create_file`, with the bytes that are there now."""
@@ -499,15 +536,19 @@ class ExistingStore(LocalStore):
                 at += len(piece)
         return file
 
-    def append(self, key: str, data: bytes) -> None:
-        """Write behind the end of a file."""
+    def end_with(self, key: str, offset: int, data: bytes) -> None:
+        """Have a file end with `data` at `offset`; what lay behind it is cut off.
+
+        The old end stays until `data` is on the disk.
+        """
         path = self._root / key
         _check_inside(self._root, path)
         with _writing(path):
             descriptor = os.open(path, os.O_WRONLY | _NO_LINK)
             try:
-                _write_all(descriptor, os.fstat(descriptor).st_size, (data,))
+                _write_all(descriptor, offset, (data,))
                 os.fsync(descriptor)
+                os.ftruncate(descriptor, offset + len(data))
             finally:
                 os.close(descriptor)
 

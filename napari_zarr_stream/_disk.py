@@ -1,0 +1,99 @@
+"""How long the disk lasts: looks at free space while something is written to it."""
+
+import errno
+import shutil
+import time
+from pathlib import Path
+
+from ._summary import size_in_words
+from ._writer.errors import WriteFailed
+
+RESERVE_BYTES = 2**30
+"""Left free for others: a system whose disk is full to the last byte fails all over.
+It also holds what is in the queue, 64 MiB, when a recording ends itself."""
+
+LOOK_S = 1.0
+"""At most between two looks; sooner where the reserve may be reached sooner."""
+
+SMOOTHING = 0.3
+"""Weight of the newest rate: chunks are written in bursts."""
+
+
+def free_bytes(path: Path) -> int | None:
+    """Free on the disk that holds `path`, or will; None where the system cannot say."""
+    here = path.absolute()
+    while not here.exists() and here != here.parent:
+        here = here.parent
+    try:
+        usage = shutil.disk_usage(here)
+    except OSError:
+        return None
+    return usage.free if usage.total else None  # some network disks say 0 of 0
+
+
+class DiskWatch:
+    """Free space beyond a reserve, and for how long it lasts.
+
+    Parameters
+    ----------
+    path : Path
+        Of the store.
+    reserve_bytes : int
+        0 for none.
+    """
+
+    def __init__(self, path: Path, reserve_bytes: int) -> None:
+        self._path = path
+        self._reserve = reserve_bytes
+        self._free: int | None = None
+        self._rate: float | None = None
+        self._written: int | None = None
+        self._looked_at = time.monotonic()
+        self._due = self._looked_at
+
+    def check(self) -> None:
+        """Refuse to begin where the reserve is not free.
+
+        Raises
+        ------
+        WriteFailed
+        """
+        free = free_bytes(self._path)
+        if free is not None and free < self._reserve:
+            raise WriteFailed(
+                errno.ENOSPC,
+                f"{self._path}: {self._too_little(free)}. Free some space, record "
+                "elsewhere, or keep less in reserve",
+                str(self._path),
+            )
+
+    def _too_little(self, free: int) -> str:
+        return (
+            f"{size_in_words(free)} are free on the disk and "
+            f"{size_in_words(self._reserve)} are kept in reserve"
+        )
+
+    def look(self, bytes_written: int) -> str:
+        """Look when it is time to; says why to stop, or nothing."""
+        now = time.monotonic()
+        if now < self._due:
+            return ""
+        free = free_bytes(self._path)
+        passed, self._looked_at = now - self._looked_at, now
+        if passed > 0 and self._written is not None:
+            rate = (bytes_written - self._written) / passed
+            before = rate if self._rate is None else self._rate
+            self._rate = before + SMOOTHING * (rate - before)
+        self._written, self._free = bytes_written, free
+        left = self.seconds_left
+        self._due = now + (LOOK_S if left is None else min(LOOK_S, left / 4))
+        if free is not None and free < self._reserve:
+            return self._too_little(free)
+        return ""
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until the reserve is reached at the rate of late; None where unknown."""
+        if self._free is None or not self._rate:
+            return None
+        return max(0, self._free - self._reserve) / self._rate

@@ -1,0 +1,110 @@
+"""Free space: what is kept in reserve, and how long the rest lasts."""
+
+import time
+
+import numpy as np
+import pytest
+import zarr
+
+from napari_zarr_stream import StorageProperties, WriteFailed, cli, plan
+from napari_zarr_stream._disk import DiskWatch, free_bytes
+from napari_zarr_stream._recording import FinishReason, Recording, RecordingState
+from napari_zarr_stream._source import CameraSource
+from napari_zarr_stream._summary import summary_of
+from napari_zarr_stream.cameras import SimulatedCamera, read_stamp
+
+
+@pytest.fixture
+def camera():
+    """0.2 MB a second."""
+    camera = SimulatedCamera(
+        "cells", width=64, height=64, frame_rate=50, stamp=True, pixel_type="uint8"
+    )
+    camera.open()
+    yield camera
+    camera.close()
+
+
+def properties(path):
+    return StorageProperties(path, "ZarrV3", sharded=True, enable_multiscale=False)
+
+
+def test_a_recording_stops_itself_before_the_disk_is_full(small_disk, camera):
+    path, reserve = small_disk / "a.zarr", 400 * 2**10
+    recording = Recording(
+        CameraSource(camera, "cells"), properties(path), reserve_bytes=reserve
+    )
+    recording.start()
+    known = []
+    while not recording.wait(0.02):
+        known.append(recording.status().disk_seconds_left)
+    status = recording.status()
+    assert status.finish_reason is FinishReason.STOPPED
+    assert status.stop_reason.endswith("on the disk and 410 kB are kept in reserve")
+    assert status.disk_seconds_left is None
+    assert status.frames_committed == status.frames_acquired > 0
+    assert 0 < free_bytes(path) < reserve
+    told = [seconds for seconds in known if seconds is not None]
+    assert told
+    assert 0 < max(told) < 10
+    group = zarr.open_group(path, mode="r")
+    assert group["0"].shape[0] == status.frames_acquired
+    assert read_stamp(group["0"][-1]) >= status.frames_acquired - 1
+    record = group.attrs["napari_zarr_stream"]
+    assert record["finish_reason"] == "stopped"
+    assert record["stop_reason"] == status.stop_reason
+
+
+def test_without_the_reserve_nothing_is_begun(small_disk, camera):
+    path = small_disk / "a.zarr"
+    recording = Recording(CameraSource(camera, "cells"), properties(path))
+    words = r"MB are free on the disk and 1.07 GB are kept in reserve. Free some space"
+    with pytest.raises(WriteFailed, match=words):
+        recording.start()
+    assert recording.status().state is RecordingState.ARMED
+    assert list(small_disk.iterdir()) == []
+
+
+def test_the_command_line_says_so(small_disk, capsys):
+    path = small_disk / "a.zarr"
+    command = ["record", str(path), "--camera", "simulated: cells", "--set", "width=64"]
+    command += ["--set", "height=64", "--set", "frame_rate=100"]
+    assert cli.main(command) == cli.FAILED
+    assert "1.07 GB are kept in reserve" in capsys.readouterr().err
+    assert cli.main([*command, "--reserve-mib", "2"]) == cli.FAILED
+
+
+def test_it_looks_more_often_when_the_end_is_near(tmp_path):
+    """At a gigabyte a second, a second is as much as the reserve."""
+    free = free_bytes(tmp_path)
+    watch = DiskWatch(tmp_path / "a.zarr", free - 10 * 2**20)
+    assert watch.look(0) == ""
+    assert watch.seconds_left is None
+    watch._due = 0
+    time.sleep(0.01)
+    watch.look(2**30)
+    assert watch.seconds_left < 0.1
+    assert watch._due - time.monotonic() < 0.1
+
+
+def test_a_path_that_is_not_there_yet(tmp_path):
+    assert free_bytes(tmp_path / "a" / "b" / "c.zarr") > 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "fills", "costs"),
+    [
+        ("ZarrV3Blosc1Lz4ByteShuffle", {"frames_per_chunk": 30}, "60 s", "60 s, until"),
+        ("ZarrV3Blosc1Lz4ByteShuffle", {"frames_per_chunk": 4}, "8 s", None),
+        ("ZarrV3Blosc1Lz4ByteShuffle", {"frames_per_chunk": 30, "tile_width": 32}, "60 s", "60 s:"),
+        ("Zarr", {"frames_per_chunk": 30}, "60 s", None),
+        ("ZarrV3", {"sharded": True}, None, None),
+    ],
+)  # fmt: skip
+def test_the_summary_says_what_a_crash_costs(kind, options, fills, costs):
+    given = StorageProperties("a.zarr", kind, **options)
+    planned = plan(given, axes="tyx", shape=(None, 512, 512), dtype=np.uint16)
+    said = summary_of(planned, given, 0.5, 10**12)
+    assert (f"A chunk layer fills in {fills}" in said) == (fills is not None)
+    assert ("A crash could cost" in said) == (costs is not None)
+    assert costs is None or f"the last {costs}" in said

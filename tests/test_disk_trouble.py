@@ -1,0 +1,237 @@
+"""Disks that fill up, go away, stall or refuse: each is heard, and nothing lies."""
+
+import contextlib
+import errno
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import zarr
+from frames import plane, planes
+from stores import TestedStore
+
+from napari_zarr_stream import StorageProperties, WriteFailed, ZarrStream
+from napari_zarr_stream._writer import stream as stream_module
+
+LZ4 = "ZarrV3Blosc1Lz4ByteShuffle"
+SHAPE = (64, 96)
+WAYS = {
+    "raw": {"device_kind": "Zarr", "frames_per_chunk": 8},
+    "single": {"device_kind": LZ4, "frames_per_chunk": 1},
+    "blosc": {"device_kind": LZ4, "frames_per_chunk": 8},
+    "sharded": {"device_kind": LZ4, "sharded": True},
+}
+any_way = pytest.mark.parametrize("way", WAYS)
+
+
+def stream_of(path, way="single", shape=SHAPE, tile=32):
+    properties = StorageProperties(path, tile_width=tile, tile_height=tile, **WAYS[way])
+    return ZarrStream(properties, axes="tyx", shape=(None, *shape), dtype="uint16")
+
+
+def read(path):
+    return zarr.open_array(path / "0", mode="r")[:]
+
+
+def append_until_it_fails(stream, then=lambda: None, after=40, timeout_s=30):
+    """Append, do something after some frames, and go on; returns the failure."""
+    deadline = time.monotonic() + timeout_s
+    try:
+        for number in range(10**6):
+            stream.append(plane(number, stream.plan.plane_shape(0)))
+            if number == after:
+                then()
+            time.sleep(0.002)
+            assert time.monotonic() < deadline, "nothing was heard"
+    except WriteFailed as failure:
+        return failure
+
+
+def end(stream):
+    """Close what has failed: it says so once more, and no thread is left."""
+    with pytest.raises(WriteFailed) as caught:
+        stream.close()
+    assert caught.value is stream.status().error
+    stream.close()
+    assert not [t for t in threading.enumerate() if t.name.startswith("zarr-stream")]
+
+
+@any_way
+def test_the_folder_is_deleted(tmp_path, way):
+    path = tmp_path / "a.zarr"
+    stream = stream_of(path, way)
+    failure = append_until_it_fails(stream, lambda: shutil.rmtree(path))
+    assert "the folder is gone: was it moved, deleted or unplugged?" in str(failure)
+    assert str(path) in str(failure)
+    end(stream)
+    assert not path.exists(), "what was deleted does not come back as a torso"
+    assert list(tmp_path.iterdir()) == []
+
+
+@any_way
+def test_the_folder_is_moved(tmp_path, way):
+    path, elsewhere = tmp_path / "a.zarr", tmp_path / "b.zarr"
+    stream = stream_of(path, way)
+    failure = append_until_it_fails(stream, lambda: path.rename(elsewhere))
+    assert "the folder is gone" in str(failure)
+    end(stream)
+    assert not path.exists()
+    pixels = read(elsewhere)
+    np.testing.assert_array_equal(pixels, planes(len(pixels), SHAPE))
+
+
+NO_RIGHTS = """
+    import os, sys
+    from pathlib import Path
+    from test_disk_trouble import *
+    folder, way = Path(sys.argv[1]), sys.argv[2]
+    if os.geteuid() == 0:
+        # Whoever it is then may not be allowed to import: all has been, before.
+        with stream_of(folder / "first.zarr", way) as stream:
+            stream.append(planes(20, SHAPE))
+        read(folder / "first.zarr")
+        os.setuid(65534)
+    path = folder / "a.zarr"
+    stream = stream_of(path, way)
+
+    def forbid():
+        for place in [path, *path.rglob("*")]:
+            if place.is_dir():
+                place.chmod(0o555)
+
+    failure = append_until_it_fails(stream, forbid)
+    end(stream)
+    assert stream.status().frames_committed <= len(read(path))
+    print(failure)
+    try:
+        stream_of(path / "0" / "b.zarr")
+    except OSError as failure:
+        print(failure)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="folders have no such rights")
+@any_way
+def test_the_right_to_write_is_lost(tmp_path, way):
+    folder = tmp_path / "open"
+    folder.mkdir()
+    for place in (folder, *list(tmp_path.parents)[:2], tmp_path):
+        place.chmod(0o777)
+    lines = run(NO_RIGHTS, folder, way)
+    assert len(lines) == 2
+    for line in lines:
+        assert "permission denied: choose a folder that you may write to" in line
+        assert str(folder / "a.zarr") in line
+
+
+QUOTA = """
+    import resource, sys
+    from pathlib import Path
+    from test_disk_trouble import append_until_it_fails, end, read, stream_of
+    stream = stream_of(Path(sys.argv[1]) / "a.zarr", sys.argv[2], (512, 512), 256)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))
+    failure = append_until_it_fails(stream)
+    end(stream)
+    print(failure)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit")
+@any_way
+def test_a_limit_to_the_size_of_files(tmp_path, way):
+    [line] = run(QUOTA, tmp_path, way)
+    assert "takes no file of that size: choose a lower chunk cap" in line
+
+
+def test_a_read_only_disk(small_disk):
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(
+        WriteFailed, match="disk is read-only: choose another"
+    ) as caught:
+        stream_of(small_disk / "a.zarr")
+    assert caught.value.errno == errno.EROFS
+    assert str(small_disk / "a.zarr") in str(caught.value)
+
+
+def test_a_disk_too_full_for_the_first_document(small_disk):
+    with contextlib.suppress(OSError), (small_disk / "full").open("wb") as file:
+        while True:
+            file.write(bytes(4096))
+    with pytest.raises(WriteFailed, match="disk is full: free some space"):
+        stream_of(small_disk / "a.zarr")
+    assert [path.name for path in small_disk.iterdir()] == ["full"]
+
+
+def test_a_name_too_long(tmp_path):
+    with pytest.raises(WriteFailed, match="name is too long: choose a shorter one"):
+        stream_of(tmp_path / ("a" * 256))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_where_the_folder_should_be(tmp_path):
+    (tmp_path / "notes").write_text("mine")
+    with pytest.raises(
+        WriteFailed, match="a file is where a folder should be"
+    ) as caught:
+        stream_of(tmp_path / "notes" / "a.zarr")
+    assert str(tmp_path / "notes" / "a.zarr") in str(caught.value)
+    assert (tmp_path / "notes").read_text() == "mine"
+
+
+@any_way
+def test_a_path_with_everything_in_it(tmp_path, way):
+    """Spaces, letters of all lands, 250 bytes in a name, and more in the path."""
+    name = "Zellen 2 µm – 細胞 ✓ 'x' "
+    path = tmp_path / "Ordner 一" / (name + "ü" * ((250 - len(name.encode())) // 2))
+    assert 249 <= len(path.name.encode()) <= 250
+    with stream_of(path, way) as stream:
+        stream.append(planes(20, SHAPE))
+    np.testing.assert_array_equal(read(path), planes(20, SHAPE))
+    assert [place.name for place in path.parent.iterdir()] == [path.name]
+
+
+@any_way
+def test_a_disk_that_stalls(tmp_path, monkeypatch, way):
+    """Nothing is lost, and the status tells: the queue fills, and counts stand still."""
+    store = TestedStore()
+    monkeypatch.setattr(stream_module, "LocalStore", store)
+    path = tmp_path / "a.zarr"
+    stream = stream_of(path, way)
+    for number in range(20):
+        stream.append(plane(number, SHAPE))
+    time.sleep(0.6)
+    store.gate.clear()
+    threading.Timer(3.0, store.gate.set).start()
+    stalled = []
+    for number in range(20, 320):
+        stream.append(plane(number, SHAPE))
+        time.sleep(0.005)
+        if not store.gate.is_set():
+            stalled.append(stream.status())
+    assert stalled[-1].queue_fill > stalled[0].queue_fill
+    assert stalled[-1].frames_appended > stalled[0].frames_appended
+    assert stalled[-1].frames_committed <= stalled[0].frames_appended
+    stream.close()
+    assert stream.status().frames_committed == 320
+    np.testing.assert_array_equal(read(path), planes(320, SHAPE))
+
+
+def run(script, *arguments):
+    """The lines that a program prints, which must not fail."""
+    import textwrap
+
+    here = os.path.dirname(__file__)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([here, *sys.path])},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()

@@ -30,9 +30,7 @@ any_way = pytest.mark.parametrize("way", WAYS)
 
 
 def stream_of(path, way="single", shape=SHAPE, tile=32):
-    properties = StorageProperties(
-        path, tile_width=tile, tile_height=tile, **WAYS[way]
-    )
+    properties = StorageProperties(path, tile_width=tile, tile_height=tile, **WAYS[way])
     return ZarrStream(properties, axes="tyx", shape=(None, *shape), dtype="uint16")
 
 
@@ -152,7 +150,9 @@ def test_a_limit_to_the_size_of_files(tmp_path, way):
 
 def test_a_read_only_disk(small_disk):
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    with pytest.raises(WriteFailed, match="disk is read-only: choose another") as caught:
+    with pytest.raises(
+        WriteFailed, match="disk is read-only: choose another"
+    ) as caught:
         stream_of(small_disk / "a.zarr")
     assert caught.value.errno == errno.EROFS
     assert str(small_disk / "a.zarr") in str(caught.value)
@@ -175,7 +175,9 @@ def test_a_name_too_long(tmp_path):
 
 def test_a_file_where_the_folder_should_be(tmp_path):
     (tmp_path / "notes").write_text("mine")
-    with pytest.raises(WriteFailed, match="a file is where a folder should be") as caught:
+    with pytest.raises(
+        WriteFailed, match="a file is where a folder should be"
+    ) as caught:
         stream_of(tmp_path / "notes" / "a.zarr")
     assert str(tmp_path / "notes" / "a.zarr") in str(caught.value)
     assert (tmp_path / "notes").read_text() == "mine"

@@ -452,6 +452,58 @@ def test_another_program_reads_along(path, way):
     assert len(seen) > 2, "it grew while it was read"
 
 
+READER_OF_SHARDS = """
+    import sys, time
+    import numpy as np, zarr
+    from frames import plane
+    path, side = sys.argv[1], int(sys.argv[2])
+    reads, again, ended, seen = 0, 0, False, []
+    first = plane(0, (side, side))
+    print("ready", flush=True)
+    while not ended:
+        group = zarr.open_group(path, mode="r")
+        ended = "finish_reason" in group.attrs["napari_zarr_stream"]
+        level = group["0"]
+        seen.append(level.shape[0])
+        assert seen == sorted(seen)
+        for number in range(max(0, seen[-1] - 3), seen[-1]):
+            reads += 1
+            for attempt in range(4):
+                try:
+                    pixels = level[number]
+                    break
+                except ValueError as error:  # the file was cut between two calls
+                    assert "checksum" in str(error) and attempt < 3 and not ended
+                    again += 1
+            np.testing.assert_array_equal(pixels, first + np.uint16(number))
+    print(reads, again, len(set(seen)), seen[-1])
+"""
+
+
+@pytest.mark.parametrize(
+    ("side", "tile"), [(512, 128), (64, 16)], ids=["small", "large"]
+)
+def test_another_program_reads_shards_that_grow(path, side, tile):
+    """Indexes of 2 and 512 KiB, 16 shards at a time; docs/safety.md on reading again."""
+    stream = stream_of(
+        path, shape=(None, side, side), way="sharded",
+        tile_width=tile, tile_height=tile, enable_multiscale=False,
+    )  # fmt: skip
+    first = plane(0, (side, side))
+    with start_python(READER_OF_SHARDS, path, side) as reader:
+        assert reader.stdout.readline() == "ready\n"
+        with stream:
+            for number in range(600):
+                stream.append(first + np.uint16(number))
+                time.sleep(0.01)
+        output, errors = reader.communicate(timeout=60)
+    assert errors == ""
+    reads, again, grew, last = map(int, output.split())
+    assert last == 600
+    assert grew > 4
+    assert again <= reads / 10
+
+
 def shape_on_disk(path):
     with contextlib.suppress(FileNotFoundError):
         return json.loads((path / "0" / "zarr.json").read_text())["shape"][0]

@@ -96,7 +96,12 @@ def test_a_path_that_is_not_there_yet(tmp_path):
     [
         ("ZarrV3Blosc1Lz4ByteShuffle", {"frames_per_chunk": 30}, "60 s", "60 s, until"),
         ("ZarrV3Blosc1Lz4ByteShuffle", {"frames_per_chunk": 4}, "8 s", None),
-        ("ZarrV3Blosc1Lz4ByteShuffle", {"frames_per_chunk": 30, "tile_width": 32}, "60 s", "60 s:"),
+        (
+            "ZarrV3Blosc1Lz4ByteShuffle",
+            {"frames_per_chunk": 30, "tile_width": 32},
+            "60 s",
+            "60 s:",
+        ),
         ("Zarr", {"frames_per_chunk": 30}, "60 s", None),
         ("ZarrV3", {"sharded": True}, None, None),
     ],

@@ -186,7 +186,7 @@ def test_a_file_where_the_folder_should_be(tmp_path):
 @any_way
 def test_a_path_with_everything_in_it(tmp_path, way):
     """Spaces, letters of all lands, 250 bytes in a name, and more in the path."""
-    name = "Zellen 2 µm – 細胞 ✓ 'x' "
+    name = "Zellen 2 µm, 細胞 ✓ 'x' "
     path = tmp_path / "Ordner 一" / (name + "ü" * ((250 - len(name.encode())) // 2))
     assert 249 <= len(path.name.encode()) <= 250
     with stream_of(path, way) as stream:
@@ -197,7 +197,7 @@ def test_a_path_with_everything_in_it(tmp_path, way):
 
 @any_way
 def test_a_disk_that_stalls(tmp_path, monkeypatch, way):
-    """Nothing is lost, and the status tells: the queue fills, and counts stand still."""
+    """Nothing is lost, and the status tells: the queue fills, counts stand still."""
     store = TestedStore()
     monkeypatch.setattr(stream_module, "LocalStore", store)
     path = tmp_path / "a.zarr"

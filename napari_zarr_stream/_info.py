@@ -77,7 +77,10 @@ def _series(node: Node) -> Iterator[Facts]:
     for child in sorted(node.path.iterdir()):
         found = open_node(child) if child.is_dir() else None
         if found is not None and "multiscales" in found.ome:
-            yield {"path": str(child)} | _image_facts(open_image(found))
+            try:
+                yield {"path": str(child)} | _image_facts(open_image(found))
+            except InvalidStore as error:  # which does not hide the others
+                yield {"path": str(child), "kind": f"cannot be opened: {error}"}
 
 
 def _labels_facts(path: Path) -> Facts:

@@ -130,7 +130,7 @@ def _series_layers(node: Node) -> list[LayerData]:
     """Layers of several images; one that cannot be shown does not hide the others."""
     layers: list[LayerData] = []
     failures: list[InvalidStore] = []
-    for child in _series(node):
+    for child in series_of(node):
         try:
             with understanding(child):
                 layers += _image_layers(child)
@@ -143,7 +143,7 @@ def _series_layers(node: Node) -> list[LayerData]:
     return layers
 
 
-def _series(node: Node) -> list[Path]:
+def series_of(node: Node) -> list[Path]:
     """Images of a bioformats2raw group: those listed, or those numbered 0, 1, 2 ..."""
     overview = open_node(node.path / "OME")
     listed = overview.ome.get("series") if overview else None

@@ -18,10 +18,13 @@ from ._export import default_properties, export_layers
 from ._files import layer_sources
 from ._info import facts_of, text_of
 from ._interrupt import Interrupt
+from ._reader import series_of
 from ._recording import FinishReason, RecordingStatus
 from ._source import CameraSource
+from ._stored import open_node
 from ._together import Recordings
-from ._writer.errors import InvalidProperties, ZarrStreamError
+from ._writer.errors import InvalidProperties, InvalidStore, ZarrStreamError
+from ._writer.ngff import BF2RAW
 from ._writer.properties import DeviceKind, DownsamplingMethod, StorageProperties
 from ._writer.repair import Report, examine, repair
 from .cameras import (
@@ -429,11 +432,24 @@ def _info(given: argparse.Namespace) -> int:
 
 
 def _repair(given: argparse.Namespace) -> int:
-    report = examine(given.store) if given.check else repair(given.store)
-    print(_report_text(report, done=not given.check))
-    if given.check and report.can_be_repaired:
+    act = examine if given.check else repair
+    reports = []
+    for image in _images_in(given.store):
+        reports.append(act(image))
+        print(_report_text(reports[-1], done=not given.check))
+    if given.check and any(report.can_be_repaired for report in reports):
         return REPAIRABLE
-    return FRAMES_LOST if report.has_losses else 0
+    return FRAMES_LOST if any(report.has_losses for report in reports) else 0
+
+
+def _images_in(store: Path) -> list[Path]:
+    """The images of a group of several, or the store itself."""
+    try:
+        node = open_node(store)
+    except InvalidStore:
+        return [store]  # damaged: repair says how
+    is_series = node is not None and BF2RAW in node.ome
+    return series_of(node) if node is not None and is_series else [store]
 
 
 def _report_text(report: Report, done: bool) -> str:

@@ -1,6 +1,8 @@
 """Several recordings that start and stop together, with real simulated cameras."""
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from functools import partial
@@ -16,7 +18,9 @@ from napari_zarr_stream import (
     StorageProperties,
     StoreExists,
     StoreInUse,
+    cli,
 )
+from napari_zarr_stream._info import facts_of, text_of
 from napari_zarr_stream._reader import layers_of
 from napari_zarr_stream._recording import FinishReason, RecordingState
 from napari_zarr_stream._source import CameraSource
@@ -151,6 +155,52 @@ def test_one_that_gave_no_frame_does_not_hide_the_other(tmp_path, cameras):
     with pytest.warns(UserWarning, match="left out an image.*no frames"):
         [(_, meta, _)] = layers_of(path)
     assert meta["name"] == "camera 1"
+    empty, whole = facts_of(path)["images"]
+    assert "no frames" in empty["kind"]
+    assert whole["path"] == str(path / "1")
+    assert "no frames" in text_of(facts_of(path))
+
+
+SCRIPT = """
+import os, sys, time
+from napari_zarr_stream import StorageProperties
+from napari_zarr_stream._source import CameraSource
+from napari_zarr_stream._together import Recordings
+from napari_zarr_stream.cameras import CameraThread, SimulatedCamera
+sources = []
+for width in (96, 40):
+    thread = CameraThread(
+        lambda: SimulatedCamera("empty", width=width, height=32, frame_rate=100)
+    )
+    thread.call(lambda camera: camera.open())
+    sources.append(CameraSource(thread, "camera"))
+properties = StorageProperties(
+    sys.argv[1], "ZarrV3Blosc1Lz4ByteShuffle", sharded=True
+)
+together = Recordings.in_one_store(sources, properties)
+together.start()
+while min(status.frames_committed for status in together.status()) < 5:
+    time.sleep(0.01)
+if sys.argv[2] == "killed":
+    os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("end", ["by itself", "killed"])
+def test_a_program_that_ends_while_it_records(tmp_path, capsys, end):
+    path = tmp_path / "a.zarr"
+    command = [sys.executable, "-c", SCRIPT, str(path), end]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    whole = end == "by itself"
+    assert cli.main(["repair", "--check", str(path)]) == (0 if whole else 4)
+    assert cli.main(["repair", str(path)]) == 0
+    assert cli.main(["repair", "--check", str(path)]) == 0
+    assert capsys.readouterr().out.count("healthy") == (6 if whole else 2)
+    for number in "01":
+        frames = zarr.open_array(path / number / "0", mode="r").shape[0]
+        assert frames == record_of(path / number)["frames_committed"] >= 5
 
 
 class WillNotStart(SimulatedCamera):

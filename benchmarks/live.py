@@ -4,9 +4,8 @@
 
 Sharded lz4 with the pyramid, 2048 x 2048 uint16, to a memory-backed directory: at 100
 frames a second, and flat out. Every run has a process of its own, with and without a
-window in turn. *Append* is the time from handing a frame over to being asked for the
-next one; a frame that was not asked for half a second after it was due is lost, as in a
-camera's ring buffer.
+window in turn. A frame that was not taken half a second after it was due is lost, as in
+a camera's ring buffer.
 """
 
 import argparse
@@ -24,7 +23,7 @@ import numpy as np
 
 from napari_zarr_stream import DeviceKind, StorageProperties
 from napari_zarr_stream._recording import Recording
-from napari_zarr_stream._source import Frame, SourceDescription
+from napari_zarr_stream._source import Sink, SourceDescription
 
 from .measure import camera_frames
 
@@ -60,7 +59,7 @@ class Frames:
         self.pixels = camera_frames(16, SIDE)
         self._count, self._rate = count, rate
         self._next = 0
-        self._due_s = self._handed_over = 0.0
+        self._due_s = 0.0
         self.lost = 0
         self.append_ms: list[float] = []
         # What compression leaves of all levels, with room to spare.
@@ -80,7 +79,7 @@ class Frames:
             frame_rate=self._rate,
         )
 
-    def run(self, work: Callable[[], None]) -> None:
+    def run(self, work: Callable[[], None], is_stopping: Callable[[], bool]) -> None:
         """See `Source.run`."""
         work()
 
@@ -88,21 +87,21 @@ class Frames:
         """See `Source.start`."""
         self._due_s = time.perf_counter()
 
-    def read(self, timeout_s: float) -> Frame | None:
-        """See `Source.read`."""
-        now = time.perf_counter()
-        if self._next:
-            self.append_ms.append(1e3 * (now - self._handed_over))
+    def feed(self, sink: Sink, timeout_s: float) -> None:
+        """See `Source.feed`."""
         if self._rate:
+            now = time.perf_counter()
             self._due_s += 1 / self._rate
             while now - self._due_s > RING_S:
                 self._due_s += 1 / self._rate
                 self.lost += 1
             time.sleep(max(0.0, self._due_s - now))
-        self._ballast.give()
+        frame = self.pixels[self._next % len(self.pixels)]
         self._next += 1
-        self._handed_over = time.perf_counter()
-        return Frame(self.pixels[self._next % len(self.pixels)])
+        began = time.perf_counter()
+        sink.append(frame)
+        self.append_ms.append(1e3 * (time.perf_counter() - began))
+        self._ballast.give()
 
     def stop(self) -> None:
         """See `Source.stop`."""

@@ -4,6 +4,7 @@ import itertools
 import subprocess
 import sys
 import tempfile
+import textwrap
 import threading
 import time
 from pathlib import Path
@@ -276,8 +277,6 @@ SECOND = """
 
 
 def test_two_recordings_and_two_processes_into_one_directory(tmp_path, camera):
-    import textwrap
-
     path = tmp_path / "a.zarr"
     recording = recording_of(camera, path)
     recording.start()

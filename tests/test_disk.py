@@ -13,6 +13,8 @@ from napari_zarr_stream._source import CameraSource
 from napari_zarr_stream._summary import summary_of
 from napari_zarr_stream.cameras import SimulatedCamera, read_stamp
 
+LZ4 = "ZarrV3Blosc1Lz4ByteShuffle"
+
 
 @pytest.fixture
 def camera():
@@ -94,9 +96,9 @@ def test_a_path_that_is_not_there_yet(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "options", "fills", "costs"),
     [
-        ("ZarrV3Blosc1Lz4ByteShuffle", {"frames_per_chunk": 30}, "60 s", "60 s, until"),
-        ("ZarrV3Blosc1Lz4ByteShuffle", {"frames_per_chunk": 4}, "8 s", None),
-        ("ZarrV3Blosc1Lz4ByteShuffle", {"frames_per_chunk": 30, "tile_width": 32}, "60 s", "60 s:"),
+        (LZ4, {"frames_per_chunk": 30}, "60 s", "60 s, until"),
+        (LZ4, {"frames_per_chunk": 4}, "8 s", None),
+        (LZ4, {"frames_per_chunk": 30, "tile_width": 32}, "60 s", "60 s:"),
         ("Zarr", {"frames_per_chunk": 30}, "60 s", None),
         ("ZarrV3", {"sharded": True}, None, None),
     ],

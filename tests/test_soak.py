@@ -1,4 +1,4 @@
-"""Long and many recordings, in short: `python -m benchmarks.soak` is the long version."""
+"""Long and many recordings, in short; the long ones: `python -m benchmarks.soak`."""
 
 import subprocess
 import sys

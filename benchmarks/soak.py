@@ -9,7 +9,10 @@ import gc
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -17,7 +20,7 @@ import psutil
 from napari_zarr_stream import StorageProperties
 from napari_zarr_stream._recording import Recording
 from napari_zarr_stream._source import CameraSource
-from napari_zarr_stream.cameras import SimulatedCamera
+from napari_zarr_stream.cameras import CameraThread, SimulatedCamera
 
 MAX_GROWTH_BYTES = 48 * 2**20
 """Of memory: what malloc keeps varies by this; 24 bytes a frame are kept on purpose."""
@@ -43,14 +46,19 @@ def _look() -> Look:
     return Look(process.memory_info().rss, process.num_threads(), process.num_fds())
 
 
-def _recording(folder: Path, name: str, frames: int) -> Recording:
-    camera = SimulatedCamera("cells", width=256, height=256, frame_rate=200)
-    camera.open()
+@contextmanager
+def _recording(folder: Path, name: str, frames: int) -> Iterator[Recording]:
+    size = {"width": 256, "height": 256}
     properties = StorageProperties(
         folder / name, "ZarrV3Blosc1Lz4ByteShuffle", sharded=True,
         tile_width=128, tile_height=128,
     )  # fmt: skip
-    return Recording(CameraSource(camera, "cells", frames), properties)
+    make = partial(SimulatedCamera, "cells", frame_rate=200, **size)
+    with closing(CameraThread(make)) as camera:
+        camera.call(lambda opened: opened.open())
+        recording = Recording(CameraSource(camera, "cells", frames), properties)
+        with closing(recording):
+            yield recording
 
 
 def _check(first: Look, last: Look) -> None:
@@ -62,16 +70,16 @@ def _check(first: Look, last: Look) -> None:
 
 def long_run(folder: Path, seconds: float) -> None:
     """One recording; nothing grows after a quarter of the time."""
-    recording = _recording(folder, "long.zarr", 0)
-    recording.start()
-    began = time.monotonic()
-    looks = []
-    while time.monotonic() - began < seconds:
-        recording.wait(seconds / 40)
-        looks.append(_look())
-    recording.stop()
-    recording.wait()
-    status = recording.status()
+    with _recording(folder, "long.zarr", 0) as recording:
+        recording.start()
+        began = time.monotonic()
+        looks = []
+        while time.monotonic() - began < seconds:
+            recording.wait(seconds / 40)
+            looks.append(_look())
+        recording.stop()
+        recording.wait()
+        status = recording.status()
     assert status.frames_committed == status.frames_acquired > 0
     print(f"{status.frames_acquired} frames in {status.elapsed_s:.0f} s", flush=True)
     early, late = looks[len(looks) // 4 : len(looks) // 2], looks[-len(looks) // 4 :]
@@ -86,11 +94,10 @@ def many_runs(folder: Path, recordings: int) -> None:
     """Recordings one after another; the tenth leaves as little as the last."""
     first = _look()
     for number in range(recordings):
-        recording = _recording(folder, f"{number}.zarr", 10)
-        recording.start()
-        recording.wait()
-        assert recording.status().frames_committed == 10
-        recording.close()
+        with _recording(folder, f"{number}.zarr", 10) as recording:
+            recording.start()
+            recording.wait()
+            assert recording.status().frames_committed == 10
         shutil.rmtree(folder / f"{number}.zarr")
         if number == 9:
             gc.collect()

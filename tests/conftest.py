@@ -5,6 +5,8 @@ import subprocess
 import pytest
 from hypothesis import settings
 
+from napari_zarr_stream.cameras import CameraThread
+
 pytest.register_assert_rewrite("camera_contract")
 
 # The machine may be busy: an example that takes long is no failure.
@@ -26,3 +28,19 @@ def small_disk(tmp_path):
         pytest.skip(f"no small disk can be made: {mounted.stderr.strip()}")
     yield disk
     subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.fixture
+def opened():
+    """Have a camera made and opened in a thread, and closed in the end."""
+    threads = []
+
+    def open_in_thread(make):
+        thread = CameraThread(make)
+        threads.append(thread)
+        thread.call(lambda camera: camera.open())
+        return thread
+
+    yield open_in_thread
+    for thread in threads:
+        thread.close()

@@ -4,8 +4,10 @@ import itertools
 import subprocess
 import sys
 import tempfile
+import textwrap
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +39,7 @@ from napari_zarr_stream._recording import (
     RecordingState,
 )
 from napari_zarr_stream._source import CameraSource
-from napari_zarr_stream.cameras import Fault, SimulatedCamera
+from napari_zarr_stream.cameras import CameraThread, Fault, SimulatedCamera
 
 SHAPE = (24, 40)
 LIMIT_S = 20.0
@@ -163,11 +165,12 @@ class RecordingMachine(RuleBasedStateMachine):
         self.fault = False
 
     def configure(self):
-        camera = SimulatedCamera(
-            "empty", width=32, height=32, frame_rate=500,
-            faults=[Fault(3, "unplug")] if self.fault else [],
-        )  # fmt: skip
-        camera.open()
+        faults = [Fault(3, "unplug")] if self.fault else []
+        size = {"width": 32, "height": 32}
+        camera = CameraThread(
+            partial(SimulatedCamera, "empty", frame_rate=500, faults=faults, **size)
+        )
+        camera.call(lambda opened: opened.open())
         self.cameras.append(camera)
         path = Path(self.folder.name) / f"{next(self.numbers)}.zarr"
         self.recording.configure(
@@ -229,11 +232,9 @@ def test_any_calls_in_any_order(machine):
 
 
 @pytest.fixture
-def camera():
-    camera = SimulatedCamera("empty", width=32, height=32, frame_rate=500)
-    camera.open()
-    yield camera
-    camera.close()
+def camera(opened):
+    size = {"width": 32, "height": 32}
+    return opened(partial(SimulatedCamera, "empty", frame_rate=500, **size))
 
 
 def recording_of(camera, path):
@@ -276,8 +277,6 @@ SECOND = """
 
 
 def test_two_recordings_and_two_processes_into_one_directory(tmp_path, camera):
-    import textwrap
-
     path = tmp_path / "a.zarr"
     recording = recording_of(camera, path)
     recording.start()

@@ -1,6 +1,7 @@
 """Free space: what is kept in reserve, and how long the rest lasts."""
 
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,16 +14,15 @@ from napari_zarr_stream._source import CameraSource
 from napari_zarr_stream._summary import summary_of
 from napari_zarr_stream.cameras import SimulatedCamera, read_stamp
 
+LZ4 = "ZarrV3Blosc1Lz4ByteShuffle"
+
 
 @pytest.fixture
-def camera():
+def camera(opened):
     """0.2 MB a second."""
-    camera = SimulatedCamera(
-        "cells", width=64, height=64, frame_rate=50, stamp=True, pixel_type="uint8"
-    )
-    camera.open()
-    yield camera
-    camera.close()
+    size = {"width": 64, "height": 64, "pixel_type": "uint8"}
+    make = partial(SimulatedCamera, "cells", frame_rate=50, stamp=True, **size)
+    return opened(make)
 
 
 def properties(path):
@@ -94,14 +94,9 @@ def test_a_path_that_is_not_there_yet(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "options", "fills", "costs"),
     [
-        ("ZarrV3Blosc1Lz4ByteShuffle", {"frames_per_chunk": 30}, "60 s", "60 s, until"),
-        ("ZarrV3Blosc1Lz4ByteShuffle", {"frames_per_chunk": 4}, "8 s", None),
-        (
-            "ZarrV3Blosc1Lz4ByteShuffle",
-            {"frames_per_chunk": 30, "tile_width": 32},
-            "60 s",
-            "60 s:",
-        ),
+        (LZ4, {"frames_per_chunk": 30}, "60 s", "60 s, until"),
+        (LZ4, {"frames_per_chunk": 4}, "8 s", None),
+        (LZ4, {"frames_per_chunk": 30, "tile_width": 32}, "60 s", "60 s:"),
         ("Zarr", {"frames_per_chunk": 30}, "60 s", None),
         ("ZarrV3", {"sharded": True}, None, None),
     ],

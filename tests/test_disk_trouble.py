@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 
@@ -223,8 +224,6 @@ def test_a_disk_that_stalls(tmp_path, monkeypatch, way):
 
 def run(script, *arguments):
     """The lines that a program prints, which must not fail."""
-    import textwrap
-
     here = os.path.dirname(__file__)
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],

@@ -32,28 +32,11 @@ from napari_zarr_stream.cameras import (
     CameraEnded,
     CameraError,
     CameraStats,
-    CameraThread,
     Fault,
     FrameInfo,
     SimulatedCamera,
     read_stamp,
 )
-
-
-@pytest.fixture
-def opened():
-    """Have a camera made and opened in a thread, and closed in the end."""
-    threads = []
-
-    def open_in_thread(make):
-        thread = CameraThread(make)
-        threads.append(thread)
-        thread.call(lambda camera: camera.open())
-        return thread
-
-    yield open_in_thread
-    for thread in threads:
-        thread.close()
 
 
 @pytest.fixture

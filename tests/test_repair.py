@@ -320,7 +320,7 @@ def is_compact(shard, planned):
 def test_killed_between_any_two_calls_and_in_the_middle_of_a_write(
     tmp_path, monkeypatch, case, multiscale
 ):
-    """Before the first index, the cut behind a newer one, and the last cut."""
+    """Before the first index, before a cut behind a newer one, before the last cut."""
     monkeypatch.setattr(slot_queue, "COMMIT_INTERVAL_S", 0.0)
     monkeypatch.setattr(slot_queue, "COMMIT_SHARE", 1.0)
     monkeypatch.setattr(stream_module, "COMMIT_INTERVAL_S", 0.0)

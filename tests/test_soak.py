@@ -1,4 +1,4 @@
-"""Long and many recordings, in short; the long version: `python -m benchmarks.soak`."""
+"""Long and many recordings, in short; the long ones: `python -m benchmarks.soak`."""
 
 import subprocess
 import sys

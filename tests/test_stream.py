@@ -484,7 +484,7 @@ READER_OF_SHARDS = """
     ("side", "tile"), [(512, 128), (64, 16)], ids=["small", "large"]
 )
 def test_another_program_reads_shards_that_grow(path, side, tile):
-    """Indexes of 2 and 512 KiB, 16 shards at once; docs/safety.md on reading again."""
+    """Indexes of 2 and 512 KiB, 16 shards; docs/safety.md on reading again."""
     stream = stream_of(
         path, shape=(None, side, side), way="sharded",
         tile_width=tile, tile_height=tile, enable_multiscale=False,

@@ -16,12 +16,14 @@ from napari_zarr_stream.cameras.simulated import (
     SimulatedCamera,
     read_stamp,
 )
+from napari_zarr_stream.cameras.thread import CameraThread
 
 __all__ = [
     "Camera",
     "CameraError",
     "CameraLost",
     "CameraStats",
+    "CameraThread",
     "Fault",
     "FoundCameras",
     "FrameInfo",

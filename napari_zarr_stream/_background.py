@@ -1,4 +1,4 @@
-"""What takes long and must not keep a window waiting. Knows no Qt: futures are polled."""
+"""What takes long and must keep no window waiting. Knows no Qt: futures are polled."""
 
 import threading
 from collections.abc import Callable

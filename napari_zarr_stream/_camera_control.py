@@ -17,7 +17,7 @@ from ._background import in_background
 from ._preview import Preview, halted, take_one
 from ._region import Region, set_region
 from ._writer.errors import ZarrStreamError
-from .cameras import Camera, CameraError, CameraStats, CameraThread, Setting
+from .cameras import Camera, CameraError, CameraThread, Setting
 from .cameras.protocol import SettingValue
 from .cameras.thread import CLOSE_TIMEOUT_S
 
@@ -48,11 +48,10 @@ class CameraView:
     info: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
     shape: tuple[int, ...] = ()
-    dtype: np.dtype[np.generic] = np.dtype(np.uint8)
+    dtype: np.dtype[np.generic] = field(default_factory=lambda: np.dtype(np.uint8))
     bit_depth: int = 8
     frame_rate: float | None = None
     pixel_size_um: float | None = None
-    stats: CameraStats = CameraStats(0, None, 0)
 
     @classmethod
     def of(cls, camera: Camera) -> "CameraView":
@@ -68,7 +67,6 @@ class CameraView:
                 camera.bit_depth,
                 camera.frame_rate,
                 camera.pixel_size_um,
-                camera.stats,
             )
         except CameraError as error:
             return cls(settings, info, str(error))

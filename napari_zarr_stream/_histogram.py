@@ -1,4 +1,4 @@
-"""How bright the newest frame is: a small histogram, and whether pixels are saturated."""
+"""How bright the newest frame is: a histogram, and whether pixels are saturated."""
 
 from typing import NamedTuple
 

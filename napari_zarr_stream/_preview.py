@@ -101,7 +101,9 @@ class Preview:
 
     def _look_at(self, frame: Image) -> None:
         if self.contrast_limits is None:
-            self.contrast_limits = contrast_limits_of(frame.reshape(-1, frame.shape[-1]))
+            self.contrast_limits = contrast_limits_of(
+                frame.reshape(-1, frame.shape[-1])
+            )
         self._give(frame)
         if self._wanted.is_set():
             self._wanted.clear()

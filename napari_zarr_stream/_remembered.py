@@ -51,9 +51,7 @@ class Remembered:
         cameras = stored.get("cameras")
         self.cameras: dict[str, dict[str, SettingValue]] = {
             name: _plain(settings)
-            for name, settings in (
-                cameras.items() if isinstance(cameras, dict) else ()
-            )
+            for name, settings in (cameras.items() if isinstance(cameras, dict) else ())
         }
 
     def _read(self) -> dict[str, Any]:

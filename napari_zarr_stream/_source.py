@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._writer.properties import Channel
-from .cameras.protocol import Camera, FrameInfo
+from .cameras.protocol import FrameInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +107,12 @@ class CameraSource:
 
     def __init__(
         self,
-        camera: Camera,
+        thread: Any,
         name: str,
         frames: int = 0,
         pixel_size_um: float | None = None,
     ) -> None:
-        self.camera = camera
+        self.thread = thread
         self._name = name
         self._frames = frames
         self._pixel_size_um = pixel_size_um
@@ -120,41 +120,48 @@ class CameraSource:
 
     def describe(self) -> SourceDescription:
         """See `Source.describe`."""
-        camera = self.camera
-        rate = camera.frame_rate
-        size = self._pixel_size_um or camera.pixel_size_um
-        return SourceDescription(
-            name=self._name,
-            axes="tyx",
-            shape=(self._frames or None, *camera.shape),
-            dtype=camera.dtype,
-            scale=(1 / rate if rate else 1.0, size or 1.0, size or 1.0),
-            translation=(0.0, 0.0, 0.0),
-            units=("second" if rate else None, *["micrometer" if size else None] * 2),
-            value_range=(0.0, float(2**camera.bit_depth - 1)),
-            frame_rate=rate,
-            record={
-                "source": "camera",
-                "camera": dict(camera.info),
-                "settings": {s.name: s.value for s in camera.settings},
-            },
+        return self.thread.call(
+            lambda camera: describe_camera(
+                camera, self._name, self._frames, self._pixel_size_um
+            )
         )
 
     @property
     def lost(self) -> int | None:
         """See `Source.lost`."""
-        return self.camera.stats.lost
+        return self.thread.call(lambda c: c.stats.lost)
 
     def start(self) -> None:
         """See `Source.start`."""
-        self._buffer = np.empty(self.camera.shape, self.camera.dtype)
-        self.camera.start()
+        self._buffer = self.thread.call(lambda c: np.empty(c.shape, c.dtype))
+        self.thread.call(lambda c: c.start())
 
     def read(self, timeout_s: float) -> Frame | None:
         """See `Source.read`."""
-        info = self.camera.read_into(self._buffer, timeout_s)
+        info = self.thread.call(lambda c: c.read_into(self._buffer, timeout_s))
         return None if info is None else Frame(self._buffer, info)
 
     def stop(self) -> None:
         """See `Source.stop`."""
-        self.camera.stop()
+        self.thread.call(lambda c: c.stop())
+
+
+def describe_camera(camera, name, frames, pixel_size_um):
+    rate = camera.frame_rate
+    size = pixel_size_um or camera.pixel_size_um
+    return SourceDescription(
+        name=name,
+        axes="tyx",
+        shape=(frames or None, *camera.shape),
+        dtype=camera.dtype,
+        scale=(1 / rate if rate else 1.0, size or 1.0, size or 1.0),
+        translation=(0.0, 0.0, 0.0),
+        units=("second" if rate else None, *["micrometer" if size else None] * 2),
+        value_range=(0.0, float(2**camera.bit_depth - 1)),
+        frame_rate=rate,
+        record={
+            "source": "camera",
+            "camera": dict(camera.info),
+            "settings": {s.name: s.value for s in camera.settings},
+        },
+    )

@@ -26,7 +26,15 @@ def test_choices_come_back(folder):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[1, 2]", "null", '{"choices": 3, "cameras": [4]}', "\x00\ud7ff", "9" * 9],
+    [
+        "",
+        "{",
+        "[1, 2]",
+        "null",
+        '{"choices": 3, "cameras": [4]}',
+        "\x00\ud7ff",
+        "9" * 9,
+    ],
 )
 def test_a_file_that_makes_no_sense_is_as_none(folder, text):
     folder.mkdir()

@@ -12,7 +12,7 @@ from dataclasses import replace
 from ._channel_source import ChannelSource
 from ._contrast import ContrastFinder
 from ._layer_source import LayerSource
-from ._source import Source, SourceDescription
+from ._source import PlaneSource, SourceDescription
 from ._writer.errors import InvalidProperties
 from ._writer.ngff import serializer_of
 from ._writer.properties import DeviceKind, DownsamplingMethod, StorageProperties
@@ -52,7 +52,7 @@ def default_properties(
 
 
 def export(
-    source: Source,
+    source: PlaneSource,
     properties: StorageProperties,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -61,7 +61,7 @@ def export(
 
     Parameters
     ----------
-    source : Source
+    source : PlaneSource
         With an end.
     properties : StorageProperties
         Labels and bool images are downsampled by mode where the method would make up
@@ -112,8 +112,8 @@ def export_layers(
     if not images:
         return export(labels[0], properties, progress, should_stop)
     name = properties.path.name.split(".")[0]
-    image: Source = images[0] if len(images) == 1 else ChannelSource(images, name)
-    sources: dict[str, Source] = {"": image}
+    image: PlaneSource = images[0] if len(images) == 1 else ChannelSource(images, name)
+    sources: dict[str, PlaneSource] = {"": image}
     for label in labels:
         _check_covers(label.describe(), image.describe())
         sources[f"labels/{_free_name(label.name, sources)}"] = label
@@ -133,7 +133,7 @@ def _check_covers(label: SourceDescription, image: SourceDescription) -> None:
         )
 
 
-def _free_name(name: str, taken: Mapping[str, Source]) -> str:
+def _free_name(name: str, taken: Mapping[str, PlaneSource]) -> str:
     """A folder's name for a label image, one that no other has."""
     safe = "".join(c if c.isalnum() or c in " -_.()" else "_" for c in name).strip(" .")
     base, number = safe or "labels", 1
@@ -144,7 +144,7 @@ def _free_name(name: str, taken: Mapping[str, Source]) -> str:
 
 
 def _export_all(
-    sources: Mapping[str, Source],
+    sources: Mapping[str, PlaneSource],
     properties: StorageProperties,
     progress: Progress | None,
     should_stop: Callable[[], bool] | None,
@@ -206,7 +206,7 @@ def _fitting(
 
 
 def _stream(
-    source: Source, properties: StorageProperties
+    source: PlaneSource, properties: StorageProperties
 ) -> Generator[int, None, None]:
     """Write a source; yields how many planes were taken each time."""
     description = source.describe()

@@ -1,6 +1,6 @@
 """A napari layer as a source of planes. Duck-typed: knows no napari."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -19,7 +19,7 @@ from ._layer_meta import (
     units_of,
 )
 from ._plane_reader import PlaneReader
-from ._source import Frame, SourceDescription
+from ._source import Frame, Sink, SourceDescription
 from ._writer.chunk_grid import stored_dtype
 from ._writer.errors import InvalidProperties, SourceFailed
 from ._writer.ngff import check_scale, check_translation
@@ -166,6 +166,15 @@ class LayerSource:
         pixels = self.planes_from(self._next)
         self._next += len(pixels)
         return Frame(pixels)
+
+    def run(self, work: Callable[[], None], is_stopping: Callable[[], bool]) -> None:
+        """See `Source.run`: here."""
+        work()
+
+    def feed(self, sink: Sink, timeout_s: float) -> None:
+        """See `Source.feed`."""
+        if (frame := self.read(timeout_s)) is not None:
+            sink.append(frame.pixels)
 
     def stop(self) -> None:
         """See `Source.stop`."""

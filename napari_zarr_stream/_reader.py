@@ -106,7 +106,7 @@ def _layers_of(root: Path) -> list[LayerData]:
 
         return [layer for image in plate_layers(node) for layer in _layers(image)]
     if kind == "bioformats2raw.layout":
-        return [layer for child in _series(node) for layer in _image_layers(child)]
+        return _series_layers(node)
     if kind == "multiscales":
         return _image_layers(root)
     if kind == "labels" and (layers := _label_layers(root)):
@@ -124,6 +124,23 @@ def _image_layers(path: Path) -> list[LayerData]:
     if state != WHOLE and not state.startswith(BEING_WRITTEN):
         warnings.warn(f"{path} is {state}", UserWarning, stacklevel=4)
     return _layers(image) + _label_layers(path / "labels")
+
+
+def _series_layers(node: Node) -> list[LayerData]:
+    """Layers of several images; one that cannot be shown does not hide the others."""
+    layers: list[LayerData] = []
+    failures: list[InvalidStore] = []
+    for child in _series(node):
+        try:
+            with understanding(child):
+                layers += _image_layers(child)
+        except InvalidStore as error:
+            failures.append(error)
+    if failures and not layers:
+        raise failures[0]
+    for failure in failures:
+        warnings.warn(f"left out an image: {failure}", UserWarning, stacklevel=4)
+    return layers
 
 
 def _series(node: Node) -> list[Path]:

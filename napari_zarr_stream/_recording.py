@@ -10,21 +10,23 @@ Guarantees of the recording thread:
 """
 
 import contextlib
+import re
 import threading
 import time
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ._contrast import contrast_limits_of
-from ._source import Frame, Source, SourceDescription
+from ._source import Source, SourceDescription
 from ._writer.chunk_grid import Plan, plan
 from ._writer.errors import (
     IllegalTransition,
@@ -32,7 +34,11 @@ from ._writer.errors import (
     ZarrStreamError,
 )
 from ._writer.properties import Channel, StorageProperties
-from ._writer.stream import StreamStatus, ZarrStream
+from ._writer.store import Store
+from ._writer.stream import Place, StreamStatus, ZarrStream
+from .cameras.protocol import CameraEnded, FrameInfo
+
+T = TypeVar("T")
 
 READ_TIMEOUT_S = 0.1
 """A stop is heard at least this often; SDKs wait in longer and shorter steps alike."""
@@ -97,9 +103,13 @@ class RecordingStatus:
     path : Path or None
     plan : Plan or None
     frames_acquired, frames_committed : int
-        Planes taken from the source, and readable by another program now.
+        Frames taken from the source, and readable by another program now.
     frames_lost : int or None
         None where the source cannot know.
+    frames_incomplete : int
+        Of those acquired, how many the camera said have pixels missing.
+    frames_out_of_order : int
+        Of those acquired, how many have no higher number than the one before.
     bytes_acquired, bytes_written : int
         Raw, and stored after compression at all levels.
     queue_fill : float
@@ -119,6 +129,8 @@ class RecordingStatus:
     frames_acquired: int = 0
     frames_committed: int = 0
     frames_lost: int | None = 0
+    frames_incomplete: int = 0
+    frames_out_of_order: int = 0
     bytes_acquired: int = 0
     bytes_written: int = 0
     queue_fill: float = 0.0
@@ -133,30 +145,92 @@ class RecordingStatus:
         return self.state in (RecordingState.RUNNING, RecordingState.FLUSHING)
 
 
+_OWN_COLUMNS = ("device_index", "device_time_ns", "time_ns")
+
+
 class _FrameLog:
-    """What the camera said of every frame; 24 bytes each."""
+    """What the camera said of every frame: some 25 bytes each, and the numbers it adds.
+
+    Frames are kept in the order in which they came, whatever their numbers say. -1
+    stands where the camera did not say. Other numbers become columns of their own if
+    they came with every frame.
+    """
 
     def __init__(self) -> None:
-        self._columns = {
-            name: array("q") for name in ("device_index", "device_time_ns", "time_ns")
-        }
+        self._columns = {name: array("q") for name in _OWN_COLUMNS}
+        self._complete = array("B")
+        self._more: dict[str, array[int] | array[float]] | None = None
+        self._last: int | None = None
+        self.incomplete = 0
+        self.out_of_order = 0
 
-    def add(self, frame: Frame) -> None:
-        if frame.info is None:
-            return
-        info = frame.info
+    def add(self, info: FrameInfo) -> None:
         row = (info.device_index, info.device_time_ns, info.host_time_ns)
         for column, value in zip(self._columns.values(), row, strict=True):
-            # -1: the camera did not say.
             column.append(-1 if value is None else value)
+        self._complete.append(info.complete)
+        self.incomplete += not info.complete
+        if info.device_index is not None:
+            if self._last is not None and info.device_index <= self._last:
+                self.out_of_order += 1
+            self._last = info.device_index
+        self._add_more(info.meta)
+
+    def _add_more(self, meta: Mapping[str, Any]) -> None:
+        if self._more is None:
+            self._more = {
+                key: array("d" if isinstance(value, float) else "q")
+                for key, value in meta.items()
+                if isinstance(value, int | float) and _column_name(key)
+            }
+        for key, column in list(self._more.items()):
+            try:
+                column.append(meta[key])
+            except (KeyError, TypeError, OverflowError):
+                del self._more[key]
 
     def columns(self) -> dict[str, npt.NDArray[np.generic]]:
         """As arrays; empty where no frame said anything."""
-        return {
-            name: np.array(column, np.int64)
-            for name, column in self._columns.items()
-            if column
+        if not self._complete:
+            return {}
+        columns: dict[str, npt.NDArray[np.generic]] = {
+            name: np.array(column, np.int64) for name, column in self._columns.items()
         }
+        columns["complete"] = np.array(self._complete, bool)
+        for key, values in (self._more or {}).items():
+            columns.setdefault(_column_name(key), np.array(values))
+        return columns
+
+
+def _column_name(key: str) -> str:
+    """A name that any storage and any reader can take."""
+    return re.sub("[^A-Za-z0-9_-]+", "_", key).strip("_-")
+
+
+class _Watched:
+    """A stream, and somebody who looks at what goes into it.
+
+    Parameters
+    ----------
+    stream : ZarrStream
+    look : callable
+        Is given planes while they are valid.
+    """
+
+    def __init__(
+        self, stream: ZarrStream, look: Callable[[npt.NDArray[np.generic]], None]
+    ) -> None:
+        self._stream = stream
+        self._look = look
+
+    def append(self, frames: npt.ArrayLike) -> None:
+        """See `Sink.append`."""
+        self._stream.append(frames)
+        self._look(np.asarray(frames))
+
+    def fill(self, read: Callable[[Place], T | None]) -> T | None:
+        """See `Sink.fill`."""
+        return self._stream.fill(read, self._look)
 
 
 class Recording:
@@ -179,6 +253,8 @@ class Recording:
         self._stop_asked = threading.Event()
         self._abort_asked = threading.Event()
         self._frame_wanted = threading.Event()
+        self._source_started = threading.Event()  # or it failed
+        self._gate: threading.Event | None = None
         self._source: Source | None = None
         self._description: SourceDescription | None = None
         self._properties: StorageProperties | None = None
@@ -193,7 +269,9 @@ class Recording:
         self._error: ZarrStreamError | None = None
         self._newest: npt.NDArray[np.generic] | None = None
         self._contrast_limits: tuple[float, float] | None = None
-        self._lost: int | None = 0
+        self._lost: int | None = None
+        self._log = _FrameLog()
+        self._end_of_source: CameraEnded | None = None
         self._started_at = 0.0
         self._elapsed_s = 0.0
         self._rate = 0.0
@@ -231,8 +309,17 @@ class Recording:
         self._description, self._plan = description, planned
         return planned
 
-    def start(self) -> None:
+    def start(
+        self, *, store: Store | None = None, gate: threading.Event | None = None
+    ) -> None:
         """Make the store, here, and begin to record, in a thread.
+
+        Parameters
+        ----------
+        store : Store, optional
+            Where to write, instead of at the path of the properties.
+        gate : Event, optional
+            The source is started at once, but the first frame read when this is set.
 
         Raises
         ------
@@ -247,14 +334,28 @@ class Recording:
                 )
         assert self._description is not None
         assert self._properties is not None
-        self._stream = _open_stream(self._properties, self._description)
+        self._stream = _open_stream(self._properties, self._description, store)
         self._clear()
         self._ended.clear()
         self._stop_asked.clear()
         self._abort_asked.clear()
+        self._source_started.clear()
+        self._gate = gate
         self._started_at = time.monotonic()
         self._move(_Event.START)
         threading.Thread(target=self._run, name="recording", daemon=False).start()
+
+    def wait_for_source(self) -> None:
+        """Return when the source has started.
+
+        Raises
+        ------
+        ZarrStreamError
+            It could not.
+        """
+        self._source_started.wait()
+        if self._error is not None:
+            raise self._error
 
     def stop(self) -> None:
         """Take no more frames and write what was taken. Returns at once."""
@@ -308,12 +409,16 @@ class Recording:
             frames_acquired=frames,
             frames_committed=written.frames_committed,
             frames_lost=self._lost,
+            frames_incomplete=self._log.incomplete,
+            frames_out_of_order=self._log.out_of_order,
             bytes_acquired=written.bytes_appended,
             bytes_written=written.bytes_written,
             queue_fill=written.queue_fill,
             elapsed_s=elapsed,
             frames_per_second=rate,
-            bytes_per_second=rate * stream.plan.bytes_per_plane,
+            bytes_per_second=rate
+            * stream.plan.bytes_per_plane
+            * stream.planes_per_frame,
             error=self._error or written.error,
         )
 
@@ -342,17 +447,13 @@ class Recording:
         assert self._source is not None
         assert self._stream is not None
         source, stream = self._source, self._stream
-        log = _FrameLog()
         with self._keeping_failure():
-            source.start()
-            self._read_to_end(source, stream, log)
+            source.run(lambda: self._read_all(source, stream), self._is_stopping)
+        self._source_started.set()
         self._move(_Event.END)
-        with self._keeping_failure():
-            source.stop()
-            self._lost = source.lost
         try:
             with self._keeping_failure():
-                self._annotate(stream, log)
+                self._annotate(stream)
             with self._keeping_failure():
                 stream.abort() if self._abort_asked.is_set() else stream.close()
         finally:
@@ -360,6 +461,23 @@ class Recording:
             self._elapsed_s = time.monotonic() - self._started_at
             self._move(_Event.FLUSHED)
             self._ended.set()
+
+    def _read_all(self, source: Source, stream: ZarrStream) -> None:
+        """Start, read, stop: where the source has it done."""
+        with self._keeping_failure():
+            source.start()
+            self._source_started.set()
+            if self._gate is not None:
+                self._gate.wait()
+            self._read_to_end(source, stream)
+        with self._keeping_failure():
+            source.stop()
+            self._lost = source.lost
+
+    def _is_stopping(self) -> bool:
+        """Whether somebody stopped it, or nobody could any more."""
+        assert self._stream is not None
+        return self._stop_asked.is_set() or _is_orphan(self._stream.plan.planes)
 
     @contextlib.contextmanager
     def _keeping_failure(self) -> Iterator[None]:
@@ -373,28 +491,33 @@ class Recording:
             unexpected.__cause__ = error
             self._error = self._error or unexpected
 
-    def _read_to_end(self, source: Source, stream: ZarrStream, log: _FrameLog) -> None:
+    def _read_to_end(self, source: Source, stream: ZarrStream) -> None:
         room = stream.plan.planes
+        sink = _Watched(stream, partial(self._look_at, stream.planes_per_frame))
         frames, counted = 0, 0
         counted_at = self._started_at
-        while room is None or frames < room:
-            if self._stop_asked.is_set() or _is_orphan(room):
+        while room is None or frames * stream.planes_per_frame < room:
+            if self._is_stopping():
                 return
-            frame = source.read(READ_TIMEOUT_S)
+            try:
+                info = source.feed(sink, READ_TIMEOUT_S)
+            except CameraEnded as end:
+                self._end_of_source = end
+                return
+            if info is not None:
+                self._log.add(info)
+            self._lost = source.lost
+            frames = stream.status().frames_appended
             now = time.monotonic()
             if now - counted_at > RATE_WINDOW_S:
                 self._rate = (frames - counted) / (now - counted_at)
                 counted, counted_at = frames, now
-            self._lost = source.lost
-            if frame is None:
-                continue
-            stream.append(frame.pixels)
-            log.add(frame)
-            frames = stream.status().frames_appended
-            self._look_at(frame.pixels)
 
-    def _look_at(self, pixels: npt.NDArray[np.generic]) -> None:
-        plane = pixels[-1] if pixels.ndim == 3 else pixels
+    def _look_at(self, planes_per_frame: int, planes: npt.NDArray[np.generic]) -> None:
+        """Take what is shown: the newest plane, or the green one of colours."""
+        plane = planes
+        if planes.ndim == 3:
+            plane = planes[-1 - planes_per_frame // 2]
         if self._contrast_limits is None:
             self._contrast_limits = contrast_limits_of(plane)
         if self._frame_wanted.is_set():
@@ -406,24 +529,31 @@ class Recording:
             return FinishReason.FAILED
         if self._abort_asked.is_set():
             return FinishReason.ABORTED
-        whole = stream.status().frames_appended == stream.plan.planes
-        return FinishReason.COMPLETED if whole else FinishReason.STOPPED
+        frames = stream.status().frames_appended
+        whole = frames * stream.planes_per_frame == stream.plan.planes
+        if whole or self._end_of_source is not None:
+            return FinishReason.COMPLETED
+        return FinishReason.STOPPED
 
-    def _annotate(self, stream: ZarrStream, log: _FrameLog) -> None:
+    def _annotate(self, stream: ZarrStream) -> None:
         assert self._description is not None
         record: dict[str, Any] = {
             "frames_acquired": stream.status().frames_appended,
             "frames_lost": "unknown" if self._lost is None else self._lost,
+            "frames_incomplete": self._log.incomplete,
+            "frames_out_of_order": self._log.out_of_order,
             "finish_reason": self._reason(stream).value,
         }
         if self._error is not None:
             record["error"] = str(self._error)
+        if self._end_of_source is not None:
+            record["end_of_source"] = str(self._end_of_source)
         channels = self._description.channels
         if channels is None and self._contrast_limits is not None:
             shown = _channel_of(self._description)
             channels = (replace(shown, contrast_limits=self._contrast_limits),)
         stream.annotate(channels=channels, record=record)
-        if columns := log.columns():
+        if columns := self._log.columns():
             stream.log_frames(columns)
 
 
@@ -432,7 +562,7 @@ def _channel_of(description: SourceDescription) -> Channel:
 
 
 def _open_stream(
-    properties: StorageProperties, description: SourceDescription
+    properties: StorageProperties, description: SourceDescription, store: Store | None
 ) -> ZarrStream:
     channels = description.channels
     if channels is None and "c" not in description.axes:
@@ -449,6 +579,8 @@ def _open_stream(
         name=description.name,
         is_label=description.is_label,
         record=description.record,
+        store=store,
+        planes_per_frame=description.planes_per_frame,
     )
 
 

@@ -1,14 +1,33 @@
 """What a recording reads from: the `Source` protocol, and a camera as a source."""
 
-from collections.abc import Mapping
+import math
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import wait
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ._writer.properties import Channel
-from .cameras.protocol import FrameInfo
+from ._writer.stream import Place
+from .cameras.protocol import Camera, CameraLost, FrameInfo, SettingValue
+from .cameras.thread import CameraThread
+
+T = TypeVar("T")
+
+ANSWER_TIMEOUT_S = 5.0
+"""A camera that is asked something between two reads answers long before this."""
+
+GIVE_UP_S = 10.0
+"""A read that has not come back this long after the stop hangs in its driver."""
+
+POLL_S = 0.2
+"""How often it is asked whether a run is to stop, while its source has the thread."""
+
+_RGB = (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +49,10 @@ class SourceDescription:
     is_label : bool
     value_range : (float, float) or None
         Smallest and largest value a pixel can have, where it is not that of the dtype.
+    planes_per_frame : int
+        Consecutive planes that come together: the channels of a colour camera.
     frame_rate : float or None
-        Planes a second to expect, None where they come as fast as they are taken.
+        Frames a second to expect, None where they come as fast as they are taken.
     record : mapping
         What the source said of itself, as JSON values.
     """
@@ -46,26 +67,35 @@ class SourceDescription:
     channels: tuple[Channel, ...] | None = None
     is_label: bool = False
     value_range: tuple[float, float] | None = None
+    planes_per_frame: int = 1
     frame_rate: float | None = None
     record: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Planes as a source hands them over.
+    """Planes as a layer hands them over.
 
     `pixels` is (height, width) or (n, height, width), valid until the next `read`.
-    `info` is what a camera said about it.
     """
 
     pixels: npt.NDArray[np.generic]
-    info: FrameInfo | None = None
+
+
+class Sink(Protocol):
+    """Where a source puts its frames: a `ZarrStream`, or what looks at them as well."""
+
+    def append(self, frames: npt.ArrayLike) -> None:
+        """See `ZarrStream.append`."""
+
+    def fill(self, read: Callable[[Place], T | None]) -> T | None:
+        """See `ZarrStream.fill`."""
 
 
 class Source(Protocol):
-    """Where planes come from, in C order over the axes before `y, x`.
+    """Where the planes of a recording come from, in C order over the axes before y, x.
 
-    `start`, `read` and `stop` are called from one thread.
+    `start`, `feed` and `stop` are called from what `run` was given.
     """
 
     def describe(self) -> SourceDescription:
@@ -73,13 +103,25 @@ class Source(Protocol):
 
     @property
     def lost(self) -> int | None:
-        """Planes known to be lost; None where the source cannot know."""
+        """Frames known to be lost; None where the source cannot know."""
+
+    def run(self, work: Callable[[], None], is_stopping: Callable[[], bool]) -> None:
+        """Do `work`, which reads to the end, in the thread where it has to be done.
+
+        Raises
+        ------
+        SourceFailed
+            It did not come back long after `is_stopping`, so it is no longer waited
+            for.
+        """
 
     def start(self) -> None:
         """Begin to take planes."""
 
-    def read(self, timeout_s: float) -> Frame | None:
-        """The next planes; None when none came in time.
+    def feed(self, sink: Sink, timeout_s: float) -> FrameInfo | None:
+        """Put the next planes into `sink`, if some come in time.
+
+        Returns what a camera said about its frame.
 
         Raises
         ------
@@ -91,13 +133,33 @@ class Source(Protocol):
         """Take no more; may be called twice."""
 
 
+class PlaneSource(Protocol):
+    """A source that hands its planes over itself; methods as those of `Source`."""
+
+    def describe(self) -> SourceDescription:
+        """See `Source.describe`."""
+
+    @property
+    def lost(self) -> int | None:
+        """See `Source.lost`."""
+
+    def start(self) -> None:
+        """See `Source.start`."""
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """The next planes; None when none came in time."""
+
+    def stop(self) -> None:
+        """See `Source.stop`."""
+
+
 class CameraSource:
-    """A camera as a source of `t, y, x`.
+    """A camera as a source of `t, y, x`, or `t, c, y, x` if it has colours.
 
     Parameters
     ----------
-    camera : Camera
-        Opened. It stays open after `stop`.
+    thread : CameraThread
+        Of a camera that was opened. It stays open after `stop`.
     name : str
     frames : int
         How many to take; 0 means until the recording is stopped.
@@ -107,7 +169,7 @@ class CameraSource:
 
     def __init__(
         self,
-        thread: Any,
+        thread: CameraThread,
         name: str,
         frames: int = 0,
         pixel_size_um: float | None = None,
@@ -116,52 +178,107 @@ class CameraSource:
         self._name = name
         self._frames = frames
         self._pixel_size_um = pixel_size_um
-        self._buffer = np.empty(0, np.uint8)
 
     def describe(self) -> SourceDescription:
-        """See `Source.describe`."""
-        return self.thread.call(
-            lambda camera: describe_camera(
-                camera, self._name, self._frames, self._pixel_size_um
-            )
+        """See `Source.describe`.
+
+        Raises
+        ------
+        CameraError
+            The camera cannot say, or does not answer.
+        """
+        describe = partial(
+            describe_camera,
+            name=self._name,
+            frames=self._frames,
+            pixel_size_um=self._pixel_size_um,
         )
+        return self.thread.call(describe, ANSWER_TIMEOUT_S)
 
     @property
     def lost(self) -> int | None:
         """See `Source.lost`."""
-        return self.thread.call(lambda c: c.stats.lost)
+        return self.thread.call(lambda camera: camera.stats.lost, ANSWER_TIMEOUT_S)
+
+    def run(self, work: Callable[[], None], is_stopping: Callable[[], bool]) -> None:
+        """See `Source.run`: in the camera's thread."""
+        future = self.thread.submit(lambda camera: work(), is_long=True)
+        stopping_since = math.inf
+        while not wait((future,), POLL_S).done:
+            now = time.monotonic()
+            if is_stopping():
+                stopping_since = min(stopping_since, now)
+            if now - stopping_since > GIVE_UP_S:
+                future.cancel()
+                raise CameraLost(
+                    f"{self.thread.name} has not come back from a read {GIVE_UP_S:g} s "
+                    "after the stop: its driver hangs, and is left to itself"
+                )
+        future.result()
 
     def start(self) -> None:
         """See `Source.start`."""
-        self._buffer = self.thread.call(lambda c: np.empty(c.shape, c.dtype))
-        self.thread.call(lambda c: c.start())
+        self.thread.call(lambda camera: camera.start(), ANSWER_TIMEOUT_S)
 
-    def read(self, timeout_s: float) -> Frame | None:
-        """See `Source.read`."""
-        info = self.thread.call(lambda c: c.read_into(self._buffer, timeout_s))
-        return None if info is None else Frame(self._buffer, info)
+    def feed(self, sink: Sink, timeout_s: float) -> FrameInfo | None:
+        """See `Source.feed`; before that, does what others ask of the camera."""
+        if not self.thread.serve():
+            raise CameraLost(f"{self.thread.name} was closed while it was recorded")
+        read = partial(_read_into, timeout_s=timeout_s)
+        return self.thread.call(lambda camera: sink.fill(partial(read, camera)))
 
     def stop(self) -> None:
         """See `Source.stop`."""
-        self.thread.call(lambda c: c.stop())
+        self.thread.call(lambda camera: camera.stop(), ANSWER_TIMEOUT_S)
 
 
-def describe_camera(camera, name, frames, pixel_size_um):
+def describe_camera(
+    camera: Any, name: str, frames: int, pixel_size_um: float | None
+) -> SourceDescription:
+    """Describe a camera, or what it said of itself; as for `CameraSource`."""
     rate = camera.frame_rate
     size = pixel_size_um or camera.pixel_size_um
+    colours = camera.shape[:-2]
+    value_range = (0.0, float(2**camera.bit_depth - 1))
+    channels = None
+    if colours == (len(_RGB),):
+        channels = tuple(Channel(*rgb, value_range=value_range) for rgb in _RGB)
     return SourceDescription(
         name=name,
-        axes="tyx",
+        axes="tcyx" if colours else "tyx",
         shape=(frames or None, *camera.shape),
         dtype=camera.dtype,
-        scale=(1 / rate if rate else 1.0, size or 1.0, size or 1.0),
-        translation=(0.0, 0.0, 0.0),
-        units=("second" if rate else None, *["micrometer" if size else None] * 2),
-        value_range=(0.0, float(2**camera.bit_depth - 1)),
+        scale=(
+            1 / rate if rate else 1.0,
+            *[1.0] * len(colours),
+            *[size or 1.0] * 2,
+        ),
+        translation=(0.0,) * (1 + len(camera.shape)),
+        units=(
+            "second" if rate else None,
+            *[None] * len(colours),
+            *["micrometer" if size else None] * 2,
+        ),
+        channels=channels,
+        value_range=value_range,
+        planes_per_frame=math.prod(colours),
         frame_rate=rate,
         record={
             "source": "camera",
             "camera": dict(camera.info),
-            "settings": {s.name: s.value for s in camera.settings},
+            "settings": {s.name: _as_json(s.value) for s in camera.settings},
+            "bit_depth": camera.bit_depth,
+            "pixel_size_um": size,
         },
     )
+
+
+def _read_into(camera: Camera, place: Place, timeout_s: float) -> FrameInfo | None:
+    out: Any = place  # no array, but all that a camera may use of one
+    return camera.read_into(out, timeout_s)
+
+
+def _as_json(value: SettingValue) -> SettingValue:
+    """A setting's value; JSON has no infinity."""
+    finite = not isinstance(value, float) or math.isfinite(value)
+    return value if finite else str(value)

@@ -519,7 +519,7 @@ def _counts_in_words(statuses: Sequence[tuple[str, RecordingStatus]]) -> str:
             f"<b>{status.frames_committed:,}</b> committed",
             f"<b>{lost_in_words(status.frames_lost)}</b>",
         ]
-        if getattr(status, "frames_incomplete", 0):
+        if status.frames_incomplete:
             counts.append(f"<b>{status.frames_incomplete:,}</b> incomplete")
         lines = [
             several + ", ".join(counts),

@@ -5,8 +5,9 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,20 @@ from ._export import default_properties, export_layers
 from ._files import layer_sources
 from ._info import facts_of, text_of
 from ._interrupt import Interrupt
-from ._recording import FinishReason, Recording, RecordingStatus
+from ._recording import FinishReason, RecordingStatus
 from ._source import CameraSource
+from ._together import Recordings
 from ._writer.errors import InvalidProperties, ZarrStreamError
 from ._writer.properties import DeviceKind, DownsamplingMethod, StorageProperties
 from ._writer.repair import Report, examine, repair
-from .cameras import Camera, CameraError, Setting, SettingValue, find_cameras
+from .cameras import (
+    Camera,
+    CameraError,
+    CameraThread,
+    Setting,
+    SettingValue,
+    find_cameras,
+)
 
 FAILED, REFUSED, FRAMES_LOST, REPAIRABLE, INTERRUPTED = 1, 2, 3, 4, 130
 
@@ -60,18 +69,24 @@ def _parser() -> argparse.ArgumentParser:
 
     record = commands.add_parser(
         "record",
-        help="record a camera",
-        description="Record a camera. Ctrl-C stops it and keeps all frames; a second "
-        "Ctrl-C drops those not yet written.",
+        help="record a camera, or several together",
+        description="Record a camera, or several together. Ctrl-C stops and keeps all "
+        "frames; a second Ctrl-C drops those not yet written.",
     )
     record.add_argument("out", type=Path, nargs="?", help="the store to be made")
-    record.add_argument("--camera", help="its name, or enough of it to be clear")
+    record.add_argument(
+        "--camera", action="append", metavar="NAME", dest="cameras",
+        help="its name, or enough of it to be clear; may be repeated: cameras start "
+        "and stop together and become images 0, 1, ... of one store",
+    )  # fmt: skip
     record.add_argument(
         "--list-cameras", action="store_true", help="show cameras and their settings"
     )
     record.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", dest="settings",
-        help="a setting of the camera; may be repeated",
+        "--set", action="append", default=[], metavar="[N:]NAME=VALUE",
+        dest="settings",
+        help="a setting of the camera; may be repeated. With several cameras it is for "
+        "all of them, or for the Nth as in 2:exposure_ms=5",
     )  # fmt: skip
     record.add_argument(
         "--frames",
@@ -188,26 +203,44 @@ def _record(given: argparse.Namespace) -> int:
     properties = _properties(given, DeviceKind.ZARR_V3_LZ4, max_bytes_per_chunk=0)
     if given.frames < 0:
         raise InvalidProperties(f"--frames must be 0 or more, not {given.frames}")
-    with closing(_make(given.camera)()) as camera:
-        camera.open()
-        # An address comes first: nothing else can be set before it.
-        for setting in sorted(given.settings, key=_is_no_address):
-            _set(camera, setting)
+    with ExitStack() as opened:
+        cameras = []
+        for make, name in map(_make, given.cameras or [None]):
+            cameras.append(opened.enter_context(closing(CameraThread(make, name))))
+        for number, camera in enumerate(cameras, 1):
+            mine = _settings_of(number, len(cameras), given.settings)
+            camera.call(partial(_prepare, settings=mine))
         image = properties.path.name.split(".")[0]
-        source = CameraSource(camera, image, given.frames, given.pixel_size_um)
-        recording = Recording(source, properties)
-        with Interrupt(recording.stop, recording.abort) as interrupt:
-            recording.start()
+        sources = [
+            CameraSource(
+                camera,
+                image if len(cameras) == 1 else camera.name,
+                given.frames,
+                given.pixel_size_um,
+            )
+            for camera in cameras
+        ]
+        if len(sources) == 1:
+            recordings = Recordings(sources, [properties])
+        else:
+            recordings = Recordings.in_one_store(sources, properties)
+        with Interrupt(recordings.stop, recordings.abort) as interrupt:
+            recordings.start()
             if interrupt.count:  # before there was anything to stop
-                recording.stop()
-            _follow(recording, given.frames)
-    status = recording.status()
-    print(_summary(status))
+                recordings.stop()
+            try:
+                _follow(recordings, given.frames)
+            finally:
+                statuses = recordings.status()
+                failed = [status for status in statuses if status.error]
+                if len(statuses) > 1 or not failed:
+                    for status in statuses:
+                        print(_summary(status))
     if interrupt.count > 1 or (interrupt.count and given.frames):
         return INTERRUPTED
-    if status.frames_lost:
+    if lost := sum(status.frames_lost or 0 for status in statuses):
         print(
-            f"napari-zarr-stream: {status.frames_lost} frames were lost; a smaller "
+            f"napari-zarr-stream: {lost} frames were lost; a smaller "
             "frame, a lower frame rate, lz4 or a faster disk helps",
             file=sys.stderr,
         )
@@ -215,41 +248,77 @@ def _record(given: argparse.Namespace) -> int:
     return 0
 
 
-def _follow(recording: Recording, frames: int) -> None:
-    """Show progress until the end; raises the failure of the recording."""
+def _prepare(camera: Camera, settings: Sequence[str]) -> None:
+    """Open a camera and set it."""
+    camera.open()
+    # An address comes first: nothing else can be set before it.
+    for setting in sorted(settings, key=_is_no_address):
+        _set(camera, setting)
+
+
+def _settings_of(number: int, cameras: int, settings: Sequence[str]) -> list[str]:
+    """What of `--set` is meant for camera number 1, 2, ..."""
+    mine = []
+    for setting in settings:
+        which, colon, assignment = setting.partition(":")
+        if not (colon and which.isdecimal()):
+            mine.append(setting)
+        elif not 1 <= int(which) <= cameras:
+            raise InvalidProperties(
+                f"--set {setting}: there is no camera {which}, they are numbered 1 to "
+                f"{cameras}"
+            )
+        elif int(which) == number:
+            mine.append(assignment)
+    return mine
+
+
+def _follow(recordings: Recordings, frames: int) -> None:
+    """Show progress until the end; raises the failure of a recording."""
+    total = frames * len(recordings.recordings)
     with tqdm(
-        total=frames or None, unit=" frames", file=sys.stderr, disable=None
+        total=total or None, unit=" frames", file=sys.stderr, disable=None
     ) as bar:
         ended = False
         while not ended:
-            ended = recording.wait(POLL_S)
-            status = recording.status()
-            lost = "?" if status.frames_lost is None else status.frames_lost
-            bar.set_postfix(committed=status.frames_committed, lost=lost, refresh=False)
-            bar.update(status.frames_acquired - bar.n)
+            try:
+                ended = recordings.wait(POLL_S)
+            finally:
+                statuses = recordings.status()
+                losses = [status.frames_lost for status in statuses]
+                known = [loss for loss in losses if loss is not None]
+                lost = sum(known) if len(known) == len(losses) else "?"
+                committed = sum(status.frames_committed for status in statuses)
+                bar.set_postfix(committed=committed, lost=lost, refresh=False)
+                bar.update(sum(status.frames_acquired for status in statuses) - bar.n)
 
 
 def _summary(status: RecordingStatus) -> str:
     lost = "unknown" if status.frames_lost is None else status.frames_lost
     reason = (status.finish_reason or FinishReason.FAILED).value
+    amiss = ""
+    if status.frames_incomplete:
+        amiss += f", {status.frames_incomplete} incomplete"
+    if status.frames_out_of_order:
+        amiss += f", {status.frames_out_of_order} out of order"
     return (
         f"{status.path}: {reason}, {status.frames_acquired} frames acquired, "
-        f"{status.frames_committed} committed, lost {lost}; "
+        f"{status.frames_committed} committed, lost {lost}{amiss}; "
         f"{status.bytes_written / 1e6:.1f} MB in {status.elapsed_s:.1f} s"
     )
 
 
-def _make(wanted: str | None) -> Callable[[], Camera]:
-    """What makes the camera that is meant."""
+def _make(wanted: str | None) -> tuple[Callable[[], Camera], str]:
+    """What makes the camera that is meant, and its name."""
     found = find_cameras()
     names = list(found.cameras)
     if wanted is None and len(names) == 1:
-        return found.cameras[names[0]]
+        return found.cameras[names[0]], names[0]
     exact = [name for name in names if name.lower() == (wanted or "").lower()]
     alike = [name for name in names if wanted and wanted.lower() in name.lower()]
     for chosen in (exact, alike):
         if len(chosen) == 1:
-            return found.cameras[chosen[0]]
+            return found.cameras[chosen[0]], chosen[0]
     problem = (
         f"no single camera is meant by {wanted!r}" if wanted else "choose a --camera"
     )

@@ -111,12 +111,25 @@ def test_a_setting_that_was_clamped_is_said(out, capsys):
         (["--camera", "cells", "--frames", "-1"], "0 or more"),
         (["--camera", "cells", "--device-kind", "Zarr", "--sharded"], "no shards"),
         (["--camera", "cells", "--tile-width", "-1"], "tile_width"),
+        (["--camera", "cells", "--set", "2:width=5"], "no camera 2"),
+        (["--camera", "cells", "--camera", "empty", "--set", "0:width=5"], "1 to 2"),
     ],
 )
 def test_what_cannot_be_is_refused_with_2(arguments, said, out, capsys):
     assert run("record", out, *arguments) == 2
     assert said in one_line(capsys)
     assert not out.exists()
+
+
+def test_several_cameras_become_images_of_one_store(out, capsys):
+    command = ["record", out, "--camera", "cells", "--camera", "empty", *FAST]
+    assert run(*command, "--frames", 8, "--set", "2:height=32") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in said] == [str(out / "0"), str(out / "1")]
+    assert all("completed, 8 frames acquired, 8 committed" in line for line in said)
+    shapes = [zarr.open_array(str(out / n / "0"), mode="r").shape for n in "01"]
+    assert shapes == [(8, 48, 64), (8, 32, 64)]
+    assert len(layers_of(out)) == 2
 
 
 def test_usage_errors_end_with_2(capsys):

@@ -17,6 +17,7 @@ from napari_zarr_stream import (
     StorageProperties,
     StoreExists,
     WriteFailed,
+    _source,
 )
 from napari_zarr_stream._contrast import contrast_limits_of
 from napari_zarr_stream._recording import (
@@ -26,18 +27,42 @@ from napari_zarr_stream._recording import (
     RecordingState,
     _Event,
 )
-from napari_zarr_stream._source import CameraSource, Frame
-from napari_zarr_stream.cameras import Fault, SimulatedCamera, read_stamp
+from napari_zarr_stream._source import CameraSource
+from napari_zarr_stream.cameras import (
+    CameraEnded,
+    CameraError,
+    CameraStats,
+    CameraThread,
+    Fault,
+    FrameInfo,
+    SimulatedCamera,
+    read_stamp,
+)
 
 
 @pytest.fixture
-def camera():
-    camera = SimulatedCamera(
-        "cells", width=96, height=64, frame_rate=200, stamp=True, pixel_type="uint8"
+def opened():
+    """Have a camera made and opened in a thread, and closed in the end."""
+    threads = []
+
+    def open_in_thread(make):
+        thread = CameraThread(make)
+        threads.append(thread)
+        thread.call(lambda camera: camera.open())
+        return thread
+
+    yield open_in_thread
+    for thread in threads:
+        thread.close()
+
+
+@pytest.fixture
+def camera(opened):
+    return opened(
+        lambda: SimulatedCamera(
+            "cells", width=96, height=64, frame_rate=200, stamp=True, pixel_type="uint8"
+        )
     )
-    camera.open()
-    yield camera
-    camera.close()
 
 
 def properties(path, **changes):
@@ -170,11 +195,13 @@ def test_limits_set_while_recording_are_kept_in_the_store(tmp_path, camera):
     assert (window["start"], window["end"]) == (3.0, 77.0)
 
 
-def test_lost_frames_are_counted_and_stored(tmp_path):
-    camera = SimulatedCamera(
-        "empty", width=32, height=32, frame_rate=200, faults=[Fault(5, "gap", count=7)]
+def test_lost_frames_are_counted_and_stored(tmp_path, opened):
+    faults = [Fault(5, "gap", count=7)]
+    camera = opened(
+        lambda: SimulatedCamera(
+            "empty", width=32, height=32, frame_rate=200, faults=faults
+        )
     )
-    camera.open()
     path = tmp_path / "a.zarr"
     recording = Recording(CameraSource(camera, "empty", 20), properties(path))
     recording.start()
@@ -183,17 +210,18 @@ def test_lost_frames_are_counted_and_stored(tmp_path):
     assert attributes(path)["frames_lost"] == recording.status().frames_lost
 
 
-def test_an_unplugged_camera_is_heard_and_what_came_is_kept(tmp_path):
-    camera = SimulatedCamera(
-        "cells",
-        width=64,
-        height=64,
-        frame_rate=200,
-        pixel_type="uint8",
-        stamp=True,
-        faults=[Fault(12, "unplug")],
+def test_an_unplugged_camera_is_heard_and_what_came_is_kept(tmp_path, opened):
+    camera = opened(
+        lambda: SimulatedCamera(
+            "cells",
+            width=64,
+            height=64,
+            frame_rate=200,
+            pixel_type="uint8",
+            stamp=True,
+            faults=[Fault(12, "unplug")],
+        )
     )
-    camera.open()
     path = tmp_path / "a.zarr"
     recording = Recording(CameraSource(camera, "cells", 50), properties(path))
     recording.start()
@@ -214,36 +242,240 @@ def test_an_unplugged_camera_is_heard_and_what_came_is_kept(tmp_path):
     assert recording.wait(20)
 
 
-class BrokenSource(CameraSource):
-    def read(self, timeout_s):
-        if self.camera.stats.delivered == 3:
-            raise ZeroDivisionError("a bug in a driver")
-        return super().read(timeout_s)
+class Scripted(SimulatedCamera):
+    """Frames of a script: what differs from a plain grey frame, or an error."""
+
+    def __init__(self, *script, **settings):
+        super().__init__("empty", width=32, height=32, **settings)
+        self.script = script
+        self.lost = 0
+
+    @property
+    def stats(self):
+        return CameraStats(self._delivered, self.lost, 0)
+
+    def read_into(self, out, timeout_s):
+        if self._delivered == len(self.script):
+            time.sleep(timeout_s)
+            return None
+        step = self.script[self._delivered]
+        if isinstance(step, Exception):
+            raise step
+        number = self._delivered
+        self._delivered += 1
+        frame = step.pop("frame", np.full(self.shape, number, self.dtype))
+        out[...] = frame
+        given = {"index": number, "device_index": number, "device_time_ns": number * 10}
+        info = FrameInfo(**given | {"host_time_ns": time.time_ns()} | step)
+        if self.lost is not None:
+            self.lost += info.lost_before
+        return info
 
 
-def test_an_unexpected_exception_of_a_source_is_heard(tmp_path, camera):
-    path = tmp_path / "a.zarr"
-    recording = Recording(BrokenSource(camera, "cells", 50), properties(path))
+def record_script(path, opened, *script, frames=0):
+    """Record what a script gives; returns the recording, at its end or failed."""
+    camera = opened(lambda: Scripted(*script))
+    recording = Recording(CameraSource(camera, "script", frames), properties(path))
     recording.start()
+    while recording.status().frames_acquired < len(script) and not recording.wait(0.02):
+        pass
+    recording.stop()
+    recording.wait(20)
+    return recording
+
+
+def log_of(path):
+    log = zarr.open_group(path / "frame_log", mode="r")
+    return {name: log[name][:].tolist() for name in log.array_keys()}
+
+
+def test_an_unexpected_exception_of_a_source_is_heard(tmp_path, opened):
+    path = tmp_path / "a.zarr"
+    bug = ZeroDivisionError("a bug in a driver")
     with pytest.raises(SourceFailed, match="a bug in a driver"):
-        recording.wait(20)
-    assert len(stamps(path)) == 3
+        record_script(path, opened, {}, {}, {}, bug)
+    assert zarr.open_array(path / "0", mode="r")[:, 0, 0].tolist() == [0, 1, 2]
+    assert attributes(path)["finish_reason"] == "failed"
+    assert log_of(path)["device_index"] == [0, 1, 2]
 
 
-class OtherShape(CameraSource):
-    def read(self, timeout_s):
-        frame = super().read(timeout_s)
-        return frame and Frame(frame.pixels[1:], frame.info)
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        (np.zeros((31, 32), np.uint16), r"\(31, 32\).*\(32, 32\)"),
+        (np.zeros((3, 32, 32), np.uint16), r"\(3, 32, 32\).*\(32, 32\)"),
+        (np.zeros((32, 32), np.uint8), "uint8.*uint16"),
+    ],
+    ids=["smaller", "colours", "dtype"],
+)
+def test_a_frame_of_another_shape_ends_the_recording(tmp_path, opened, frame, words):
+    path = tmp_path / "a.zarr"
+    with pytest.raises(ValueError, match=words):
+        record_script(path, opened, {}, {}, {"frame": frame}, {})
+    assert zarr.open_array(path / "0", mode="r").shape[0] == 2
+    assert attributes(path)["finish_reason"] == "failed"
+    assert log_of(path)["device_index"] == [0, 1]
 
 
-def test_a_frame_of_another_shape_ends_the_recording(tmp_path, camera):
+@pytest.mark.parametrize(
+    ("numbers", "lost", "out_of_order"),
+    [([0, 1, 5, 6], 3, 0), ([0, 1, 1, 2], 0, 1), ([0, 4, 2, 3], 3, 1)],
+    ids=["jump", "repeat", "back"],
+)
+def test_frames_are_kept_as_they_come_whatever_their_numbers(
+    tmp_path, opened, numbers, lost, out_of_order
+):
+    path = tmp_path / "a.zarr"
+    steps = [{"device_index": number} for number in numbers]
+    for step, (before, after) in zip(
+        steps[1:], itertools.pairwise(numbers), strict=True
+    ):
+        step["lost_before"] = max(0, after - before - 1)
+    recording = record_script(path, opened, *steps)
+    status, record = recording.status(), attributes(path)
+    assert zarr.open_array(path / "0", mode="r")[:, 0, 0].tolist() == [0, 1, 2, 3]
+    assert log_of(path)["device_index"] == numbers
+    assert status.frames_lost == record["frames_lost"] == lost
+    assert status.frames_out_of_order == record["frames_out_of_order"] == out_of_order
+
+
+def test_what_a_camera_does_not_say_is_said_to_be_missing(tmp_path, opened):
+    path = tmp_path / "a.zarr"
+    silent = {"device_index": None, "device_time_ns": None}
+    record_script(path, opened, {}, silent, {})
+    log = log_of(path)
+    assert log["device_index"] == [0, -1, 2]
+    assert log["device_time_ns"] == [0, -1, 20]
+    assert all(time_ns > 0 for time_ns in log["time_ns"])
+
+
+def test_lost_is_unknown_where_a_camera_cannot_know(tmp_path, opened):
+    path = tmp_path / "a.zarr"
+    camera = opened(lambda: Scripted({}, {}))
+    camera.call(lambda opened: setattr(opened, "lost", None))
+    recording = Recording(CameraSource(camera, "script", 2), properties(path))
+    recording.start()
+    recording.wait(20)
+    assert recording.status().frames_lost is None
+    assert attributes(path)["frames_lost"] == "unknown"
+
+
+def test_incomplete_frames_are_kept_counted_and_marked(tmp_path, opened):
+    path = tmp_path / "a.zarr"
+    recording = record_script(path, opened, {}, {"complete": False}, {})
+    assert recording.status().frames_incomplete == 1
+    assert attributes(path)["frames_incomplete"] == 1
+    assert log_of(path)["complete"] == [True, False, True]
+    assert zarr.open_array(path / "0", mode="r")[:, 0, 0].tolist() == [0, 1, 2]
+
+
+def test_numbers_that_come_with_every_frame_become_columns(tmp_path, opened):
+    path = tmp_path / "a.zarr"
+    record_script(
+        path,
+        opened,
+        {"meta": {"Stage Z/um": 0.5, "light": 1, "often": 1, "words": "a", "big": 1}},
+        {"meta": {"Stage Z/um": 1.5, "light": 2, "words": "b", "big": 2**70}},
+    )
+    log = log_of(path)
+    assert log["Stage_Z_um"] == [0.5, 1.5]
+    assert log["light"] == [1, 2]
+    assert not {"often", "words", "big"} & set(log)
+
+
+def test_the_end_of_a_file_completes_a_recording(tmp_path, opened):
+    path = tmp_path / "a.zarr"
+    end = CameraEnded("end of file: a.avi ended after 2 frames")
+    camera = opened(lambda: Scripted({}, {}, end))
+    recording = Recording(CameraSource(camera, "script"), properties(path))
+    recording.start()
+    assert recording.wait(20)
+    status, record = recording.status(), attributes(path)
+    assert status.finish_reason is FinishReason.COMPLETED
+    assert status.error is None
+    assert status.frames_committed == 2
+    assert record["finish_reason"] == "completed"
+    assert record["end_of_source"] == str(end)
+
+
+class Colours(Scripted):
+    @property
+    def shape(self):
+        return (3, *super().shape)
+
+
+def test_colours_are_channels_that_are_named_and_coloured(tmp_path, opened):
+    path = tmp_path / "a.zarr"
+    frames = np.arange(5 * 3 * 32 * 32, dtype=np.uint16).reshape(5, 3, 32, 32)
+    camera = opened(lambda: Colours(*({"frame": frame} for frame in frames)))
+    recording = Recording(CameraSource(camera, "rgb", 5), properties(path))
+    assert recording.newest() is None
+    recording.start()
+    assert recording.wait(20)
+    status = recording.status()
+    assert status.finish_reason is FinishReason.COMPLETED
+    assert status.frames_acquired == status.frames_committed == 5
+    assert status.bytes_acquired == frames.nbytes
+    np.testing.assert_array_equal(zarr.open_array(path / "0", mode="r")[:], frames)
+    assert any(np.array_equal(recording._newest, frame[1]) for frame in frames)
+    ome = dict(zarr.open_group(path, mode="r").attrs)["ome"]
+    assert [axis["name"] for axis in ome["multiscales"][0]["axes"]] == [*"tcyx"]
+    shown = [(c["label"], c["color"]) for c in ome["omero"]["channels"]]
+    assert shown == [("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF")]
+    assert attributes(path)["frames_committed"] == 5
+    assert len(log_of(path)["device_index"]) == 5
+
+
+def test_settings_change_while_a_recording_goes_on(tmp_path, camera):
     recording = Recording(
-        OtherShape(camera, "cells", 50), properties(tmp_path / "a.zarr")
+        CameraSource(camera, "cells"), properties(tmp_path / "a.zarr")
     )
     recording.start()
-    with pytest.raises(ValueError, match=r"\(63, 96\).*\(64, 96\)"):
+    while recording.status().frames_acquired < 3:
+        time.sleep(0.01)
+    assert camera.call(lambda opened: opened.set("exposure_ms", 2.0), 5) == 2.0
+    with pytest.raises(CameraError, match="locked"):
+        camera.call(lambda opened: opened.set("width", 8), 5)
+    recording.stop()
+    assert recording.wait(20)
+
+
+def test_a_camera_that_is_closed_under_a_recording_is_heard(tmp_path, camera):
+    path = tmp_path / "a.zarr"
+    recording = Recording(CameraSource(camera, "cells"), properties(path))
+    recording.start()
+    while recording.status().frames_acquired < 3:
+        time.sleep(0.01)
+    camera.close()
+    with pytest.raises(SourceFailed, match="closed while it was recorded"):
         recording.wait(20)
-    assert recording.status().finish_reason is FinishReason.FAILED
+    assert len(stamps(path)) == recording.status().frames_committed >= 3
+
+
+def test_a_driver_that_hangs_does_not_keep_a_recording(tmp_path, opened, monkeypatch):
+    monkeypatch.setattr(_source, "GIVE_UP_S", 0.3)
+    monkeypatch.setattr(_source, "ANSWER_TIMEOUT_S", 0.3)
+    go_on = threading.Event()
+
+    class Hangs(Scripted):
+        def read_into(self, out, timeout_s):
+            if self._delivered == 2:
+                go_on.wait(20)
+                return None
+            return super().read_into(out, timeout_s)
+
+    path = tmp_path / "a.zarr"
+    camera = opened(lambda: Hangs({}, {}, {}))
+    recording = Recording(CameraSource(camera, "script"), properties(path))
+    recording.start()
+    while recording.status().frames_acquired < 2:
+        time.sleep(0.01)
+    recording.stop()
+    with pytest.raises(SourceFailed, match="its driver hangs"):
+        recording.wait(20)
+    assert recording.status().frames_committed == 2
+    assert attributes(path)["finish_reason"] == "failed"
+    go_on.set()
 
 
 def test_a_write_that_fails_ends_the_recording(tmp_path, camera):
@@ -273,8 +505,8 @@ def test_start_raises_where_it_was_called_and_changes_nothing(tmp_path, camera):
 def test_configure_refuses_and_changes_nothing(tmp_path, camera):
     recording = Recording(CameraSource(camera, "cells", 5), properties(tmp_path / "a"))
     planned = recording.status().plan
-    camera.set("width", 8192)
-    camera.set("height", 8192)
+    for side in ("width", "height"):
+        camera.call(lambda opened, side=side: opened.set(side, 8192))
     too_large = StorageProperties(
         tmp_path / "b", "ZarrV3Blosc1Lz4ByteShuffle", max_bytes_per_chunk=2**40
     )
@@ -330,9 +562,11 @@ from napari_zarr_stream import StorageProperties
 from napari_zarr_stream._contrast import contrast_limits_of
 from napari_zarr_stream._recording import Recording
 from napari_zarr_stream._source import CameraSource
-from napari_zarr_stream.cameras import SimulatedCamera
-camera = SimulatedCamera("empty", width=32, height=32, frame_rate=100)
-camera.open()
+from napari_zarr_stream.cameras import CameraThread, SimulatedCamera
+camera = CameraThread(
+    lambda: SimulatedCamera("empty", width=32, height=32, frame_rate=100)
+)
+camera.call(lambda camera: camera.open())
 source = CameraSource(camera, "empty", int(sys.argv[2]))
 recording = Recording(source, StorageProperties(sys.argv[1]))
 recording.start()

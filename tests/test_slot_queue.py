@@ -56,7 +56,7 @@ def queue(log, monkeypatch):
 
 def do_all(queue):
     """Be a worker until there is nothing to do."""
-    worker = threading.Thread(target=queue.work)
+    worker = threading.Thread(target=queue.work, args=(lambda: None,))
     worker.start()
     queue.wait_until_written()
     queue.stop()

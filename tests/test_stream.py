@@ -507,11 +507,166 @@ def test_a_slow_camera_is_committed_as_it_comes(path):
         wait_until(lambda: stream.status().frames_committed > 0)
 
 
+@pytest.mark.parametrize("call", ["append", "fill"])
+def test_a_frame_is_committed_though_no_further_one_comes(path, call):
+    """A camera at 0.2 Hz: each frame can be read within 2 s."""
+    with stream_of(path, way="sharded") as stream:
+        assert stream.plan.blocks_per_slot > 10
+        waiting, go_on = threading.Event(), threading.Event()
+
+        def wait_for_the_next(place):
+            waiting.set()
+            go_on.wait(5)
+
+        for number in range(2):
+            began = time.monotonic()
+            if call == "append":
+                stream.append(plane(number))
+            else:
+                stream.fill(laying(plane(number)))
+                waiting.clear()
+                go_on.clear()
+                # meanwhile the next one is waited for
+                waiter = threading.Thread(target=stream.fill, args=(wait_for_the_next,))
+                waiter.start()
+                assert waiting.wait(5)
+            wait_until(lambda n=number: len(read(path)) == n + 1)
+            assert time.monotonic() - began < 2
+            np.testing.assert_array_equal(read(path)[-1], plane(number))
+            assert stream.status().frames_committed == number + 1
+            if call == "fill":
+                go_on.set()
+                waiter.join()
+            # and nothing more happens in the rest of the 5 s
+            time.sleep(max(0, began + 2.5 - time.monotonic()))
+    np.testing.assert_array_equal(read(path), planes(2))
+
+
+# a frame that is read into its place
+
+
+def laying(frame, answer="taken"):
+    def read(place):
+        place[...] = frame
+        return answer
+
+    return read
+
+
+@any_way
+def test_frames_are_filled_into_their_place(path, way):
+    with stream_of(path, way=way) as stream:
+        for number in range(11):
+            assert stream.fill(laying(plane(number))) == "taken"
+            assert stream.fill(lambda place: None) is None
+        assert stream.status().frames_appended == 11
+    np.testing.assert_array_equal(read(path), planes(11))
+
+
+@any_way
+@pytest.mark.parametrize("slots", [None, 2])
+@pytest.mark.parametrize("large", [False, True])
+def test_colours_are_planes_of_one_frame(path, way, slots, large, monkeypatch):
+    """Frames that begin in one slot and end in another, or in a third."""
+    if large:
+        monkeypatch.setattr("napari_zarr_stream._writer.chunk_grid.SLOT_BYTES", 1)
+    if slots:
+        monkeypatch.setattr("napari_zarr_stream._writer.chunk_grid.MAX_SLOTS", slots)
+    options = {"axes": "tcyx", "shape": (None, 3, *SHAPE), "planes_per_frame": 3}
+    with stream_of(path, way=way, **options) as stream:
+        for number in range(9):
+            frame = planes(3, first=3 * number)
+            if number % 2:
+                frame = np.asfortranarray(frame)
+            with pytest.raises(ZeroDivisionError):
+                stream.fill(lambda place: (laying(planes(3, first=500))(place), 1 / 0))
+            stream.fill(laying(planes(3, first=600), None))
+            assert stream.fill(laying(frame)) == "taken"
+        assert stream.status().frames_appended == 9
+        assert stream.status().bytes_appended == 27 * plane(0).nbytes
+    assert stream.status().frames_committed == 9
+    assert record_of(path)["frames_committed"] == 9
+    np.testing.assert_array_equal(read(path), planes(27).reshape(9, 3, *SHAPE))
+
+
+def test_what_was_laid_and_not_taken_leaves_nothing_behind(path):
+    """Neither in a chunk that is half full, nor on the disk."""
+    with stream_of(path, way="raw-v2") as stream:
+        stream.fill(laying(plane(0)))
+        stream.fill(laying(plane(77), None))
+    np.testing.assert_array_equal(read(path), planes(1))
+    chunk = np.fromfile(path / "0" / "0" / "0" / "0", "<u2").reshape(-1, 24, 20)
+    assert not chunk[1:].any()
+
+
+@pytest.mark.parametrize(
+    ("read_one", "words"),
+    [
+        (laying(np.zeros((2, *SHAPE), np.uint16)), r"\(2, 24, 40\).*\(24, 40\)"),
+        (laying(np.zeros((40, 24), np.uint16)), r"\(40, 24\).*\(24, 40\)"),
+        (laying(np.zeros(SHAPE, np.uint8)), "uint8.*uint16"),
+        (laying(7), r"shape \(\)"),
+        (lambda place: place.__setitem__(0, plane(0)), "as a whole, once"),
+        (lambda place: [laying(plane(9))(place), laying(plane(9))(place)], "once"),
+        (lambda place: "here it is", "announced, but not laid"),
+    ],
+    ids=["stack", "turned", "dtype", "number", "part", "twice", "none"],
+)
+def test_what_cannot_be_filled_is_refused_and_nothing_taken(path, read_one, words):
+    with stream_of(path) as stream:
+        stream.append(plane(0))
+        with pytest.raises(FrameMismatch, match=words):
+            stream.fill(read_one)
+        assert stream.status().frames_appended == 1
+        stream.fill(laying(plane(1)))
+    np.testing.assert_array_equal(read(path), planes(2))
+
+
+def test_no_frame_is_asked_for_where_there_is_no_room(path):
+    with stream_of(path, shape=(1, *SHAPE)) as stream:
+        stream.fill(laying(plane(0)))
+        with pytest.raises(FrameMismatch, match="hold 1 planes, 1 are there"):
+            stream.fill(lambda place: pytest.fail("asked"))
+    with pytest.raises(IllegalTransition, match="fill after close"):
+        stream.fill(lambda place: pytest.fail("asked"))
+
+
+def test_nothing_waits_for_a_camera_that_hangs(path):
+    waiting, go_on, heard = threading.Event(), threading.Event(), []
+
+    def hang(place):
+        waiting.set()
+        go_on.wait(5)
+        place[...] = plane(1)
+        return True
+
+    def fill():
+        with pytest.raises(IllegalTransition, match="fill after close"):
+            stream.fill(hang)
+        heard.append(True)
+
+    stream = stream_of(path)
+    stream.append(plane(0))
+    waiter = threading.Thread(target=fill)
+    waiter.start()
+    assert waiting.wait(5)
+    began = time.monotonic()
+    assert stream.status().frames_appended == 1
+    stream.annotate(record={"a": 1})
+    stream.close()
+    assert time.monotonic() - began < 2
+    go_on.set()
+    waiter.join()
+    assert heard
+    np.testing.assert_array_equal(read(path), planes(1))
+
+
 # the queue is bounded
 
 
 @any_way
-def test_a_slow_store_makes_append_wait(path, way, monkeypatch):
+@pytest.mark.parametrize("call", ["append", "fill"])
+def test_a_slow_store_makes_the_caller_wait(path, way, call, monkeypatch):
     monkeypatch.setattr("napari_zarr_stream._writer.chunk_grid.QUEUE_BYTES", 2**20)
     store = TestedStore()
     monkeypatch.setattr(stream_module, "LocalStore", store)
@@ -519,7 +674,12 @@ def test_a_slow_store_makes_append_wait(path, way, monkeypatch):
         store.gate.clear()
         p = stream.plan
         room = p.slots * p.blocks_per_slot * p.planes_per_block
-        appender = threading.Thread(target=stream.append, args=(planes(room + 50),))
+        if call == "fill":
+            fill = [laying(plane(number)) for number in range(room + 50)]
+            appender = threading.Thread(target=lambda: [*map(stream.fill, fill)])
+        else:
+            args = (planes(room + 50),)
+            appender = threading.Thread(target=stream.append, args=args)
         appender.start()
         try:
             wait_until(lambda: stream.status().queue_fill == 1)

@@ -85,10 +85,15 @@ def lock_path(store: Path) -> Path:
 
 
 def holder_of(store: Path) -> Holder | None:
-    """Who is writing a store; None where nobody is, as far as can be known here."""
-    lock = lock_path(store.resolve())
-    holder = _read(lock)
-    return holder if holder and holder.may_live else None
+    """Who is writing a store, or one that it is in; None where nobody is known to."""
+    here = store.resolve()
+    while True:
+        holder = _read(lock_path(here))
+        if holder and holder.may_live:
+            return holder
+        here = here.parent
+        if not any((here / name).is_file() for name in ("zarr.json", ".zgroup")):
+            return None
 
 
 def _read(lock: Path) -> Holder | None:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
@@ -46,6 +47,14 @@ _SHORT_UNITS = {
 }  # fmt: skip
 
 _NO_UNIT = ("", "pixel", "pixels", "dimensionless")
+
+BF2RAW = "bioformats2raw.layout"
+"""Marks a group of several images; 3 is the layout that OME-NGFF describes."""
+
+_OME_TYPES = {
+    "bool": "bit", "float32": "float", "float64": "double",
+    **{name: name for name in ("int8", "int16", "int32", "uint8", "uint16", "uint32")},
+}  # fmt: skip
 
 _CHANNEL_COLORS = ("00FFFF", "FF00FF", "FFFF00", "00FF00", "FF0000", "0000FF")
 
@@ -330,6 +339,11 @@ class ZarrV2:
         """Documents of a `labels` group that holds label images of these names."""
         return self.group("", {"labels": list(names)})
 
+    def series(self, paths: Sequence[str]) -> dict[str, Document]:
+        """Documents of a group that holds images at these paths."""
+        root = self.group("", {BF2RAW: 3})
+        return root | self.group("OME/", {"series": list(paths)})
+
     def array(
         self,
         path: str,
@@ -389,6 +403,12 @@ class ZarrV3:
         """Documents of a `labels` group that holds label images of these names."""
         return self.group("", {"ome": {"version": "0.5", "labels": list(names)}})
 
+    def series(self, paths: Sequence[str]) -> dict[str, Document]:
+        """Documents of a group that holds images at these paths."""
+        root = self.group("", {"ome": {"version": "0.5", BF2RAW: 3}})
+        overview = {"ome": {"version": "0.5", "series": list(paths)}}
+        return root | self.group("OME/", overview)
+
     def array(
         self,
         path: str,
@@ -429,6 +449,39 @@ class ZarrV3:
             "attributes": {},
         }
         return {f"{path}/zarr.json": array}
+
+
+def ome_xml(images: Sequence[tuple[str, Plan, int]]) -> bytes:
+    """OME-XML that names the images of a group: some readers look for it.
+
+    Parameters
+    ----------
+    images : sequence of (name, plan, steps)
+        Steps along the first axis that are there. OME-XML has no image without any, so
+        one that has none yet is said to have one.
+
+    Raises
+    ------
+    InvalidProperties
+        A dtype that OME-XML does not know.
+    """
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">',
+    ]
+    for number, (name, plan, steps) in enumerate(images):
+        if plan.dtype.name not in _OME_TYPES:
+            raise InvalidProperties(f"OME-XML has no pixels of type {plan.dtype}")
+        shape = plan.level_shape_after(0, max(1, steps))
+        sizes = dict.fromkeys(AXIS_TYPES, 1) | dict(zip(plan.axes, shape, strict=True))
+        said = " ".join(f'Size{axis.upper()}="{sizes[axis]}"' for axis in "xyzct")
+        lines += [
+            f'<Image ID="Image:{number}" Name={quoteattr(name)}>',
+            f'<Pixels ID="Pixels:{number}" DimensionOrder="XYZCT" '
+            f'Type="{_OME_TYPES[plan.dtype.name]}" {said}><MetadataOnly/></Pixels>',
+            "</Image>",
+        ]
+    return "\n".join([*lines, "</OME>", ""]).encode()
 
 
 Serializer = ZarrV2 | ZarrV3

@@ -50,6 +50,7 @@ class Slot:
         self._was_used = False
         self.first_plane = 0
         self.planes = 0
+        self._laid = 0
 
     def touch(self) -> None:
         """Have the system find the memory now, and not when frames come."""
@@ -79,7 +80,8 @@ class Slot:
     @property
     def is_full(self) -> bool:
         """Whether there is no room for another plane."""
-        return self._block_of(self.end)[0] == self.plan.blocks_per_slot
+        block, _ = self._block_of(self.end + self._laid)
+        return block == self.plan.blocks_per_slot
 
     @property
     def _blocks(self) -> int:
@@ -94,11 +96,14 @@ class Slot:
     def start(self, first_plane: int) -> None:
         """Make ready for planes from number `first_plane` on, the first of a block."""
         self.first_plane = first_plane
-        self.planes = 0
+        self.planes = self._laid = 0
 
-    def put(self, planes: Planes) -> int:
-        """Lay as many planes, (n, height, width), as can be laid at once; returns n."""
-        block, offset = self._block_of(self.end)
+    def lay(self, planes: Planes) -> int:
+        """Lay as many planes, (n, height, width), as can be laid at once; returns n.
+
+        They belong to the slot when `take` is called, and not if `forget` is.
+        """
+        block, offset = self._block_of(self.end + self._laid)
         buffer = self._buffers[0]
         if self.plan.planes_per_block == 1:
             tiles = buffer[block:, 0, 0, :, :, 0, 0]
@@ -108,8 +113,24 @@ class Slot:
             tiles = self._arrays[0].tiles_of(buffer, block, offset)[np.newaxis]
         count = min(len(planes), len(tiles))
         lay_tiles(planes[:count], tiles[:count])
-        self.planes += count
+        self._laid += count
         return count
+
+    def put(self, planes: Planes) -> int:
+        """Lay planes and take them; returns how many."""
+        self.lay(planes)
+        return self.take()
+
+    def take(self) -> int:
+        """Count what was laid; returns how many planes that are."""
+        laid, self._laid = self._laid, 0
+        self.planes += laid
+        return laid
+
+    def forget(self) -> None:
+        """Let others take the place of what was laid."""
+        self._laid = 0
+        self._was_used = True
 
     def clear_missing(self) -> None:
         """Zero what an earlier use left where no plane has come."""

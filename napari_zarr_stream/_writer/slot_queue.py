@@ -25,6 +25,10 @@ that a program that reads along sees frames as they come."""
 COMMIT_SHARE = 0.1
 """Of a worker's time: with thousands of shards open, their indexes take a while."""
 
+LOOK_INTERVAL_S = 0.25
+"""Workers look this often for a slot that nobody fills any more: no frame that was
+taken waits for the next one to be written."""
+
 MAX_COMMIT_INTERVAL_S = 1.5
 """No frame in a shard waits longer to be committed than this and a flush takes."""
 
@@ -36,7 +40,7 @@ class Work:
 
     def __init__(self, slot: Slot) -> None:
         self.slot = slot
-        self.opened_at = time.monotonic()
+        self.filled_at = 0.0  # when the first plane was laid; the caller's
         self.pending = 0  # tasks, guarded by _changed
         self.sealed = False  # guarded by _changed
         self.writing = False  # guarded by _changed
@@ -87,6 +91,7 @@ class SlotQueue:
         self._bytes_written = 0  # guarded by _changed
         self._steps_committed = 0  # guarded by _changed
         self._commit_due = 0.0  # on the monotonic clock, guarded by _changed
+        self._look_due = 0.0  # the same
 
     # ------------------------------------------------------------ the caller's side
 
@@ -116,6 +121,13 @@ class SlotQueue:
             slot = self._free.pop()
         slot.start(first_plane)
         return Work(slot)
+
+    def give_back(self, work: Work) -> None:
+        """Let a slot be used for something else that no plane was taken into."""
+        with self._changed:
+            if not self._stopped:
+                self._free.append(work.slot)
+            self._changed.notify_all()
 
     def _can_start(self) -> bool:
         more = self._slots_made < self._plan.slots
@@ -223,28 +235,33 @@ class SlotQueue:
 
     # ----------------------------------------------------------- the workers' side
 
-    def work(self) -> None:
-        """Run tasks until `stop`."""
-        while (task := self._next_task()) is not None:
+    def work(self, look: Task) -> None:
+        """Run tasks until `stop`, and `look` every now and then."""
+        while (task := self._next_task(look)) is not None:
             with self.keeping_failure():
                 task()
             with self._changed:
                 self._tasks_running -= 1
                 self._changed.notify_all()
 
-    def _next_task(self) -> Task | None:
+    def _next_task(self, look: Task) -> Task | None:
         with self._changed:
             while not self._stopped:
-                wait_s = None
+                now = time.monotonic()
+                wait_s = self._look_due - now
+                if wait_s <= 0:
+                    self._look_due = now + LOOK_INTERVAL_S
+                    self._tasks_running += 1
+                    return look
                 if (steps := self._committable()) > self._steps_committed:
-                    wait_s = self._commit_due - time.monotonic()
+                    wait_s = min(wait_s, self._commit_due - now)
                     if wait_s <= 0 and self._commit_lock.acquire(blocking=False):
                         self._tasks_running += 1
                         return partial(self._commit_and_release, steps)
                 if self._tasks and self._tasks_running < WORKERS - self._caller_helps:
                     self._tasks_running += 1
                     return self._tasks.popleft()
-                self._changed.wait(None if wait_s is None else max(wait_s, 0.01))
+                self._changed.wait(max(wait_s, 0.01))
             return None
 
     def _run(self, work: Work, task: Task) -> None:

@@ -12,7 +12,7 @@ import re
 import shutil
 import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -316,6 +316,14 @@ class LocalStore:
         finally:
             self.close()
 
+    def withdraw(self) -> None:
+        """Take away a store that was made just now, published or not, and `close`."""
+        try:
+            with _writing(self._root):
+                shutil.rmtree(self._root)
+        finally:
+            self.close()
+
     def close(self) -> None:
         """See `Store.close`."""
         with _writing(self._path):
@@ -359,6 +367,53 @@ class LocalStore:
     def create_file(self, key: str, keep_open: bool) -> LocalFile:
         """See `Store.create_file`."""
         return LocalFile(self._root / key, keep_open)
+
+
+class PartOfStore:
+    """One of several images that appear together, in a store or with it.
+
+    Who has the whole store publishes it.
+
+    Parameters
+    ----------
+    whole : LocalStore
+    prefix : str
+        Of all keys: "" or a path that ends in "/".
+    on_close : callable
+        Called by `close`, once.
+    """
+
+    def __init__(
+        self, whole: LocalStore, prefix: str, on_close: Callable[[], None]
+    ) -> None:
+        self._whole = whole
+        self._prefix = prefix
+        self._on_close = on_close
+        self._closed = False
+
+    def publish(self) -> None:
+        """Left to the whole."""
+
+    def discard(self) -> None:
+        """Left to the whole."""
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        if not self._closed:
+            self._closed = True
+            self._on_close()
+
+    def write_json(self, key: str, document: Mapping[str, Any]) -> None:
+        """See `Store.write_json`."""
+        self._whole.write_json(f"{self._prefix}{key}", document)
+
+    def write(self, key: str, data: Encoded) -> None:
+        """See `Store.write`."""
+        self._whole.write(f"{self._prefix}{key}", data)
+
+    def create_file(self, key: str, keep_open: bool) -> StoredFile:
+        """See `Store.create_file`."""
+        return self._whole.create_file(f"{self._prefix}{key}", keep_open)
 
 
 def _check_inside(root: Path, path: Path) -> None:

@@ -9,11 +9,11 @@ import math
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
-from typing import Any, Self
+from types import EllipsisType, TracebackType
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,11 +32,13 @@ from .ngff import (
 from .properties import Channel, StorageProperties
 from .slot import Slot
 from .slot_queue import COMMIT_INTERVAL_S, SlotQueue, Work
-from .store import LocalStore
+from .store import LocalStore, Store
 
 HURRY_S = 0.5e-3
 """A caller of `append` that is back sooner has frames in stock and can lend a hand; one
 that waits for a camera is never kept longer than copying takes."""
+
+T = TypeVar("T")
 
 _open_streams: "weakref.WeakSet[ZarrStream]" = weakref.WeakSet()
 
@@ -48,9 +50,9 @@ class StreamStatus:
     Attributes
     ----------
     frames_appended : int
-        Planes taken from the caller.
+        Frames taken from the caller: planes, unless `planes_per_frame` was given.
     frames_committed : int
-        Planes that another program can read now.
+        Frames that another program can read now.
     bytes_appended : int
         Raw.
     bytes_written : int
@@ -69,6 +71,40 @@ class StreamStatus:
     queue_fill: float
     closed: bool
     error: ZarrStreamError | None
+
+
+class Place:
+    """Where the next frame goes: `place[...] = frame` lays it there, once.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    dtype : numpy.dtype
+    lay : callable
+        Is given the planes, (n, height, width).
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        dtype: np.dtype[np.generic],
+        lay: Callable[[npt.NDArray[np.generic]], None],
+    ) -> None:
+        self.shape, self.dtype = shape, dtype
+        self.is_laid = False
+        self._lay = lay
+
+    def __setitem__(self, where: EllipsisType, frame: npt.ArrayLike) -> None:
+        pixels = np.asarray(frame)
+        if where is not Ellipsis or self.is_laid:
+            raise FrameMismatch("a frame is laid as a whole, once: place[...] = frame")
+        if pixels.shape != self.shape or pixels.dtype.newbyteorder("<") != self.dtype:
+            raise FrameMismatch(
+                f"got a frame of shape {pixels.shape} and type {pixels.dtype}, but the "
+                f"stream takes frames of shape {self.shape} and type {self.dtype.name}"
+            )
+        self.is_laid = True
+        self._lay(pixels.reshape(-1, *self.shape[-2:]))
 
 
 class ZarrStream:
@@ -94,6 +130,10 @@ class ZarrStream:
         Pixels are names of objects; needs a downsampling method that makes none up.
     record : mapping, optional
         What else to keep about how the data was made, as JSON values.
+    store : Store, optional
+        Where to write instead of a folder of its own at the path of `properties`.
+    planes_per_frame : int
+        Planes that `status` counts as one frame: the channels of a colour camera.
 
     Raises
     ------
@@ -115,8 +155,11 @@ class ZarrStream:
         name: str | None = None,
         is_label: bool = False,
         record: Mapping[str, Any] | None = None,
+        store: Store | None = None,
+        planes_per_frame: int = 1,
     ) -> None:
         self.properties = properties
+        self.planes_per_frame = planes_per_frame
         check_label(is_label, properties)
         self.plan = plan(properties, axes=axes, shape=shape, dtype=dtype)
         image = Image(
@@ -133,26 +176,35 @@ class ZarrStream:
             record=check_record(record or {}),
         )
         halver = TileHalver(self.plan.dtype) if self.plan.halves_in_tiles else None
-        store = LocalStore(properties.path, properties.overwrite)
-        self._dataset = Dataset(store, properties, image)
+        place = store or LocalStore(properties.path, properties.overwrite)
+        self._dataset = Dataset(place, properties, image)
         self._dataset.create()
 
         levels = self._dataset.levels
         new_slot = partial(Slot, self.plan, levels, properties.method, halver)
         self._queue = SlotQueue(self.plan, new_slot, self._dataset.commit)
         self._queue.make_slots()
-        self._append_lock = threading.Lock()  # taken before the queue's, never after
+        # Taken before the queue's, never after. Not held while a camera is waited for.
+        # A worker only tries it: who holds it may be waiting for the workers.
+        self._append_lock = threading.Lock()
         self._filling: Work | None = None  # guarded by _append_lock
+        self._laid: list[Work] = []  # by `fill`, not taken yet; guarded by _append_lock
+        self._left: npt.NDArray[np.generic] | None = None  # the same
+        self._laying_thread: int | None = None  # that holds it from `_lay` on
         self._closed = False  # guarded by _append_lock; read anywhere
-        self._frames_appended = 0  # guarded by _append_lock; read anywhere
+        self._planes_appended = 0  # guarded by _append_lock; read anywhere
         self._planes_taken = 0  # with those that fill a step; guarded by _append_lock
         self._returned_at = -math.inf  # guarded by _append_lock
+        self._laid_in_hurry = False  # guarded by _append_lock
 
         # Daemons, so that a stream nobody closed cannot keep the interpreter from
         # ending; `_close_forgotten` runs before they are killed.
         self._workers = [
             threading.Thread(
-                target=self._queue.work, name=f"zarr-stream-{i}", daemon=True
+                target=self._queue.work,
+                args=(self._seal_old,),
+                name=f"zarr-stream-{i}",
+                daemon=True,
             )
             for i in range(WORKERS)
         ]
@@ -180,17 +232,128 @@ class ZarrStream:
         """
         array: Any = frames if hasattr(frames, "__array__") else np.asarray(frames)
         with self._append_lock:
-            if self._closed:
-                raise IllegalTransition("append after close: the stream takes no more")
-            self._queue.raise_error()
+            self._check_open("append")
             self._check_fits(array)
-            self._check_room(array)
-            hurry = time.monotonic() - self._returned_at < HURRY_S
+            self._check_room(math.prod(array.shape[:-2]))
+            hurry = self._is_hurry
             for planes in _runs_of_planes(array):
                 # A lazy array may say one thing and give another.
                 self._check_fits(planes)
                 self._take(planes, count=True, hurry=hurry)
             self._returned_at = time.monotonic()
+
+    def fill(
+        self,
+        read: Callable[[Place], T | None],
+        look: Callable[[npt.NDArray[np.generic]], object] | None = None,
+    ) -> T | None:
+        """Have the next frame read straight into its place: its pixels are copied once.
+
+        Other calls, `close` among them, do not wait for `read`, only for its laying.
+
+        A frame is a step along the first axis, as a camera gives it: (height, width)
+        for "tyx", (channels, height, width) for "tcyx".
+
+        Parameters
+        ----------
+        read : callable
+            Called when there is room for a frame. It may wait for the camera, does
+            `place[...] = frame` once, and returns something; or None where no frame
+            came. What it has laid when it returns None or raises is not taken.
+        look : callable, optional
+            Is given what is laid, (n, height, width), to look at while it is valid.
+
+        Returns
+        -------
+        What `read` returned.
+
+        Raises
+        ------
+        FrameMismatch
+            Another shape or dtype, no room for a frame, or `read` laid none. Nothing
+            was taken.
+        IllegalTransition, WriteFailed
+            As `append`.
+        """
+        shape = self.plan.shape[1:] if self.plan.outer else self.plan.shape
+        frame = tuple(size for size in shape if size is not None)
+        with self._append_lock:
+            self._check_open("fill")
+            self._check_room(math.prod(frame[:-2]))
+            self._open_slot()
+
+        def lay(planes: npt.NDArray[np.generic]) -> None:
+            if look is not None:
+                look(planes)
+            self._lay(planes)
+
+        place = Place(frame, self.plan.dtype, lay)
+        try:
+            result = read(place)
+            if result is not None:
+                if not place.is_laid:
+                    raise FrameMismatch("a frame was announced, but not laid")
+                self._take_laid()
+                self._returned_at = time.monotonic()
+        finally:
+            if self._laying_thread == threading.get_ident():
+                self._forget_laid()
+        return result
+
+    def _lay(self, planes: npt.NDArray[np.generic]) -> None:
+        """Lay the planes of a frame; keeps the lock until they are taken.
+
+        A frame may begin in one slot and end in another. It has half of them at most,
+        so that the workers can go on: what is left then is copied once more.
+        """
+        self._append_lock.acquire()
+        self._laying_thread = threading.get_ident()
+        # The time until here was spent waiting for the camera, and much may have
+        # happened in it.
+        self._laid_in_hurry = self._is_hurry
+        self._check_open("fill")
+        self._check_room(len(planes))
+        work = self._open_slot()
+        at = self._planes_taken
+        while len(planes):
+            if work.slot.is_full:
+                if len(self._laid) >= self.plan.slots // 2:
+                    self._left = planes.copy()
+                    return
+                work = self._queue.next_slot(at)
+            if work not in self._laid:
+                self._laid.append(work)
+            laid = work.slot.lay(planes)
+            at, planes = at + laid, planes[laid:]
+
+    def _take_laid(self) -> None:
+        """Take what `_lay` has laid, whose lock is still held."""
+        hurry = self._laid_in_hurry
+        while self._laid:
+            self._filling = work = self._laid.pop(0)
+            self._count(work, may_help=hurry or bool(self._laid))
+        if self._left is not None:
+            self._take(self._left, count=True, hurry=hurry)
+
+    def _forget_laid(self) -> None:
+        """Forget what `_lay` has laid and nobody took, and let go of the lock."""
+        for work in self._laid:
+            work.slot.forget()
+            if work is not self._filling:
+                self._queue.give_back(work)
+        self._laid.clear()
+        self._left = None
+        self._laying_thread = None
+        self._append_lock.release()
+
+    def _check_open(self, call: str) -> None:
+        if self._closed:
+            raise IllegalTransition(f"{call} after close: the stream takes no more")
+        self._queue.raise_error()
+
+    @property
+    def _is_hurry(self) -> bool:
+        return time.monotonic() - self._returned_at < HURRY_S
 
     def _check_fits(self, array: Any) -> None:
         shape, dtype = tuple(array.shape), np.dtype(array.dtype)
@@ -201,9 +364,8 @@ class ZarrStream:
                 f"planes of shape {size} and type {self.plan.dtype.name}"
             )
 
-    def _check_room(self, array: Any) -> None:
-        room, there = self.plan.planes, self._frames_appended
-        planes = math.prod(array.shape[:-2])
+    def _check_room(self, planes: int) -> None:
+        room, there = self.plan.planes, self._planes_appended
         if room is not None and there + planes > room:
             raise FrameMismatch(
                 f"{planes} more planes do not fit: axes {self.plan.axes!r} of shape "
@@ -213,38 +375,58 @@ class ZarrStream:
     def _take(
         self, planes: npt.NDArray[np.generic], *, count: bool, hurry: bool
     ) -> None:
+        """Lay planes and count them. Caller must hold `_append_lock`, as below."""
         while len(planes):
-            if self._filling is None:
-                self._filling = self._queue.next_slot(self._planes_taken)
-            work = self._filling
-            first = self._planes_taken
-            laid = work.slot.put(planes)
-            self._planes_taken += laid
-            if count:
-                self._frames_appended += laid
-            planes = planes[laid:]
-            if work.slot.halves_early:
-                self._queue.halve_early(work, range(first, first + laid))
-            old = time.monotonic() - work.opened_at > COMMIT_INTERVAL_S
-            if work.slot.is_full or (old and work.slot.at_block_end):
-                self._seal(may_help=hurry or len(planes) > 0)
+            work = self._open_slot()
+            planes = planes[work.slot.lay(planes) :]
+            self._count(work, count=count, may_help=hurry or len(planes) > 0)
+
+    def _open_slot(self) -> Work:
+        """The slot to be filled; waits until there is one."""
+        if self._filling is None:
+            self._filling = self._queue.next_slot(self._planes_taken)
+        return self._filling
+
+    def _count(self, work: Work, *, count: bool = True, may_help: bool) -> None:
+        """Take what was laid in the slot that is being filled."""
+        now = time.monotonic()
+        first = self._planes_taken
+        if not work.slot.planes:
+            work.filled_at = now
+        laid = work.slot.take()
+        self._planes_taken += laid
+        if count:
+            self._planes_appended += laid
+        if work.slot.halves_early:
+            self._queue.halve_early(work, range(first, first + laid))
+        if work.slot.is_full or _is_old(work, now):
+            self._seal(may_help=may_help)
 
     def _seal(self, *, may_help: bool) -> None:
-        """Give the slot that was being filled to the workers."""
+        """Give the slot that is being filled to the workers."""
         work, self._filling = self._filling, None
-        if work is not None:
+        if work is not None and work.slot.planes:
             self._queue.seal(work, may_help=may_help)
+
+    def _seal_old(self) -> None:
+        """The same, where no further frame comes; for a worker."""
+        if self._append_lock.acquire(blocking=False):
+            try:
+                if self._filling and _is_old(self._filling, time.monotonic()):
+                    self._seal(may_help=False)
+            finally:
+                self._append_lock.release()
 
     def status(self) -> StreamStatus:
         """A snapshot; may be called from any thread at any time."""
         progress = self._queue.progress()
         # Read after the progress, of which it is never behind.
-        appended = self._frames_appended
+        appended = self._planes_appended
         room = self.plan.slots * self.plan.blocks_per_slot * self.plan.planes_per_block
         committed = progress.steps_committed * self.plan.planes_per_step
         return StreamStatus(
-            frames_appended=appended,
-            frames_committed=min(committed, appended),
+            frames_appended=appended // self.planes_per_frame,
+            frames_committed=min(committed, appended) // self.planes_per_frame,
             bytes_appended=appended * self.plan.bytes_per_plane,
             bytes_written=progress.bytes_written,
             queue_fill=min(1.0, max(0, appended - progress.planes_written) / room),
@@ -319,11 +501,11 @@ class ZarrStream:
             finally:
                 # Also when somebody grows impatient and interrupts.
                 self._closed = True
-                self._filling = None
                 _open_streams.discard(self)
                 self._queue.stop()
                 for worker in self._workers:
                     worker.join()
+                self._filling = None
                 self._finish(abort)
             self._queue.raise_error()
 
@@ -368,6 +550,13 @@ class ZarrStream:
                     self.annotate(record=ending)
         finally:
             self.close()
+
+
+def _is_old(work: Work, now: float) -> bool:
+    """Whether what is in a slot has waited long enough, and can be written."""
+    slot = work.slot
+    old = slot.planes > 0 and now - work.filled_at > COMMIT_INTERVAL_S
+    return old and slot.at_block_end
 
 
 def _runs_of_planes(array: Any) -> Iterator[npt.NDArray[np.generic]]:

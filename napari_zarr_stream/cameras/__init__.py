@@ -2,6 +2,7 @@
 
 from napari_zarr_stream.cameras.protocol import (
     Camera,
+    CameraEnded,
     CameraError,
     CameraLost,
     CameraStats,
@@ -20,6 +21,7 @@ from napari_zarr_stream.cameras.thread import CameraThread
 
 __all__ = [
     "Camera",
+    "CameraEnded",
     "CameraError",
     "CameraLost",
     "CameraStats",

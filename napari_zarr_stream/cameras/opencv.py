@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from napari_zarr_stream.cameras.protocol import (
     Camera,
+    CameraEnded,
     CameraError,
     CameraLost,
     CameraStats,
@@ -321,8 +322,8 @@ class OpenCVCamera:
     ) -> FrameInfo | None:
         """Copy the next frame into `out`.
 
-        Raises `CameraLost` at the end of a file, and when a stream or webcam gives no
-        more frames, or frames of another size.
+        Raises `CameraEnded` at the end of a file, and `CameraLost` when a stream or
+        webcam gives no more frames, or frames of another size.
         """
         import cv2
 
@@ -332,6 +333,10 @@ class OpenCVCamera:
         there, frame = self._capture.read(self._buffer)
         host_ns = time.time_ns()
         if not there:
+            if not self._is_stream and isinstance(self._source, str):
+                raise CameraEnded(
+                    f"end of file: {self._source} ended after {self._delivered} frames"
+                )
             raise CameraLost(self._why_it_ended(time.perf_counter() - start))
         if (frame.shape, frame.dtype) != (self._buffer.shape, self._buffer.dtype):
             raise CameraLost(
@@ -354,8 +359,6 @@ class OpenCVCamera:
 
     def _why_it_ended(self, waited_s: float) -> str:
         after = f"after {self._delivered} frames"
-        if not self._is_stream and isinstance(self._source, str):
-            return f"end of file: {self._source} ended {after}"
         if waited_s * 1000 >= _READ_TIMEOUT_MS * 0.9:
             return f"{self._title} has stalled: no frame for {waited_s:.1f} s {after}"
         return f"{self._title} has ended its stream or is gone {after}"

@@ -25,6 +25,13 @@ class CameraLost(CameraError):
     """A camera that is gone or has ended its stream: the recording must end."""
 
 
+class CameraEnded(CameraLost):
+    """All that there was to come has come, as at the end of a file: nothing is amiss.
+
+    A recording of it is completed.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class FrameInfo:
     """What the camera said about one frame.
@@ -184,7 +191,8 @@ class Camera(Protocol):
         `out[...] = frame`, once: it may be a place that is no plain array.
 
         Returns None when no frame came within `timeout_s` (at most 0.2 s, so that a
-        stop is quick). Raises `CameraLost` when no frame will come any more.
+        stop is quick). Raises `CameraLost` when no frame will come any more, and of
+        that `CameraEnded` where all frames there are have come.
         """
 
     def stop(self) -> None:

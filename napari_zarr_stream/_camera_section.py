@@ -90,12 +90,15 @@ class CameraSection(QWidget):
         self._whole: Region | None = None  # in force before the first region
         self._shows = 0
         self._counted_at = 0.0
-        self._lay_out(removable)
-        self._connect()
+        self._removable = removable
 
-    def _lay_out(self, removable: bool) -> None:
+    def lay_out(self) -> None:
+        """Put the widgets in their places.
+
+        Not while they are made: a container that they become children of moves them.
+        """
         source: QWidget = self.source.native
-        if removable:
+        if self._removable:
             remove = PushButton(text="Remove", tooltip="Do without this camera")
             remove.clicked.connect(self.removed.emit)
             source = beside(self.source.native, remove.native)
@@ -126,6 +129,7 @@ class CameraSection(QWidget):
         ):
             layout.addWidget(part)
         self._light.hide()
+        self._connect()
 
     def _connect(self) -> None:
         self.control.changed.connect(self._follow)

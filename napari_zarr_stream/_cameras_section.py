@@ -67,13 +67,17 @@ class CamerasSection(QWidget):
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._collect)
+        self.add_camera.clicked.connect(self.add)
+        self.refresh.clicked.connect(self.search)
+
+    def lay_out(self) -> None:
+        """Put the widgets in their places, and begin to look for cameras."""
+        self.first.lay_out()
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.addWidget(self.first)
         self._column.addWidget(beside(self.add_camera.native, self.refresh.native))
         self._column.addWidget(self._more)
-        self.add_camera.clicked.connect(self.add)
-        self.refresh.clicked.connect(self.search)
         self._join(self.first)
         self.search()
 
@@ -148,6 +152,7 @@ class CamerasSection(QWidget):
         if not free:
             return
         section = CameraSection(self._viewer, self._names, removable=True)
+        section.lay_out()
         section.fold.setOpen(False)
         self.others.append(section)
         section.source.reset_choices()

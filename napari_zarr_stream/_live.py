@@ -110,8 +110,8 @@ class LivePreview(QObject):
         self._running = False
         self._paint_s = FIRST_PREVIEW_S * PAINTING_SHARE
         self._shown = False
-        shape = tuple(size or 1 for size in source.shape)
-        frame = shape[1:] if source.axes in ("tcyx", "tyx") else shape[-2:]
+        height, width = (size or 1 for size in source.shape[-2:])
+        frame = (3, height, width) if source.planes_per_frame == 3 else (height, width)
         self._left = left
         self.layer = self._add(as_shown(np.zeros(frame, source.dtype)))
         self._limits = source.channels[0].contrast_limits if source.channels else None

@@ -19,6 +19,7 @@ from ._live import LivePlane, LivePreview
 from ._reader import layers_of
 from ._recording import FinishReason, Recording, RecordingStatus
 from ._source import Source
+from ._together import Recordings
 from ._writer.errors import ZarrStreamError
 from ._writer.properties import StorageProperties
 
@@ -66,13 +67,14 @@ class RecordingFeed:
 class _Run:
     """One recording, its live layer, and whether its failure was told."""
 
-    def __init__(self, viewer: Any, job: Job, left: float) -> None:
+    def __init__(
+        self, viewer: Any, job: Job, recording: Recording, left: float
+    ) -> None:
         self.title = job.title
         self.left = left
-        self.recording = Recording()
-        self.recording.configure(job.source, job.properties)
+        self.recording = recording
         self.described = job.source.describe()
-        feed = RecordingFeed(self.recording)
+        feed = RecordingFeed(recording)
         self.live = LivePreview(viewer, feed, self.described, left)
         self.failure_told = False
 
@@ -119,25 +121,33 @@ class Session(QObject):
         """The live layer of each recording."""
         return [run.live for run in self._runs]
 
-    def start(self, jobs: Sequence[Job], window: QWidget) -> None:
+    def start(
+        self, jobs: Sequence[Job], window: QWidget, *, one_store: bool = False
+    ) -> None:
         """Record; `window` is asked to stay while it goes on.
+
+        With `one_store`, all become images of the store of the first job.
 
         Raises
         ------
         ZarrStreamError
-            Nothing was started, or what was started is being stopped again.
+            Nothing was started.
         """
+        sources = [job.source for job in jobs]
+        properties = [job.properties for job in jobs]
+        if one_store:
+            together = Recordings.in_one_store(sources, properties[0])
+        else:
+            together = Recordings(sources, properties)
         runs: list[_Run] = []
         try:
-            for job in jobs:
+            for job, recording in zip(jobs, together.recordings, strict=True):
                 left = runs[-1].live.right if runs else 0.0
-                runs.append(_Run(self._viewer, job, left))
-            for run in runs:
-                run.recording.start()
+                runs.append(_Run(self._viewer, job, recording, left))
+            together.start() if len(runs) > 1 else runs[0].recording.start()
         except BaseException:
             for run in runs:
                 run.live.stop()
-                run.recording.stop()
             raise
         self._runs = runs
         for run in runs:

@@ -34,7 +34,7 @@ KINDS = (
 
 
 class StorageSection:
-    """Fields for where and how; `panel` holds them all, with the summary below.
+    """Fields for where and how, with the summary below.
 
     Attributes
     ----------
@@ -93,14 +93,14 @@ class StorageSection:
             self.sharded,
             self.multiscale,
         )
-        self.panel = self._lay_out()
 
     @property
     def widgets(self) -> list[Widget]:
         """All of them, as children of a container."""
         return [*self.fields, self.plan_line]
 
-    def _lay_out(self) -> QWidget:
+    def lay_out(self) -> QWidget:
+        """Put the fields in their places, below the title."""
         self.uri.choose_btn.text = "…"
         self.uri.choose_btn.max_width = 36
         self.plan_line.native.setWordWrap(True)

@@ -24,13 +24,13 @@ from magicgui.widgets.bases import Widget
 from napari.layers import Image
 from napari.utils.notifications import show_error, show_warning
 from qtpy import PYSIDE6, PYSIDE_VERSION
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, QObject, QTimer
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ._camera_section import CameraSection
 from ._cameras_section import CamerasSection
 from ._disk_watch import WARN_S, DiskWatch
-from ._form import PROBLEM_STYLE, beside, form
+from ._form import PROBLEM_STYLE, beside, form, scrolling
 from ._layer_source import LayerSource
 from ._live import LivePlane
 from ._recording import RecordingStatus
@@ -154,6 +154,7 @@ class RecordWidget(Container[Widget]):
         for text in (self.counts, self.disk_line):
             text.native.setWordWrap(True)
         self.disk_line.native.setStyleSheet(PROBLEM_STYLE)
+        self.cameras.lay_out()
         self._stores_row = form([("Several cameras", self.stores.native)])
         source = form(
             [
@@ -168,7 +169,7 @@ class RecordWidget(Container[Widget]):
         layout = QVBoxLayout(column)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(source)
-        layout.addWidget(self.storage.panel)
+        layout.addWidget(self.storage.lay_out())
         layout.addStretch(1)
         self._scroll = QScrollArea()
         self._scroll.setWidgetResizable(True)
@@ -327,7 +328,13 @@ class RecordWidget(Container[Widget]):
 
     def _properties(self) -> list[StorageProperties]:
         """Where each camera goes, or the layer."""
-        return self.storage.properties(max(1, len(self._sections())))
+        count = max(1, len(self._sections()))
+        if self._in_one_store():
+            return self.storage.properties() * count
+        return self.storage.properties(count)
+
+    def _in_one_store(self) -> bool:
+        return len(self._sections()) > 1 and self.stores.value == ONE_STORE
 
     def _described(
         self, properties: list[StorageProperties]
@@ -394,7 +401,9 @@ class RecordWidget(Container[Widget]):
             jobs = self._jobs()
             for section in self.cameras.sections:
                 section.control.stop_preview()
-            self._session.start(jobs, self._main_window())
+            self._session.start(
+                jobs, self._main_window(), one_store=self._in_one_store()
+            )
         except (ZarrStreamError, OSError) as error:
             show_error(f"The recording could not be started: {error}")
             self._show_plan()
@@ -474,6 +483,7 @@ class RecordWidget(Container[Widget]):
         for section in self.cameras.sections:
             section.control.refresh()
         self._follow_layers()
+        self._follow_source()
 
 
 def _stem(properties: StorageProperties) -> str:

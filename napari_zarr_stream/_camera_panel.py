@@ -91,11 +91,12 @@ class CameraPanel(Container[Widget]):
             label = setting.label + (f" ({setting.unit})" if setting.unit else "")
             # A check box says itself what it is for.
             text = "" if isinstance(setting.value, bool) else label
-            native = widget.row if isinstance(widget, PathEdit) else widget.native
+            native = widget.native
+            if isinstance(widget, PathEdit):
+                native = widget.lay_out()
             rows.append((text, native))
         self._form = form(rows)
         self._column.addWidget(self._form)
-        self.panel.setVisible(bool(rows))
 
     def _applying(self, name: str) -> Any:
         def apply(value: Any) -> None:
@@ -113,16 +114,19 @@ class PathEdit(LineEdit):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.row = QWidget()
+        self._button = PushButton(text="…", tooltip="Look for a file")
+        self._button.max_width = 36
+        self.native.setPlaceholderText("a file or an address (URL)")
+        self._button.clicked.connect(self._look_for)
+        self.native.editingFinished.connect(self._complete)
+
+    def lay_out(self) -> QWidget:
+        """Put line and button in a row: a container has moved the line before."""
         layout = QHBoxLayout(self.row)
         layout.setContentsMargins(0, 0, 0, 0)
-        button = PushButton(text="…", tooltip="Look for a file")
-        button.max_width = 36
         layout.addWidget(self.native, 1)
-        layout.addWidget(button.native)
-        self.native.setPlaceholderText("a file or an address (URL)")
-        self._button = button
-        button.clicked.connect(self._look_for)
-        self.native.editingFinished.connect(self._complete)
+        layout.addWidget(self._button.native)
+        return self.row
 
     def _on_value_change(self, value: Any = None) -> None:
         """See magicgui: called with every letter."""

@@ -97,12 +97,13 @@ class CameraSection(QWidget):
 
         Not while they are made: a container that they become children of moves them.
         """
-        source: QWidget = self.source.native
+        # A long name must not make the dock wide.
+        self.source.native.setMinimumWidth(80)
+        buttons = [self.preview.native, self.snap.native]
         if self._removable:
             remove = PushButton(text="Remove", tooltip="Do without this camera")
             remove.clicked.connect(self.removed.emit)
-            source = beside(self.source.native, remove.native)
-            source.layout().setStretch(1, 0)
+            buttons.append(remove.native)
         self.fold = Fold("Camera settings", self.settings.panel, is_open=True)
         self._region_row = beside(
             self.region_from_shape.native,
@@ -110,7 +111,7 @@ class CameraSection(QWidget):
             self.full_sensor.native,
         )
         self._region_form = form([("Region from", self._region_row)])
-        self._buttons = beside(self.preview.native, self.snap.native)
+        self._buttons = beside(*buttons)
         self._light = QWidget()
         light = QVBoxLayout(self._light)
         light.setContentsMargins(0, 0, 0, 0)
@@ -120,7 +121,7 @@ class CameraSection(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for part in (
-            form([("Source", source)]),
+            form([("Source", self.source.native)]),
             self.fold,
             self.message,
             self._region_form,
@@ -185,7 +186,7 @@ class CameraSection(QWidget):
         has_region = view is not None and region_of(view.settings) is not None
         self._region_form.setVisible(has_region)
         self._region_row.setEnabled(free)
-        self._buttons.setVisible(view is not None)
+        self._buttons.setVisible(view is not None or self._removable)
 
     def _follow(self) -> None:
         view = self.control.view
@@ -197,6 +198,7 @@ class CameraSection(QWidget):
         self.message.setVisible(bool(text))
         if view is None:
             self._whole = None
+            self._light.hide()
         self._enable()
         if self.live is not None and self.is_ready and self._live_is_outdated():
             self._show_live()

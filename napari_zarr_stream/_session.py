@@ -144,7 +144,11 @@ class Session(QObject):
             for job, recording in zip(jobs, together.recordings, strict=True):
                 left = runs[-1].live.right if runs else 0.0
                 runs.append(_Run(self._viewer, job, recording, left))
-            together.start() if len(runs) > 1 else runs[0].recording.start()
+            if len(runs) > 1:
+                self._viewer.reset_view()  # they lie side by side
+                together.start()
+            else:
+                runs[0].recording.start()
         except BaseException:
             for run in runs:
                 run.live.stop()

@@ -120,8 +120,9 @@ class CameraControl(QObject):
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the camera still owes an answer."""
-        return bool(self._awaited)
+        """Whether the camera still owes an answer; a preview is none."""
+        preview = self.preview.ended if self.preview is not None else None
+        return any(future is not preview for future, _ in self._awaited)
 
     def _ask(self, work: Callable[[Camera], T], then: Callable[[T], None]) -> None:
         """Have work done; `then` gets its result, unless the camera has gone."""

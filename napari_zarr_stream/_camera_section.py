@@ -69,12 +69,12 @@ class CameraSection(QWidget):
         )
         self.region_from_shape = PushButton(
             name="region_from_shape",
-            text="Rectangle",
+            text="Region: rectangle",
             tooltip="Read out only the selected rectangle of a Shapes layer",
         )
         self.region_from_view = PushButton(
             name="region_from_view",
-            text="View",
+            text="Region: view",
             tooltip="Read out only what is in view now",
         )
         self.full_sensor = PushButton(
@@ -110,7 +110,6 @@ class CameraSection(QWidget):
             self.region_from_view.native,
             self.full_sensor.native,
         )
-        self._region_form = form([("Region from", self._region_row)])
         self._buttons = beside(*buttons)
         self._light = QWidget()
         light = QVBoxLayout(self._light)
@@ -124,7 +123,7 @@ class CameraSection(QWidget):
             form([("Source", self.source.native)]),
             self.fold,
             self.message,
-            self._region_form,
+            self._region_row,
             self._buttons,
             self._light,
         ):
@@ -184,7 +183,7 @@ class CameraSection(QWidget):
         for button in (self.preview, self.snap):
             button.enabled = free
         has_region = view is not None and region_of(view.settings) is not None
-        self._region_form.setVisible(has_region)
+        self._region_row.setVisible(has_region)
         self._region_row.setEnabled(free)
         self._buttons.setVisible(view is not None or self._removable)
 

@@ -88,6 +88,8 @@ class CameraPanel(Container[Widget]):
             widget = _widget_of(setting)
             widget.changed.connect(self._applying(setting.name))
             self.append(widget)
+        for setting in settings:
+            widget = self[setting.name]
             label = setting.label + (f" ({setting.unit})" if setting.unit else "")
             # A check box says itself what it is for.
             text = "" if isinstance(setting.value, bool) else label

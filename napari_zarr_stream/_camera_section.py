@@ -82,6 +82,7 @@ class CameraSection(QWidget):
             text="Full sensor",
             tooltip="Back to the size before; once more: all pixels of the sensor",
         )
+        self.remove = PushButton(text="Remove", tooltip="Do without this camera")
         self.histogram = Histogram()
         self.brightness = wrapping(QLabel())
         self.message = wrapping(QLabel())
@@ -101,9 +102,8 @@ class CameraSection(QWidget):
         self.source.native.setMinimumWidth(80)
         buttons = [self.preview.native, self.snap.native]
         if self._removable:
-            remove = PushButton(text="Remove", tooltip="Do without this camera")
-            remove.clicked.connect(self.removed.emit)
-            buttons.append(remove.native)
+            self.remove.clicked.connect(lambda: self.removed.emit())
+            buttons.append(self.remove.native)
         self.fold = Fold("Camera settings", self.settings.panel, is_open=True)
         self._region_row = beside(
             self.region_from_shape.native,
@@ -173,7 +173,7 @@ class CameraSection(QWidget):
     def show_recording(self, is_recording: bool) -> None:
         """Grey out what must not be done while the camera records."""
         self.control.is_recording = is_recording
-        self.source.enabled = not is_recording
+        self.source.enabled = self.remove.enabled = not is_recording
         self.settings.lock()
         self._enable()
 
@@ -221,9 +221,10 @@ class CameraSection(QWidget):
 
     def _live_is_outdated(self) -> bool:
         assert self.live is not None
-        described = self.describe(self.control.name, 0)
         live = self.live.layer.data
-        shown = as_shown(np.empty(described.shape[1:], described.dtype))
+        view = self.control.view
+        assert view is not None
+        shown = as_shown(np.empty(view.shape, view.dtype))
         same = (shown.shape, shown.dtype) == (live.shape, live.dtype)
         return not same
 

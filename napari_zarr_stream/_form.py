@@ -45,11 +45,12 @@ def form(rows: Sequence[Row], title: str = "") -> QWidget:
 
 
 def beside(*widgets: QWidget) -> QWidget:
-    """Widgets in a row, each as wide as the others."""
+    """Widgets in a row, each as wide as the others, however narrow the dock is."""
     row = QWidget()
     layout = QHBoxLayout(row)
     layout.setContentsMargins(0, 0, 0, 0)
     for widget in widgets:
+        widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         layout.addWidget(widget, 1)
     return row
 

@@ -2,6 +2,10 @@
 
 from itertools import chain, count
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 STEM = "recording"
 
@@ -26,7 +30,9 @@ def free_paths(chosen: Path, cameras: int) -> list[Path]:
     if chosen.suffix == ".zarr":
         ending = ".ome.zarr" if chosen.name.endswith(".ome.zarr") else ".zarr"
         folder, stem = chosen.parent, chosen.name.removesuffix(ending)
-        stems = chain([stem], (f"{stem}_{number:04}" for number in count(2)))
+        stems: Iterable[str] = chain(
+            [stem], (f"{stem}_{number:04}" for number in count(2))
+        )
     else:
         folder, ending = chosen, ".zarr"
         stems = (f"{STEM}_{number:04}" for number in count(1))

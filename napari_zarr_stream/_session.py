@@ -56,8 +56,9 @@ class RecordingFeed:
         return self._recording.contrast_limits
 
     @contrast_limits.setter
-    def contrast_limits(self, limits: tuple[float, float]) -> None:
-        self._recording.contrast_limits = limits
+    def contrast_limits(self, limits: tuple[float, float] | None) -> None:
+        if limits is not None:
+            self._recording.contrast_limits = limits
 
     def newest(self) -> npt.NDArray[np.generic] | None:
         """See `Recording.newest`."""

@@ -518,7 +518,7 @@ def test_a_second_camera_can_be_removed(dock, qtbot):
     widget = dock()
     second = two_cameras(widget, qtbot)
     assert widget._stores_row.isVisible()
-    second.removed.emit()
+    click(second.remove, qtbot)
     assert not widget.cameras.others
     assert not widget._stores_row.isVisible()
     assert widget.record.enabled

@@ -30,7 +30,7 @@ def free_paths(chosen: Path, cameras: int) -> list[Path]:
     if chosen.suffix == ".zarr":
         ending = ".ome.zarr" if chosen.name.endswith(".ome.zarr") else ".zarr"
         folder, stem = chosen.parent, chosen.name.removesuffix(ending)
-        stems: Iterable[str] = chain(
+        stems: Iterator[str] = chain(
             [stem], (f"{stem}_{number:04}" for number in count(2))
         )
     else:

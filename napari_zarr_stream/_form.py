@@ -1,12 +1,26 @@
-"""Rows of label and widget, aligned over several groups of a dock."""
+"""Rows of label and widget, aligned over several groups of a dock, and folds."""
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFormLayout, QGroupBox, QLabel, QWidget
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtWidgets import (
+    QFormLayout,
+    QFrame,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 LABEL_WIDTH = 136
 """Of the widest label, "Frames (0: no end)", so that fields line up across groups."""
+
+PROBLEM_STYLE = "color: #c8741a"
+"""Amber: readable on napari's dark and light themes, and not an alarm."""
 
 Row = tuple[str, QWidget]
 
@@ -28,3 +42,82 @@ def form(rows: Sequence[Row], title: str = "") -> QWidget:
         else:
             layout.addRow(widget)
     return box
+
+
+def beside(*widgets: QWidget) -> QWidget:
+    """Widgets in a row, each as wide as the others, however narrow the dock is."""
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        layout.addWidget(widget, 1)
+    return row
+
+
+def wrapping(label: QLabel) -> QLabel:
+    """Let a text break into lines: a long one must not make the dock wide."""
+    label.setWordWrap(True)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
+
+
+class _Scroll(QScrollArea):
+    """Scrolls up and down only: it is never narrower than what is in it."""
+
+    def minimumSizeHint(self) -> QSize:
+        """See `QWidget.minimumSizeHint`."""
+        bar = self.verticalScrollBar().sizeHint().width()
+        return QSize(self.widget().minimumSizeHint().width() + bar, 200)
+
+    def sizeHint(self) -> QSize:
+        """See `QWidget.sizeHint`."""
+        bar = self.verticalScrollBar().sizeHint().width()
+        inside = self.widget().sizeHint()
+        return QSize(inside.width() + bar, inside.height())
+
+
+def scrolling(content: QWidget) -> QScrollArea:
+    """Let what may be higher than the window scroll."""
+    area = _Scroll()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(content)
+    return area
+
+
+class Fold(QWidget):
+    """A title that shows or hides what is below it."""
+
+    def __init__(self, title: str, content: QWidget, is_open: bool = False) -> None:
+        super().__init__()
+        self._title, self.content = title, content
+        self.button = QPushButton()
+        self.button.setCheckable(True)
+        self.button.setStyleSheet(
+            "QPushButton { text-align: left; border: none; background: transparent; "
+            "padding: 2px 0px; }"
+        )
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.button)
+        layout.addWidget(content)
+        self.button.toggled.connect(self._show)
+        self.button.setChecked(is_open)
+        self._show(is_open)
+
+    def setTitle(self, title: str) -> None:
+        """Change the title."""
+        self._title = title
+        self._show(self.button.isChecked())
+
+    def setOpen(self, is_open: bool) -> None:
+        """Show or hide the content."""
+        self.button.setChecked(is_open)
+
+    def _show(self, is_open: bool) -> None:
+        self.button.setText(f"{'▾' if is_open else '▸'}  {self._title}")
+        self.content.setVisible(is_open)

@@ -1,7 +1,11 @@
 """A name for the next recording that nothing has yet."""
 
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 STEM = "recording"
 
@@ -13,13 +17,31 @@ def free_path(chosen: Path) -> Path:
     otherwise: `cells.zarr`, `cells_0002.zarr`. Anything else is a folder, in which
     recordings are counted from `recording_0001.zarr`.
     """
+    [path] = free_paths(chosen, 1)
+    return path
+
+
+def free_paths(chosen: Path, cameras: int) -> list[Path]:
+    """The same for several cameras at once: `cells_camera1.zarr`, `cells_camera2.zarr`.
+
+    Their names count up together.
+    """
     chosen = chosen.expanduser().absolute()
     if chosen.suffix == ".zarr":
-        if not chosen.exists():
-            return chosen
         ending = ".ome.zarr" if chosen.name.endswith(".ome.zarr") else ".zarr"
-        folder, stem, first = chosen.parent, chosen.name.removesuffix(ending), 2
+        folder, stem = chosen.parent, chosen.name.removesuffix(ending)
+        stems: Iterator[str] = chain(
+            [stem], (f"{stem}_{number:04}" for number in count(2))
+        )
     else:
-        folder, stem, first, ending = chosen, STEM, 1, ".zarr"
-    names = (folder / f"{stem}_{number:04}{ending}" for number in count(first))
-    return next(path for path in names if not path.exists())
+        folder, ending = chosen, ".zarr"
+        stems = (f"{STEM}_{number:04}" for number in count(1))
+    for stem in stems:
+        names = [f"_camera{number + 1}" for number in range(cameras)]
+        paths = [
+            folder / f"{stem}{name}{ending}"
+            for name in (names if cameras > 1 else [""])
+        ]
+        if not any(path.exists() for path in paths):
+            return paths
+    raise AssertionError("numbers do not end")

@@ -466,6 +466,7 @@ class Recording:
     def newest(self) -> npt.NDArray[np.generic] | None:
         """A copy of the newest plane that nobody was given yet, None if there is none.
 
+        (3, height, width) of a colour camera.
         Asks for the next one: frames are copied only as often as they are shown.
         """
         self._frame_wanted.set()
@@ -550,7 +551,7 @@ class Recording:
                 return
 
     def _look_at(self, planes_per_frame: int, planes: npt.NDArray[np.generic]) -> None:
-        """Take what is shown: the newest plane, or the green one of colours."""
+        """Take what is shown: the newest plane, or red, green and blue."""
         plane = planes
         if planes.ndim == 3:
             plane = planes[-1 - planes_per_frame // 2]
@@ -558,7 +559,8 @@ class Recording:
             self._contrast_limits = contrast_limits_of(plane)
         if self._frame_wanted.is_set():
             self._frame_wanted.clear()
-            self._newest = plane.copy()
+            shown = planes[-3:] if planes_per_frame == 3 else plane
+            self._newest = shown.copy()
 
     def _reason(self, stream: ZarrStream) -> FinishReason:
         if self._error is not None:

@@ -1,14 +1,13 @@
-"""The recording under way in one viewer: its live layer, its end, and closing windows.
+"""The recordings under way in one viewer: live layers, their end, closing windows.
 
-It outlives the dock widget that started it. All of it runs on the GUI thread; the
-recording itself has a thread of its own and is only polled.
+They outlive the dock widget that started them. All of it runs on the GUI thread; the
+recordings themselves have threads of their own and are only polled.
 """
 
-import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,137 +15,69 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 from qtpy.QtWidgets import QMessageBox, QWidget
 
+from ._live import LivePlane, LivePreview
 from ._reader import layers_of
 from ._recording import FinishReason, Recording, RecordingStatus
-from ._source import Source, SourceDescription
+from ._source import Source
+from ._together import Recordings
 from ._writer.errors import ZarrStreamError
-from ._writer.ngff import range_of
 from ._writer.properties import StorageProperties
 
-FASTEST_PREVIEW_S = 1 / 30
-"""More is not seen."""
-
-PAINTING_SHARE = 0.25
-"""Of the GUI thread's time. Painting holds the GIL, which the writer needs too: with
-software rendering (25 ms a paint) this comes to 10 updates a second."""
-
-FIRST_PREVIEW_S = 0.1
-"""Until it is known what painting costs."""
-
-PROBE_MS = 5
-"""A timer of this length is due when the paint that showing a frame asks for has begun,
-so it comes after it: that is what painting costs. One of 0 ms comes before it."""
+__all__ = ["Job", "LivePlane", "Session", "lost_in_words", "session_of"]
 
 BUSY_QUEUE = 0.5
-"""With the queue fuller than this the preview waits: frames are worth more."""
+"""With the queue fuller than this the live layer waits: frames are worth more."""
 
 POLL_MS = 100
 
-LIVE = "Live: "
-"""Names of live layers begin with it; they are no sources."""
+
+class Job(NamedTuple):
+    """One source into one store; `title` is what people call the source."""
+
+    source: Source
+    properties: StorageProperties
+    title: str = ""
 
 
-class LivePlane:
-    """A 2-D array-like whose pixels are swapped for newer ones."""
+class RecordingFeed:
+    """A recording as what a live layer shows; see `_live.Feed`."""
 
-    def __init__(self, plane: npt.NDArray[np.generic]) -> None:
-        self.plane = plane
-        self.shape, self.dtype = plane.shape, plane.dtype
-        self.ndim, self.size = plane.ndim, plane.size
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
 
-    def __len__(self) -> int:
-        return len(self.plane)
+    @property
+    def is_crowded(self) -> bool:
+        """See `Feed.is_crowded`."""
+        return self._recording.status().queue_fill > BUSY_QUEUE
 
-    def __getitem__(self, key: Any) -> npt.NDArray[np.generic]:
-        part: npt.NDArray[np.generic] = self.plane[key]
-        return part
+    @property
+    def contrast_limits(self) -> tuple[float, float] | None:
+        """See `Recording.contrast_limits`."""
+        return self._recording.contrast_limits
 
-    def __array__(
-        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
-    ) -> npt.NDArray[np.generic]:
-        return np.array(self.plane, dtype=dtype, copy=copy)
+    @contrast_limits.setter
+    def contrast_limits(self, limits: tuple[float, float] | None) -> None:
+        if limits is not None:
+            self._recording.contrast_limits = limits
+
+    def newest(self) -> npt.NDArray[np.generic] | None:
+        """See `Recording.newest`."""
+        return self._recording.newest()
 
 
-class LivePreview(QObject):
-    """The newest frame of a recording in an ordinary image layer.
-
-    The layer is made, dark, before the recording starts: that takes the GUI thread half
-    a second of Python, in which the writer would hardly get the GIL. Its rate follows
-    what painting costs here, and gives way to the writer.
-    """
+class _Run:
+    """One recording, its live layer, and whether its failure was told."""
 
     def __init__(
-        self, viewer: Any, recording: Recording, source: SourceDescription
+        self, viewer: Any, job: Job, recording: Recording, left: float
     ) -> None:
-        super().__init__()
-        self._viewer = viewer
-        self._recording = recording
-        self._running = False
-        self._paint_s = FIRST_PREVIEW_S * PAINTING_SHARE
-        self._shown = False
-        height, width = (size or 1 for size in source.shape[-2:])
-        value_range = source.value_range or range_of(source.dtype)
-        self._layer = viewer.add_image(
-            LivePlane(np.zeros((height, width), source.dtype)),
-            name=f"{LIVE}{source.name}",
-            contrast_limits=value_range,
-            scale=source.scale[-2:],
-            translate=source.translation[-2:],
-            units=[unit or "pixel" for unit in source.units[-2:]],
-            axis_labels=("y", "x"),
-        )
-        self._layer.contrast_limits_range = value_range
-        self._limits = source.channels[0].contrast_limits if source.channels else None
-
-    def start(self) -> None:
-        """Begin to follow the recording."""
-        self._running = True
-        self._tick()
-
-    def _tick(self) -> None:
-        if not self._running:
-            return
-        busy = self._recording.status().queue_fill > BUSY_QUEUE
-        plane = None if busy else self._recording.newest()
-        started = time.perf_counter()
-        if plane is not None:
-            self._show(plane)
-        QTimer.singleShot(PROBE_MS, lambda: self._painted(started, plane is not None))
-
-    def _painted(self, started: float, shown: bool) -> None:
-        if shown:
-            cost_s = time.perf_counter() - started
-            # Smoothed: one slow paint is often somebody else's.
-            self._paint_s += 0.2 * (cost_s - self._paint_s)
-        wait_s = max(FASTEST_PREVIEW_S, self._paint_s / PAINTING_SHARE)
-        QTimer.singleShot(round(1000 * wait_s), self._tick)
-
-    def _show(self, plane: npt.NDArray[np.generic]) -> None:
-        if self._layer not in self._viewer.layers:
-            self._running = False  # the user removed it
-            return
-        self._layer.data.plane = plane
-        if not self._shown:
-            self._shown = True
-            self._set_limits()
-        self._layer.refresh(extent=False, thumbnail=False, highlight=False)
-
-    def _set_limits(self) -> None:
-        """Once, from the data; after that they are the user's."""
-        limits = self._limits or self._recording.contrast_limits
-        if limits is not None:
-            self._layer.contrast_limits = limits
-        self._layer.events.contrast_limits.connect(self._keep_limits)
-
-    def _keep_limits(self) -> None:
-        low, high = self._layer.contrast_limits
-        self._recording.contrast_limits = float(low), float(high)
-
-    def stop(self) -> None:
-        """Take the layer away, if the user has not."""
-        self._running = False
-        if self._layer in self._viewer.layers:
-            self._viewer.layers.remove(self._layer)
+        self.title = job.title
+        self.left = left
+        self.recording = recording
+        self.described = job.source.describe()
+        feed = RecordingFeed(recording)
+        self.live = LivePreview(viewer, feed, self.described, left)
+        self.failure_told = False
 
 
 def _no_window() -> None:
@@ -154,9 +85,9 @@ def _no_window() -> None:
 
 
 class Session(QObject):
-    """Starts and ends recordings in one viewer; at most one at a time.
+    """Starts and ends recordings in one viewer, those of several cameras together.
 
-    `ended` is emitted after the store was reopened or the failure shown.
+    `ended` is emitted after all stores were reopened and failures shown.
     """
 
     ended = Signal()
@@ -165,9 +96,7 @@ class Session(QObject):
     def __init__(self, viewer: Any) -> None:
         super().__init__()
         self._viewer = viewer
-        self.recording = Recording()
-        self._preview: LivePreview | None = None
-        self._value_range: tuple[float, float] | None = None
+        self._runs: list[_Run] = []
         # Weak: the widget, and so the session, may outlive the window.
         self._window = _no_window
         self._window_is_closing = False
@@ -181,36 +110,61 @@ class Session(QObject):
         return bool(self._timer.isActive())
 
     def status(self) -> RecordingStatus:
-        """A snapshot of the recording."""
-        return self.recording.status()
+        """A snapshot of the first recording."""
+        return self._runs[0].recording.status() if self._runs else Recording().status()
+
+    def statuses(self) -> list[tuple[str, RecordingStatus]]:
+        """The title and a snapshot of each recording."""
+        return [(run.title, run.recording.status()) for run in self._runs]
+
+    @property
+    def lives(self) -> list[LivePreview]:
+        """The live layer of each recording."""
+        return [run.live for run in self._runs]
 
     def start(
-        self, source: Source, properties: StorageProperties, window: QWidget
+        self, jobs: Sequence[Job], window: QWidget, *, one_store: bool = False
     ) -> None:
         """Record; `window` is asked to stay while it goes on.
+
+        With `one_store`, all become images of the store of the first job.
 
         Raises
         ------
         ZarrStreamError
             Nothing was started.
         """
-        self.recording.configure(source, properties)
-        preview = LivePreview(self._viewer, self.recording, source.describe())
+        sources = [job.source for job in jobs]
+        properties = [job.properties for job in jobs]
+        if one_store:
+            together = Recordings.in_one_store(sources, properties[0])
+        else:
+            together = Recordings(sources, properties)
+        runs: list[_Run] = []
         try:
-            self.recording.start()
+            for job, recording in zip(jobs, together.recordings, strict=True):
+                left = runs[-1].live.right if runs else 0.0
+                runs.append(_Run(self._viewer, job, recording, left))
+            if len(runs) > 1:
+                self._viewer.reset_view()  # they lie side by side
+                together.start()
+            else:
+                runs[0].recording.start()
         except BaseException:
-            preview.stop()
+            for run in runs:
+                run.live.stop()
             raise
-        self._preview = preview
-        preview.start()
-        self._value_range = source.describe().value_range
+        self._runs = runs
+        for run in runs:
+            run.live.start()
         self._guard(window)
         _busy.add(self)
         self._timer.start()
 
     def stop(self) -> None:
-        """Ask the recording to end; returns at once."""
-        self.recording.stop()
+        """Ask the recordings to end; returns at once."""
+        for run in self._runs:
+            run.recording.stop()
 
     def _guard(self, window: QWidget) -> None:
         if window is not self._window():
@@ -249,37 +203,52 @@ class Session(QObject):
     def _finish_now(self) -> None:
         self._end()
         self.stop()
-        try:
-            self.recording.wait()
-        except ZarrStreamError as failure:
-            show_error(f"The recording failed: {failure}")
+        for run in self._runs:
+            try:
+                run.recording.wait()
+            except ZarrStreamError as failure:
+                show_error(f"{run.title or 'The recording'} failed: {failure}")
 
     def _poll(self) -> None:
-        status = self.status()
-        if status.is_busy:
+        statuses = [run.recording.status() for run in self._runs]
+        if any(status.is_busy for status in statuses):
+            self._tell_of_failures(statuses)
             return
         try:
-            # Before the live layer goes: an empty viewer forgets what is in view.
-            if status.frames_committed and status.path and not self._window_is_closing:
-                self._reopen(status.path)
-            self._notify(status)
+            for run, status in zip(self._runs, statuses, strict=True):
+                # Before the live layers go: an empty viewer forgets what is in view.
+                committed = status.frames_committed and not self._window_is_closing
+                if committed and status.path:
+                    self._reopen(status.path, run)
+                self._notify(run, status)
         finally:
             self._end()
             self.ended.emit()
             closing, self._window_is_closing = self._window_is_closing, False
-            failed = status.finish_reason is FinishReason.FAILED
+            reasons = [status.finish_reason for status in statuses]
+            failed = FinishReason.FAILED in reasons
             # After a failure the window stays: the message is in it.
             if closing and not failed and (window := self._window()) is not None:
                 window.close()
 
+    def _tell_of_failures(self, statuses: Sequence[RecordingStatus]) -> None:
+        """At once, although the other recordings go on."""
+        for run, status in zip(self._runs, statuses, strict=True):
+            over = status.finish_reason is FinishReason.FAILED and not status.is_busy
+            if over and not run.failure_told:
+                run.failure_told = True
+                show_error(
+                    f"{run.title}: the recording failed: {status.error}\n"
+                    "The others go on."
+                )
+
     def _end(self) -> None:
         self._timer.stop()
         _busy.discard(self)
-        if self._preview is not None:
-            self._preview.stop()
-            self._preview = None
+        for run in self._runs:
+            run.live.stop()
 
-    def _reopen(self, path: Path) -> None:
+    def _reopen(self, path: Path, run: _Run) -> None:
         try:
             layers = layers_of(path)
         except (ZarrStreamError, OSError) as error:
@@ -287,13 +256,17 @@ class Session(QObject):
             return
         for data, meta, kind in layers:
             added = getattr(self._viewer, f"add_{kind}")(data, **meta)
-            if self._value_range and kind == "image" and not isinstance(added, list):
-                added.contrast_limits_range = self._value_range
+            for layer in added if isinstance(added, list) else [added]:
+                if run.described.value_range and kind == "image":
+                    layer.contrast_limits_range = run.described.value_range
+                if run.left:  # where its live layer was
+                    layer.translate = (*layer.translate[:-1], run.left)
 
-    def _notify(self, status: RecordingStatus) -> None:
+    def _notify(self, run: _Run, status: RecordingStatus) -> None:
         frames = "frame" if status.frames_acquired == 1 else "frames"
+        title = f"{run.title}: " if len(self._runs) > 1 else ""
         counts = (
-            f"{status.frames_acquired:,} {frames} acquired, "
+            f"{title}{status.frames_acquired:,} {frames} acquired, "
             f"{status.frames_committed:,} committed, "
             f"{lost_in_words(status.frames_lost)}"
         )

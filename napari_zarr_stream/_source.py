@@ -187,44 +187,13 @@ class CameraSource:
         CameraError
             The camera cannot say, or does not answer.
         """
-        return self.thread.call(self._describe, ANSWER_TIMEOUT_S)
-
-    def _describe(self, camera: Camera) -> SourceDescription:
-        rate = camera.frame_rate
-        size = self._pixel_size_um or camera.pixel_size_um
-        colours = camera.shape[:-2]
-        value_range = (0.0, float(2**camera.bit_depth - 1))
-        channels = None
-        if colours == (len(_RGB),):
-            channels = tuple(Channel(*rgb, value_range=value_range) for rgb in _RGB)
-        return SourceDescription(
+        describe = partial(
+            describe_camera,
             name=self._name,
-            axes="tcyx" if colours else "tyx",
-            shape=(self._frames or None, *camera.shape),
-            dtype=camera.dtype,
-            scale=(
-                1 / rate if rate else 1.0,
-                *[1.0] * len(colours),
-                *[size or 1.0] * 2,
-            ),
-            translation=(0.0,) * (1 + len(camera.shape)),
-            units=(
-                "second" if rate else None,
-                *[None] * len(colours),
-                *["micrometer" if size else None] * 2,
-            ),
-            channels=channels,
-            value_range=value_range,
-            planes_per_frame=math.prod(colours),
-            frame_rate=rate,
-            record={
-                "source": "camera",
-                "camera": dict(camera.info),
-                "settings": {s.name: _as_json(s.value) for s in camera.settings},
-                "bit_depth": camera.bit_depth,
-                "pixel_size_um": size,
-            },
+            frames=self._frames,
+            pixel_size_um=self._pixel_size_um,
         )
+        return self.thread.call(describe, ANSWER_TIMEOUT_S)
 
     @property
     def lost(self) -> int | None:
@@ -261,6 +230,47 @@ class CameraSource:
     def stop(self) -> None:
         """See `Source.stop`."""
         self.thread.call(lambda camera: camera.stop(), ANSWER_TIMEOUT_S)
+
+
+def describe_camera(
+    camera: Any, name: str, frames: int, pixel_size_um: float | None
+) -> SourceDescription:
+    """Describe a camera, or what it said of itself; as for `CameraSource`."""
+    rate = camera.frame_rate
+    size = pixel_size_um or camera.pixel_size_um
+    colours = camera.shape[:-2]
+    value_range = (0.0, float(2**camera.bit_depth - 1))
+    channels = None
+    if colours == (len(_RGB),):
+        channels = tuple(Channel(*rgb, value_range=value_range) for rgb in _RGB)
+    return SourceDescription(
+        name=name,
+        axes="tcyx" if colours else "tyx",
+        shape=(frames or None, *camera.shape),
+        dtype=camera.dtype,
+        scale=(
+            1 / rate if rate else 1.0,
+            *[1.0] * len(colours),
+            *[size or 1.0] * 2,
+        ),
+        translation=(0.0,) * (1 + len(camera.shape)),
+        units=(
+            "second" if rate else None,
+            *[None] * len(colours),
+            *["micrometer" if size else None] * 2,
+        ),
+        channels=channels,
+        value_range=value_range,
+        planes_per_frame=math.prod(colours),
+        frame_rate=rate,
+        record={
+            "source": "camera",
+            "camera": dict(camera.info),
+            "settings": {s.name: _as_json(s.value) for s in camera.settings},
+            "bit_depth": camera.bit_depth,
+            "pixel_size_um": size,
+        },
+    )
 
 
 def _read_into(camera: Camera, place: Place, timeout_s: float) -> FrameInfo | None:

@@ -1,24 +1,19 @@
 """The dock widget *Record to Zarr*: settings, what they come to, record, stop, counts.
 
-The recording itself is the session's; a widget that is closed and opened again finds it
-there.
+The recordings themselves are the session's; a widget that is closed and opened again
+finds them there.
 """
 
-import os
-import shutil
 import sys
-from pathlib import Path
+import time
+from collections.abc import Sequence
 from typing import Any
 
 import napari  # noqa: TC002 - napari looks for this name in the signature
 import numpy as np
-import psutil
-from magicgui.types import FileDialogMode
 from magicgui.widgets import (
-    CheckBox,
     ComboBox,
     Container,
-    FileEdit,
     FloatSpinBox,
     Label,
     ProgressBar,
@@ -30,25 +25,32 @@ from napari.layers import Image
 from napari.utils.notifications import show_error, show_warning
 from qtpy import PYSIDE6, PYSIDE_VERSION
 from qtpy.QtCore import QEvent, QObject, QTimer
-from qtpy.QtWidgets import (
-    QHBoxLayout,
-    QSizePolicy,
-    QWidget,
-)
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from ._camera_panel import CameraPanel
-from ._form import form
+from ._camera_section import CameraSection
+from ._cameras_section import CamerasSection
+from ._disk_watch import WARN_S, DiskWatch
+from ._form import PROBLEM_STYLE, beside, form, scrolling
 from ._layer_source import LayerSource
-from ._naming import free_path
+from ._live import LivePlane
 from ._recording import RecordingStatus
-from ._session import LivePlane, lost_in_words, session_of
-from ._source import CameraSource, Source
+from ._remembered import Remembered
+from ._session import Job, lost_in_words, session_of
+from ._source import SourceDescription
+from ._storage_section import (
+    KINDS,
+    StorageSection,
+    check_memory,
+    free_bytes,
+    set_quietly,
+)
 from ._summary import duration_in_words, size_in_words, summary_of
 from ._writer.chunk_grid import Plan, plan
 from ._writer.downsample import TileHalver
 from ._writer.errors import InvalidProperties, ZarrStreamError
-from ._writer.properties import DeviceKind, StorageProperties
-from .cameras import find_cameras
+from ._writer.properties import StorageProperties
+
+__all__ = ["KINDS", "RecordWidget"]
 
 STATUS_MS = 250
 """Text changes this often: each change repaints the window, and nobody reads faster."""
@@ -56,24 +58,15 @@ STATUS_MS = 250
 WARM_UP_MS = 200
 """Long enough for the widget to be painted first."""
 
-MEMORY_SHARE = 0.8
-"""Of the memory that is free, what a recording may plan to take."""
+SAVE_MS = 500
+"""After the last change, choices are kept."""
 
-PROBLEM_STYLE = "color: #c8741a"
-"""Amber: readable on napari's dark and light themes, and not an alarm."""
-
-KINDS = (
-    ("Zarr v3, LZ4 (fast)", DeviceKind.ZARR_V3_LZ4),
-    ("Zarr v3, Zstandard (small)", DeviceKind.ZARR_V3_ZSTD),
-    ("Zarr v3, uncompressed", DeviceKind.ZARR_V3),
-    ("Zarr v2, LZ4 (fast)", DeviceKind.ZARR_LZ4),
-    ("Zarr v2, Zstandard (small)", DeviceKind.ZARR_ZSTD),
-    ("Zarr v2, uncompressed", DeviceKind.ZARR),
-)
+STORE_EACH = "A store for each camera"
+ONE_STORE = "One store, an image for each"
 
 
 class RecordWidget(Container[Widget]):
-    """Records a camera or a layer of a viewer to OME-Zarr.
+    """Records cameras or a layer of a viewer to OME-Zarr.
 
     Parameters
     ----------
@@ -83,13 +76,17 @@ class RecordWidget(Container[Widget]):
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         self._viewer = napari_viewer
         self._session = session_of(napari_viewer)
-        self._cameras = find_cameras().cameras
+        self._remembered = Remembered()
         self._layer: Image | None = None
+        self._chosen_by_user = False
 
-        self.source = ComboBox(
-            name="source", label="Source", choices=self._source_names
+        self.cameras = CamerasSection(
+            napari_viewer, self._remembered, lambda: list(self._layers())
         )
-        self.camera_settings = CameraPanel(self._cameras, self._show_plan)
+        first = self.cameras.first
+        self.source = first.source
+        self.camera_settings = first.settings
+        self.preview, self.snap = first.preview, first.snap
         self.pixel_size_um = FloatSpinBox(
             name="pixel_size_um",
             value=0,
@@ -98,45 +95,6 @@ class RecordWidget(Container[Widget]):
             step=0.001,
             tooltip="Of the sample, not of the chip; 0 if it is not known",
         )
-        self.device_kind = ComboBox(
-            name="device_kind", label="Format", choices=[(t, str(k)) for t, k in KINDS]
-        )
-        self.tile_width = _pixels("tile_width", 512, "0: as wide as the frame")
-        self.tile_height = _pixels("tile_height", 512, "0: as high as the frame")
-        self.tile_planes = _pixels(
-            "tile_planes",
-            1,
-            "Planes of a volume in one chunk; 1 keeps every plane a picture of its own",
-        )
-        self.max_chunk_mib = SpinBox(
-            name="max_chunk_mib",
-            label="Chunk cap (MiB)",
-            value=16,
-            min=0,
-            max=2**20,
-            tooltip="Most a chunk may hold before compression (a shard, if sharded); "
-            "at least 16 MiB",
-        )
-        self.sharded = CheckBox(
-            name="sharded",
-            text="Many chunks in one file (shards)",
-            value=True,
-            tooltip="Fewer files and little memory; Zarr v3 only",
-        )
-        self.multiscale = CheckBox(
-            name="multiscale",
-            text="Multiscale pyramid",
-            value=True,
-            tooltip="Also write halved copies, so that large images open at once",
-        )
-        self.uri = FileEdit(
-            name="uri",
-            label="Save in",
-            mode=FileDialogMode.EXISTING_DIRECTORY,
-            value=Path.home() / "recordings",
-            tooltip="A folder, in which a free name is chosen, or a name that ends in "
-            ".zarr",
-        )
         self.frame_count = SpinBox(
             name="frame_count",
             label="Frames (0: until stopped)",
@@ -144,34 +102,41 @@ class RecordWidget(Container[Widget]):
             min=0,
             max=2**31 - 1,
         )
-        self.plan_line = Label(name="plan_line", label="", value="")
+        self.stores = ComboBox(
+            name="stores", label="Several cameras", choices=[STORE_EACH, ONE_STORE]
+        )
+        self.storage = storage = StorageSection()
+        self.uri, self.device_kind = storage.uri, storage.device_kind
+        self.tile_width, self.tile_height = storage.tile_width, storage.tile_height
+        self.tile_planes = storage.tile_planes
+        self.max_chunk_mib = storage.max_chunk_mib
+        self.sharded, self.multiscale = storage.sharded, storage.multiscale
+        self.plan_line = storage.plan_line
         self.record = PushButton(name="record", text="Record")
         self.stop = PushButton(name="stop", text="Stop", enabled=False)
         self.progress = ProgressBar(name="progress", label="", visible=False)
         self.counts = Label(name="counts", label="", value="")
+        self.disk_line = Label(name="disk_line", label="", value="", visible=False)
 
         super().__init__(
             widgets=[
                 self.source,
                 self.camera_settings,
+                self.preview,
+                self.snap,
                 self.pixel_size_um,
                 self.frame_count,
-                self.uri,
-                self.device_kind,
-                self.tile_width,
-                self.tile_height,
-                self.tile_planes,
-                self.max_chunk_mib,
-                self.sharded,
-                self.multiscale,
-                self.plan_line,
+                self.stores,
+                *storage.widgets,
                 self.record,
                 self.stop,
                 self.progress,
                 self.counts,
+                self.disk_line,
             ],
             labels=False,
         )
+        self._restore()
         self._lay_out()
         self._connect()
         self._choose_source()
@@ -181,69 +146,52 @@ class RecordWidget(Container[Widget]):
     # ------------------------------------------------------------------ how it looks
 
     def _lay_out(self) -> None:
-        """Group the widgets: magicgui's own layout is one long column."""
-        self.uri.choose_btn.text = "…"
-        self.uri.choose_btn.max_width = 36
-        for text in (self.plan_line, self.counts):
+        """Group the widgets: magicgui's own layout is one long column.
+
+        What is set may be longer than the window, and scrolls; Record, Stop and the
+        counts are always there.
+        """
+        for text in (self.counts, self.disk_line):
             text.native.setWordWrap(True)
-            # A long line must not make the dock wide.
-            text.native.setSizePolicy(
-                QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred
-            )
+        self.disk_line.native.setStyleSheet(PROBLEM_STYLE)
+        self.cameras.lay_out()
+        self._stores_row = form([("Several cameras", self.stores.native)])
         source = form(
             [
-                ("Source", self.source.native),
-                ("", self.camera_settings.panel),
+                ("", self.cameras),
                 ("Pixel size (µm)", self.pixel_size_um.native),
                 ("Frames (0: no end)", self.frame_count.native),
+                ("", self._stores_row),
             ],
             title="What to record",
         )
-        storage = form(
-            [
-                ("Save in", self.uri.native),
-                ("Format", self.device_kind.native),
-                ("Tile width", self.tile_width.native),
-                ("Tile height", self.tile_height.native),
-                ("Tile planes", self.tile_planes.native),
-                ("Chunk cap (MiB)", self.max_chunk_mib.native),
-                ("", self.sharded.native),
-                ("", self.multiscale.native),
-                ("", self.plan_line.native),
-            ],
-            title="How to store it",
-        )
-        buttons = QWidget()
-        row = QHBoxLayout(buttons)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.record.native)
-        row.addWidget(self.stop.native)
+        column = QWidget()
+        layout = QVBoxLayout(column)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(source)
+        layout.addWidget(self.storage.lay_out())
+        layout.addStretch(1)
+        self._scroll = scrolling(column)
         self.camera_settings.native.hide()
-        layout = self.native.layout()
+        below = self.native.layout()
+        below.addWidget(self._scroll, 1)
         for part in (
-            source,
-            storage,
-            buttons,
+            beside(self.record.native, self.stop.native),
             self.progress.native,
+            self.disk_line.native,
             self.counts.native,
         ):
-            layout.addWidget(part)
+            below.addWidget(part)
 
     def _connect(self) -> None:
         self.source.changed.connect(self._choose_source)
-        for widget in (
-            self.device_kind,
-            self.tile_width,
-            self.tile_height,
-            self.tile_planes,
-            self.max_chunk_mib,
-            self.sharded,
-            self.multiscale,
-            self.uri,
-            self.frame_count,
-            self.pixel_size_um,
-        ):
+        self.cameras.changed.connect(self._show_plan)
+        self.cameras.found_changed.connect(self._follow_found)
+        self.pixel_size_um.changed.connect(self._set_pixel_size)
+        for widget in self._kept():
             widget.changed.connect(self._show_plan)
+            widget.changed.connect(self._keep_soon)
+        self.cameras.changed.connect(self._keep_soon)
         self.record.clicked.connect(self._start)
         self.stop.clicked.connect(self._stop)
         layers = self._viewer.layers.events
@@ -253,29 +201,85 @@ class RecordWidget(Container[Widget]):
         self._timer = QTimer(self.native)
         self._timer.setInterval(STATUS_MS)
         self._timer.timeout.connect(self._show_status)
-        self._watch = _DockWatch(self.native, self._session.stop)
+        self._keeping = QTimer(self.native)
+        self._keeping.setInterval(SAVE_MS)
+        self._keeping.setSingleShot(True)
+        self._keeping.timeout.connect(self._keep)
+        self._watch = _DockWatch(self.native, self._dock_closed, self._dock_opened)
+        self._disk = DiskWatch()
         if self._session.is_busy:
             self._show_start()
+
+    # --------------------------------------------------------- what is kept for later
+
+    def _kept(self) -> list[Any]:
+        return [
+            *self.storage.fields,
+            self.pixel_size_um,
+            self.frame_count,
+            self.stores,
+        ]
+
+    def _restore(self) -> None:
+        choices = self._remembered.choices
+        self.storage.restore(choices)
+        for widget in (self.pixel_size_um, self.frame_count, self.stores):
+            if widget.name in choices:
+                set_quietly(widget, choices[widget.name])
+        self._set_pixel_size()
+        self._offer_last_camera()
+
+    def _offer_last_camera(self) -> None:
+        """Choose the camera of last time, if the user has not chosen another one."""
+        last = self._remembered.choices.get("camera")
+        names = self.cameras.found.cameras
+        if last in names and self.source.value in names and not self._chosen_by_user:
+            with self.source.changed.blocked():
+                self.source.value = last
+
+    def _keep_soon(self, *_: object) -> None:
+        self._keeping.start()
+
+    def _keep(self) -> None:
+        choices = {
+            widget.name: widget.value
+            if isinstance(widget.value, bool | int | float | str)
+            else str(widget.value)
+            for widget in self._kept()
+        }
+        if camera := self.cameras.first.control.name:
+            choices["camera"] = camera
+        self._remembered.choices.update(choices)
+        self._remembered.save()
 
     # ------------------------------------------------------------------- the source
 
     def _layers(self) -> dict[str, Image]:
         """Image layers by the names they have in the list of sources."""
+        cameras = self.cameras.found.cameras if hasattr(self, "cameras") else {}
         layers = {}
         for layer in self._viewer.layers:
             if isinstance(layer, Image) and not isinstance(layer.data, LivePlane):
-                taken = layer.name in self._cameras
+                taken = layer.name in cameras
                 layers[f"{layer.name} (layer)" if taken else layer.name] = layer
         return layers
 
-    def _source_names(self, *_: object) -> list[str]:
-        return [*self._cameras, *self._layers()]
+    def _follow_found(self) -> None:
+        for section in self.cameras.others:
+            with section.source.changed.blocked():
+                section.source.reset_choices()
+        self._follow_layers()
+        if not self._session.is_busy and self._layer is None:
+            self._offer_last_camera()
+            self._open_camera()
 
     def _follow_layers(self) -> None:
         """Keep to the chosen layer where it was renamed; choose none where it went."""
-        chosen = self._layer
+        chosen, before = self._layer, self.source.value
         with self.source.changed.blocked():
             self.source.reset_choices()
+            if before in self.source.choices:
+                self.source.value = before
         if chosen is None:
             self._show_plan()
             return
@@ -283,13 +287,17 @@ class RecordWidget(Container[Widget]):
         if names:
             with self.source.changed.blocked():
                 self.source.value = names[0]
-        self._choose_source()
+        self._follow_source()
 
     def reset_choices(self, *_: object) -> None:
         """Called by napari, too, when layers come, go or are renamed."""
         self._follow_layers()
 
-    def _choose_source(self) -> None:
+    def _choose_source(self, *given: object) -> None:
+        self._chosen_by_user = bool(given)
+        self._follow_source()
+
+    def _follow_source(self) -> None:
         layer = self._layers().get(self.source.value or "")
         if layer is not self._layer:
             for event in _what_is_recorded(self._layer):
@@ -297,79 +305,121 @@ class RecordWidget(Container[Widget]):
             for event in _what_is_recorded(layer):
                 event.connect(self._show_plan)
             self._layer = layer
-        self.camera_settings.choose(self.source.value or "")
+        self._open_camera()
         self._show_plan()
 
-    def _make_source(self) -> Source:
-        panel = self.camera_settings
-        if panel.camera is not None:
-            frames = int(self.frame_count.value)
-            pixel_size_um = self.pixel_size_um.value or None
-            name = self._properties().path.name.split(".")[0]
-            return CameraSource(panel.camera, name, frames, pixel_size_um)
-        if self._layer is not None:
-            return LayerSource.of(self._layer)
-        raise InvalidProperties("Choose a camera or open an image to record from.")
+    def _open_camera(self) -> None:
+        if not self._session.is_busy:
+            self.cameras.choose(self.cameras.first, self.source.value or "")
+
+    def _set_pixel_size(self, *_: object) -> None:
+        for section in self.cameras.sections:
+            section.pixel_size_um = self.pixel_size_um.value or None
+
+    def _sections(self) -> list[CameraSection]:
+        """The cameras to record, none where a layer is."""
+        return [] if self._layer is not None else self.cameras.sections
 
     # ------------------------------------------------------- what the settings come to
 
-    def _properties(self) -> StorageProperties:
-        kind = DeviceKind(self.device_kind.value)
-        return StorageProperties(
-            uri=free_path(Path(str(self.uri.value))),
-            device_kind=kind,
-            tile_width=self.tile_width.value,
-            tile_height=self.tile_height.value,
-            tile_planes=self.tile_planes.value,
-            max_bytes_per_chunk=self.max_chunk_mib.value * 2**20,
-            sharded=self.sharded.value and kind.zarr_format == 3,
-            enable_multiscale=self.multiscale.value,
-        )
+    def _properties(self) -> list[StorageProperties]:
+        """Where each camera goes, or the layer."""
+        count = max(1, len(self._sections()))
+        if self._in_one_store():
+            return self.storage.properties() * count
+        return self.storage.properties(count)
+
+    def _in_one_store(self) -> bool:
+        return len(self._sections()) > 1 and self.stores.value == ONE_STORE
+
+    def _described(
+        self, properties: list[StorageProperties]
+    ) -> list[SourceDescription]:
+        frames = int(self.frame_count.value)
+        if self._layer is not None:
+            return [LayerSource.of(self._layer).describe()]
+        return [
+            section.describe(_stem(each), frames)
+            for section, each in zip(self._sections(), properties, strict=True)
+        ]
 
     def _show_plan(self, *_: object) -> None:
         if self._session.is_busy:
             return
-        is_v3 = DeviceKind(self.device_kind.value).zarr_format == 3
-        self.sharded.enabled = is_v3
+        self._set_pixel_size()
+        self.sharded.enabled = self.storage.zarr_format == 3
         for of_camera in (self.frame_count, self.pixel_size_um):
-            of_camera.enabled = self.camera_settings.camera is not None
+            of_camera.enabled = self._layer is None
+        self._stores_row.setVisible(len(self._sections()) > 1)
+        self.cameras.add_camera.enabled = self._layer is None
         try:
             text, possible = self._plan_in_words(), True
         except (ZarrStreamError, OSError) as error:
             text, possible = str(error), False
+        if not possible and any(section.problem() for section in self._sections()):
+            text = ""  # it is said below the camera's settings
         self.plan_line.value = text
         self.plan_line.native.setStyleSheet("" if possible else PROBLEM_STYLE)
         self.record.enabled = possible
 
     def _plan_in_words(self) -> str:
-        described = self._make_source().describe()
         properties = self._properties()
-        planned = plan(
-            properties,
-            axes=described.axes,
-            shape=described.shape,
-            dtype=described.dtype,
+        described = self._described(properties)
+        plans: list[Plan] = [
+            plan(each, axes=of.axes, shape=of.shape, dtype=of.dtype)
+            for each, of in zip(properties, described, strict=True)
+        ]
+        check_memory(plans)
+        free = free_bytes(properties[0].path)
+        each = zip(plans, properties, described, strict=True)
+        return "\n\n".join(
+            summary_of(planned, where, of.frame_rate, free)
+            for planned, where, of in each
         )
-        _check_memory(planned)
-        free = _free_bytes(properties.path)
-        return summary_of(planned, properties, described.frame_rate, free)
 
     # ---------------------------------------------------------------- while recording
 
+    def _jobs(self) -> list[Job]:
+        properties = self._properties()
+        if self._layer is not None:
+            return [Job(LayerSource.of(self._layer), properties[0], self._layer.name)]
+        frames = int(self.frame_count.value)
+        sections = self._sections()
+        if not sections[0].is_ready:
+            raise InvalidProperties("Choose a camera or open an image to record from.")
+        return [
+            Job(section.make_source(_stem(each), frames), each, section.control.name)
+            for section, each in zip(sections, properties, strict=True)
+        ]
+
     def _start(self) -> None:
         try:
+            jobs = self._jobs()
+            for section in self.cameras.sections:
+                section.control.stop_preview()
             self._session.start(
-                self._make_source(), self._properties(), self._main_window()
+                jobs, self._main_window(), one_store=self._in_one_store()
             )
         except (ZarrStreamError, OSError) as error:
             show_error(f"The recording could not be started: {error}")
             self._show_plan()
             return
+        for section, live in zip(self._sections(), self._session.lives, strict=False):
+            section.follow(live)
+        self._keep()
         self._show_start()
 
     def _stop(self) -> None:
         self.stop.enabled = False
         self._session.stop()
+
+    def _dock_closed(self) -> None:
+        self._session.stop()
+        if not self._session.is_busy:
+            self.cameras.close()
+
+    def _dock_opened(self) -> None:
+        self._follow_source()
 
     def _main_window(self) -> QWidget:
         """The outermost window: `window()` is the dock itself where it floats."""
@@ -379,88 +429,81 @@ class RecordWidget(Container[Widget]):
         return widget
 
     def _enable(self, enabled: bool) -> None:
-        shows = (self.plan_line, self.progress, self.counts, self.stop)
-        for widget in self:
-            if widget not in shows:
-                widget.enabled = enabled
-        self.camera_settings.panel.setEnabled(enabled)
+        for widget in (*self._kept(), self.record):
+            widget.enabled = enabled
+        self.cameras.show_recording(not enabled)
         self.stop.enabled = not enabled
 
     def _show_start(self) -> None:
+        self._disk = DiskWatch()
         self._enable(False)
         self._show_status()
         self._timer.start()
 
     def _show_status(self) -> None:
-        status = self._session.status()
+        statuses = self._session.statuses()
         # Without an end there is only the time: a bar that moves to and fro would
         # repaint the window all the time.
-        planes = status.plan.planes if status.plan else None
-        self.progress.visible = status.is_busy and planes is not None
-        if planes is not None:
-            self.progress.max = planes
-            self.progress.value = status.frames_acquired
-        self.counts.value = _counts_in_words(status)
+        planes = [status.plan.planes if status.plan else None for _, status in statuses]
+        known = bool(planes) and None not in planes
+        self.progress.visible = self._session.is_busy and known
+        if known:
+            self.progress.max = sum(count or 0 for count in planes)
+            self.progress.value = sum(status.frames_acquired for _, status in statuses)
+        self.counts.value = _counts_in_words(statuses)
+        self._watch_disk([status for _, status in statuses])
+
+    def _watch_disk(self, statuses: list[RecordingStatus]) -> None:
+        """Warn while there is still time to make room, or to stop."""
+        left_s = None
+        paths = [status.path for status in statuses if status.path and status.is_busy]
+        if paths:
+            written = sum(status.bytes_written for status in statuses)
+            free = free_bytes(paths[0])
+            left_s = self._disk.seconds_left(time.monotonic(), written, free)
+        warn = left_s is not None and left_s < WARN_S
+        if warn:
+            assert left_s is not None
+            self.disk_line.value = (
+                f"Disk space for {duration_in_words(left_s)} at this rate: make room "
+                "or stop."
+            )
+        self.disk_line.visible = warn
 
     def _show_end(self) -> None:
         self._timer.stop()
         self._show_status()
         self._enable(True)
+        if self.native.parentWidget() is None:
+            self.cameras.close()  # the dock was closed meanwhile
+        for section in self.cameras.sections:
+            section.control.refresh()
         self._follow_layers()
+        self._follow_source()
+
+
+def _stem(properties: StorageProperties) -> str:
+    return properties.path.name.split(".")[0]
 
 
 class _DockWatch(QObject):
-    """Notices that the dock around a widget was closed.
+    """Notices that the dock around a widget was closed, or opened again.
 
     napari takes the widget out of the dock and keeps it, hidden; no close event comes.
     """
 
-    def __init__(self, widget: QWidget, closed: Any) -> None:
+    def __init__(self, widget: QWidget, closed: Any, opened: Any) -> None:
         super().__init__(widget)
         self._widget = widget
-        self._closed = closed
+        self._closed, self._opened = closed, opened
         widget.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """See `QObject.eventFilter`."""
-        if (
-            event.type() == QEvent.Type.ParentChange
-            and self._widget.parentWidget() is None
-        ):
-            self._closed()
+        if event.type() == QEvent.Type.ParentChange:
+            is_closed = self._widget.parentWidget() is None
+            self._closed() if is_closed else self._opened()
         return False
-
-
-def _pixels(name: str, value: int, tooltip: str) -> SpinBox:
-    return SpinBox(name=name, value=value, min=0, max=2**20, tooltip=tooltip)
-
-
-def _check_memory(planned: Plan) -> None:
-    free = psutil.virtual_memory().available
-    if planned.peak_memory_bytes > MEMORY_SHARE * free:
-        raise InvalidProperties(
-            f"This needs {size_in_words(planned.peak_memory_bytes)} of memory, and "
-            f"{size_in_words(free)} are free: turn on shards, or lower the chunk cap."
-        )
-
-
-def _free_bytes(path: Path) -> int:
-    """On the disk that will hold `path`: asked of the nearest folder there is.
-
-    Raises
-    ------
-    InvalidProperties
-        Nothing can be written there.
-    """
-    there = next(parent for parent in path.parents if os.path.lexists(parent))
-    if not there.is_dir():
-        raise InvalidProperties(f"{there} is not a folder: choose another place.")
-    if not os.access(there, os.W_OK):
-        raise InvalidProperties(f"You may not write to {there}: choose another folder.")
-    free = shutil.disk_usage(there).free
-    if not free:
-        raise InvalidProperties(f"There is no space left in {there}.")
-    return free
 
 
 def _what_is_recorded(layer: Image | None) -> list[Any]:
@@ -471,22 +514,31 @@ def _what_is_recorded(layer: Image | None) -> list[Any]:
     return [getattr(layer.events, name) for name in names]
 
 
-def _counts_in_words(status: RecordingStatus) -> str:
-    if status.path is None:
-        return ""
-    lines = [
-        f"<b>{status.frames_acquired:,}</b> acquired, "
-        f"<b>{status.frames_committed:,}</b> committed, "
-        f"<b>{lost_in_words(status.frames_lost)}</b>",
-        f"{status.frames_per_second:.4g} frames/s, "
-        f"{size_in_words(status.bytes_per_second)}/s",
-    ]
-    if status.is_busy:
-        lines.append(
-            f"{duration_in_words(status.elapsed_s)} elapsed, "
-            f"queue {status.queue_fill:.0%} full"
-        )
-    return "<br>".join(lines)
+def _counts_in_words(statuses: Sequence[tuple[str, RecordingStatus]]) -> str:
+    parts = []
+    for title, status in statuses:
+        if status.path is None:
+            continue
+        several = f"{title}<br>" if len(statuses) > 1 else ""
+        counts = [
+            f"<b>{status.frames_acquired:,}</b> acquired",
+            f"<b>{status.frames_committed:,}</b> committed",
+            f"<b>{lost_in_words(status.frames_lost)}</b>",
+        ]
+        if status.frames_incomplete:
+            counts.append(f"<b>{status.frames_incomplete:,}</b> incomplete")
+        lines = [
+            several + ", ".join(counts),
+            f"{status.frames_per_second:.4g} frames/s, "
+            f"{size_in_words(status.bytes_per_second)}/s",
+        ]
+        if status.is_busy:
+            lines.append(
+                f"{duration_in_words(status.elapsed_s)} elapsed, "
+                f"queue {status.queue_fill:.0%} full"
+            )
+        parts.append("<br>".join(lines))
+    return "<br>".join(parts)
 
 
 def _warm_up() -> None:

@@ -44,3 +44,10 @@ def opened():
     yield open_in_thread
     for thread in threads:
         thread.close()
+
+
+@pytest.fixture(autouse=True)
+def settings_of_nobody(monkeypatch, tmp_path_factory):
+    """Keep what widgets remember away from the user, and from other tests."""
+    folder = tmp_path_factory.mktemp("napari")
+    monkeypatch.setenv("NAPARI_CONFIG", str(folder / "settings.yaml"))

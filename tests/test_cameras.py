@@ -117,6 +117,22 @@ def test_follows_5000_frames_a_second():
     assert camera.stats.delivered > 0.5 * info.device_index
 
 
+def test_a_region_shows_the_part_that_lies_there():
+    camera = running("radial sine", width=200, height=160, pixel_type="uint8")
+    whole, info = read(camera)
+    camera.stop()
+    region = {"width": 90, "height": 50, "offset_x": 70, "offset_y": 30}
+    for name, value in region.items():
+        assert camera.set(name, value) == value
+    camera.start()
+    part, part_info = read(camera)
+    assert part_info.device_index == info.device_index
+    assert np.array_equal(part, whole[30:80, 70:160])
+    camera.stop()
+    assert camera.set("offset_x", 8192) == 8192 - 90
+    assert camera.set("width", 200) == 90
+
+
 def test_timeout_returns_none_and_changes_nothing():
     camera = running(frame_rate=1)
     frame = np.full(camera.shape, 7, camera.dtype)
@@ -242,6 +258,8 @@ def test_defaults():
     assert {setting.name: setting.value for setting in camera.settings} == {
         "width": 1024,
         "height": 1024,
+        "offset_x": 0,
+        "offset_y": 0,
         "pixel_type": "uint16 (12 bit)",
         "frame_rate": 30.0,
         "exposure_ms": 10.0,

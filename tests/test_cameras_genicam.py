@@ -6,7 +6,6 @@ All listen on the one port that GigE Vision has: one at a time on a computer.
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from contextlib import closing, contextmanager
@@ -15,6 +14,7 @@ from functools import partial
 import numpy as np
 import pytest
 from camera_contract import CameraContract, read, setting_of
+from emulators import gige, gige_port
 
 from napari_zarr_stream.cameras import CameraError, CameraLost
 from napari_zarr_stream.cameras.genicam import GenICamCamera, find
@@ -28,25 +28,8 @@ LOST_AFTER_S = 2.0
 
 @pytest.fixture(autouse=True)
 def port():
-    """Wait for the port; other test runs on this computer need it as well.
-
-    The fakes would share it silently. So whoever has this other port has that one.
-    """
-    while True:
-        try:
-            server = socket.create_server(("127.0.0.1", 39560))
-        except OSError:
-            time.sleep(0.1)  # until the time limit of the test
-        else:
-            break
-    with server:
+    with gige_port():
         yield
-
-
-def gige(fake):
-    device = fake.device_info(timeout_ms=150)
-    info = {"name": "GenICam: fake", "ip": device.ip}
-    return GenICamCamera(partial(viva_genicam.connect_gige, device), info)
 
 
 @contextmanager

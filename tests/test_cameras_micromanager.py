@@ -1,6 +1,5 @@
 """Micro-Manager: its demo cameras, and Python cameras of UniMMCore."""
 
-import gc
 import logging
 import subprocess
 import sys
@@ -9,11 +8,16 @@ from contextlib import closing
 from functools import partial
 
 import numpy as np
-import pymmcore
 import pytest
 from camera_contract import CameraContract, Place, read
-from pymmcore_plus import CMMCorePlus
-from pymmcore_plus.experimental.unicore import SimpleCameraDevice, UniMMCore
+from emulators import (
+    CHIP_HEIGHT,
+    CHIP_WIDTH,
+    CONFIGURATION,
+    StampedCamera,
+    shared_core,
+)
+from pymmcore_plus.experimental.unicore import UniMMCore
 from useq import MDAEvent
 
 from napari_zarr_stream.cameras import CameraError, CameraLost, micromanager
@@ -22,106 +26,11 @@ from napari_zarr_stream.cameras.micromanager import MicroManagerCamera, find
 # importing pymmcore_plus turns on the debug messages of all libraries
 logging.root.setLevel(logging.WARNING)
 
-CONFIGURATION = """
-Property,Core,Initialize,0
-Device,Cam,DemoCamera,DCam
-Property,Core,Initialize,1
-Property,Core,Camera,Cam
-Property,Cam,OnCameraCCDXSize,96
-Property,Cam,OnCameraCCDYSize,64
-ConfigPixelSize,Whole,Cam,Binning,1
-PixelSize_um,Whole,0.325
-"""
-WIDTH, HEIGHT = 96, 64
-
-
-class StampedCamera(SimpleCameraDevice):
-    """A Python camera whose frame n is n everywhere."""
-
-    def __init__(self, raises_at=None, channels=(), shrinks_at=None):
-        super().__init__()
-        self.exposure_ms, self.gain, self.number = 2.0, 1.5, 0
-        self.raises_at, self.channels = raises_at, channels
-        self.shrinks_at = shrinks_at
-
-    def get_exposure(self):
-        return self.exposure_ms
-
-    def set_exposure(self, exposure):
-        self.exposure_ms = min(exposure, 100.0)  # silently, as SDKs do
-
-    def get_gain(self):
-        return self.gain
-
-    def set_gain(self, gain):
-        if not 1 <= gain <= 8:
-            raise ValueError("gain is out of range")
-        self.gain = gain
-
-    def get_actual_interval_ms(self):
-        return self.exposure_ms
-
-    def sensor_shape(self):
-        return (64, 96, *self.channels)
-
-    def dtype(self):
-        return np.uint16
-
-    def start_sequence(self, n, get_buffer):
-        self.number = 0
-
-        def place(shape, dtype):
-            shrinks = self.number == self.shrinks_at
-            return get_buffer((10, 10) if shrinks else shape, dtype)
-
-        yield from super().start_sequence(n, place)
-
-    def snap(self, buffer):
-        if self.number == self.raises_at:
-            raise OSError("cable pulled")
-        time.sleep(self.exposure_ms / 1000)
-        buffer[...] = self.number
-        if self.channels:
-            buffer[...] += np.arange(self.channels[0], dtype=np.uint16) * 1000
-        self.number += 1
-        return {"sensor": f"frame {self.number - 1}"}
-
 
 @pytest.fixture
 def share():
-    """Make a core with a camera the one that all share; nothing is left of it."""
-    cores = []
-
-    def start(kind=CMMCorePlus, device=None, adapter=("DemoCamera", "DCam"), **before):
-        gc.collect()
-        assert micromanager._running_core() is None
-        core = kind()
-        cores.append(core)
-        assert core is CMMCorePlus.instance()
-        if adapter[0] == "SequenceTester":
-            core.loadDevice("Hub", "SequenceTester", "THub")
-            core.initializeDevice("Hub")
-        if device is None:
-            core.loadDevice("Cam", *adapter)
-            for name, value in before.items():
-                core.setProperty("Cam", name, value)
-        else:
-            core.loadPyDevice("Cam", device)
-        core.initializeDevice("Cam")
-        core.setCameraDevice("Cam")
-        if adapter[0] == "DemoCamera" and device is None:
-            core.setProperty("Cam", "OnCameraCCDXSize", WIDTH)
-            core.setProperty("Cam", "OnCameraCCDYSize", HEIGHT)
-        return core
-
-    yield start
-    for core in cores:
-        core.unloadAllDevices()
-        pymmcore.CMMCore.registerCallback(core, None)
-    cores.clear()
-    core = None
-    gc.collect()
-    assert micromanager._running_core() is None, "a core is still held"
+    with shared_core() as start:
+        yield start
 
 
 @pytest.fixture
@@ -246,8 +155,8 @@ def test_two_cameras_have_two_cores(cfg, share):
             camera.set("exposure_ms", 2)
             camera.start()
         for _ in range(20):
-            assert read(one)[0].shape == (HEIGHT, WIDTH)
-            assert read(other)[0].shape == (HEIGHT, 32)
+            assert read(one)[0].shape == (CHIP_HEIGHT, CHIP_WIDTH)
+            assert read(other)[0].shape == (CHIP_HEIGHT, 32)
         assert one.stats.lost == other.stats.lost == 0
 
 
@@ -292,8 +201,8 @@ def test_a_camera_that_stands_for_two_is_refused(share):
     core.loadDevice("Both", "Utilities", "Multi Camera")
     for label in ("Second", "Both"):
         core.initializeDevice(label)
-    core.setProperty("Second", "OnCameraCCDXSize", WIDTH)
-    core.setProperty("Second", "OnCameraCCDYSize", HEIGHT)
+    core.setProperty("Second", "OnCameraCCDXSize", CHIP_WIDTH)
+    core.setProperty("Second", "OnCameraCCDYSize", CHIP_HEIGHT)
     core.setProperty("Both", "Physical Camera 1", "Cam")
     core.setProperty("Both", "Physical Camera 2", "Second")
     core.setCameraDevice("Both")
@@ -355,7 +264,7 @@ def test_an_address_comes_first(cfg):
     with pytest.raises(CameraError, match="address"):
         camera.start()
     assert camera.set("address", str(cfg)) == str(cfg)
-    assert camera.shape == (HEIGHT, WIDTH)
+    assert camera.shape == (CHIP_HEIGHT, CHIP_WIDTH)
     assert camera.info["name"] == "Micro-Manager: Cam"
     camera.start()
     read(camera)
@@ -449,7 +358,7 @@ def test_what_is_said_of_a_demo_camera(cfg):
         assert camera.set("exposure_ms", 4.5) == 4.5
         assert camera.set("gain", 99) == 8
         assert camera.set("binning", "4") == "4"
-        assert camera.shape == (HEIGHT // 4, WIDTH // 4)
+        assert camera.shape == (CHIP_HEIGHT // 4, CHIP_WIDTH // 4)
         assert camera.pixel_size_um is None  # not in the file
 
 
@@ -483,7 +392,7 @@ def test_colour_becomes_channels(share, pixel_type, dtype):
     core.setProperty("Cam", "PixelType", pixel_type)
     core.setProperty("Cam", "Mode", "Color Test Pattern")
     with closing(opened()) as camera:
-        assert (camera.shape, camera.dtype) == ((3, HEIGHT, WIDTH), dtype)
+        assert (camera.shape, camera.dtype) == ((3, CHIP_HEIGHT, CHIP_WIDTH), dtype)
         expected = np.moveaxis(still(core), -1, 0)  # R, G, B, by pymmcore-plus
         assert len({plane.tobytes() for plane in expected}) == 3
         camera.start()
@@ -496,14 +405,14 @@ def test_a_region_stays_on_the_sensor(share):
     with closing(opened()) as camera:
         assert camera.set("offset_x", 10) == 0  # there is no room
         assert camera.set("width", 50) == 50
-        assert camera.set("offset_x", 1000) == WIDTH - 50
+        assert camera.set("offset_x", 1000) == CHIP_WIDTH - 50
         assert camera.set("width", 1000) == 50
         assert camera.set("height", 0) == 1
-        assert core.getROI() == [WIDTH - 50, 0, 50, 1]
+        assert core.getROI() == [CHIP_WIDTH - 50, 0, 50, 1]
         camera.set("binning", "2")
         assert camera.get("width") == camera.shape[1] == 25
         assert camera.set("offset_x", 0) == 0
-        assert camera.set("width", 1000) == WIDTH // 2
+        assert camera.set("width", 1000) == CHIP_WIDTH // 2
 
 
 def test_the_region_is_locked_by_us(share):
@@ -514,7 +423,7 @@ def test_the_region_is_locked_by_us(share):
         with pytest.raises(CameraError, match="width is locked"):
             camera.set("width", 10)
         assert camera.set("exposure_ms", 1) == 1
-        assert read(camera)[0].shape == (HEIGHT, WIDTH)
+        assert read(camera)[0].shape == (CHIP_HEIGHT, CHIP_WIDTH)
 
 
 # losses
@@ -613,7 +522,7 @@ def test_a_python_camera_is_recorded_whole(share):
 def test_a_python_camera_with_colours(share):
     share(UniMMCore, StampedCamera(channels=(3,)))
     with closing(opened()) as camera:
-        assert (camera.shape, camera.dtype) == ((3, HEIGHT, WIDTH), np.uint16)
+        assert (camera.shape, camera.dtype) == ((3, CHIP_HEIGHT, CHIP_WIDTH), np.uint16)
         camera.start()
         frame, _ = read(camera)
         assert frame[:, 0, 0].tolist() == [0, 1000, 2000]

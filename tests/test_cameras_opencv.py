@@ -1,61 +1,29 @@
 """OpenCV: video files whose pixels are known, a server of pictures, webcams."""
 
-import threading
 import time
 from contextlib import closing
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import cv2
 import numpy as np
 import pytest
 import zarr
 from camera_contract import CameraContract, read
+from emulators import (
+    FRAMES,
+    HEIGHT,
+    RATE,
+    WIDTH,
+    picture_server,
+    pictures,
+    smooth_pictures,
+    write,
+)
 
 from napari_zarr_stream import cli
 from napari_zarr_stream.cameras import CameraError, CameraLost
 from napari_zarr_stream.cameras import opencv as module
 from napari_zarr_stream.cameras.opencv import OpenCVCamera
-
-HEIGHT, WIDTH = 48, 64
-FRAMES = 30
-RATE = 25.0
-
-
-def pictures(dtype, colour):
-    shape = (FRAMES, HEIGHT, WIDTH, *(3,) * colour)
-    limit = np.iinfo(dtype).max
-    return np.random.default_rng(1).integers(0, limit, shape, dtype, endpoint=True)
-
-
-def smooth_pictures():
-    """Such as a lossy codec keeps nearly as they are: R, G, B that say which they are.
-
-    Red grows to the right, green downwards, blue with time.
-    """
-    frames = np.empty((FRAMES, HEIGHT, WIDTH, 3), np.uint8)
-    frames[..., 2] = np.linspace(0, 255, WIDTH)
-    frames[..., 1] = np.linspace(0, 255, HEIGHT)[:, np.newaxis]
-    frames[..., 0] = np.linspace(0, 255, FRAMES)[:, np.newaxis, np.newaxis]
-    return frames
-
-
-def write(path, codec, frames):
-    colour = int(frames.ndim == 4)
-    depth = cv2.CV_16U if frames.dtype == np.uint16 else cv2.CV_8U
-    writer = cv2.VideoWriter(
-        str(path),
-        cv2.CAP_FFMPEG,
-        cv2.VideoWriter_fourcc(*codec),
-        RATE,
-        (WIDTH, HEIGHT),
-        [cv2.VIDEOWRITER_PROP_IS_COLOR, colour, cv2.VIDEOWRITER_PROP_DEPTH, depth],
-    )
-    assert writer.isOpened()
-    for frame in frames:
-        writer.write(frame)
-    writer.release()
-    return path
 
 
 def opened(source):
@@ -212,52 +180,10 @@ def test_a_file_is_recorded_whole_from_the_command_line(tmp_path, capsys):
 # streams
 
 
-class Pictures(BaseHTTPRequestHandler):
-    """Sends JPEG pictures without end, as an IP camera does, or until something."""
-
-    def do_GET(self):
-        self.send_response(200)
-        kind = "multipart/x-mixed-replace; boundary=next"
-        self.send_header("Content-Type", kind)
-        self.end_headers()
-        for number, frame in enumerate(self.server.frames()):
-            _, data = cv2.imencode(".jpg", frame)
-            head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}"
-            try:
-                self.wfile.write(head.encode() + b"\r\n\r\n" + data.tobytes() + b"\r\n")
-            except ConnectionError:
-                return  # the reader has enough
-            if self.server.done.wait(0.02):
-                return
-            if self.server.until is not None and number + 1 >= self.server.until:
-                if self.server.then == "stall":
-                    self.server.done.wait(60)
-                return
-
-    def log_message(self, *args):
-        pass
-
-
 @pytest.fixture
 def server():
-    """Start a server of pictures; returns its address."""
-    servers = []
-
-    def start(until=None, then="end", frames=None):
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Pictures)
-        server.until, server.then, server.done = until, then, threading.Event()
-        server.frames = frames or (lambda: iter(smooth_pictures().repeat(50, axis=0)))
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        servers.append((server, thread))
-        return f"http://127.0.0.1:{server.server_port}/live"
-
-    yield start
-    for server, thread in servers:
-        server.done.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with picture_server() as start:
+        yield start
 
 
 def test_a_stream_is_live(server):

@@ -400,7 +400,7 @@ def test_colours_are_channels_that_are_named_and_coloured(tmp_path, opened):
     assert status.frames_acquired == status.frames_committed == 5
     assert status.bytes_acquired == frames.nbytes
     np.testing.assert_array_equal(zarr.open_array(path / "0", mode="r")[:], frames)
-    assert any(np.array_equal(recording._newest, frame[1]) for frame in frames)
+    assert any(np.array_equal(recording._newest, frame) for frame in frames)
     ome = dict(zarr.open_group(path, mode="r").attrs)["ome"]
     assert [axis["name"] for axis in ome["multiscales"][0]["axes"]] == [*"tcyx"]
     shown = [(c["label"], c["color"]) for c in ome["omero"]["channels"]]

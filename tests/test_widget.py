@@ -81,6 +81,7 @@ def test_the_children_can_be_reached_by_name(widget):
     for name in NAMES:
         assert getattr(widget, name).name == name
     assert widget.source.value == CAMERA
+    wait_until(lambda: not widget.cameras.is_searching)
     assert set(find_cameras().cameras) <= set(widget.source.choices)
     assert set(widget.device_kind.choices) == set(DeviceKind) == {k for _, k in KINDS}
     assert widget.record.enabled

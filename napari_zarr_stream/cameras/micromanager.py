@@ -153,7 +153,8 @@ class MicroManagerCamera:
         core = self._core
         if core is None:
             return {"name": "Micro-Manager: configuration file"}
-        return {
+        shared = {} if self._address is not None else {"shared": "the running core"}
+        return shared | {
             "name": f"Micro-Manager: {self._label}",
             "vendor": core.getDeviceLibrary(self._label),
             "model": core.getDeviceName(self._label),

@@ -133,7 +133,11 @@ class Camera(Protocol):
 
     @property
     def info(self) -> Mapping[str, str]:
-        """Name, vendor, model, serial number: what there is."""
+        """Name, vendor, model, serial number: what there is.
+
+        "shared" is there if others in this process have set the device up, and says
+        who: nothing is set by itself then.
+        """
 
     @property
     def settings(self) -> Sequence[Setting]:

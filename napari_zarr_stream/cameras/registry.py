@@ -86,7 +86,7 @@ def find_cameras() -> FoundCameras:
 
 def _finders(missing: Mapping[str, str]) -> Iterator[tuple[str, Callable[[], Cameras]]]:
     """Yield the title of each stack, all different, and what finds its cameras."""
-    yield "Simulated", _find_simulated
+    yield "Simulated", simulated_cameras
     titles = {"Simulated"} | {stack.title for stack in _STACKS}
     for stack in _STACKS:
         if stack.title not in missing:
@@ -99,7 +99,8 @@ def _finders(missing: Mapping[str, str]) -> Iterator[tuple[str, Callable[[], Cam
         yield title, partial(_find_at, entry_point)
 
 
-def _find_simulated() -> Cameras:
+def simulated_cameras() -> Cameras:
+    """Return the cameras that are always there, without looking for any."""
     return {
         f"Simulated: {pattern}": partial(SimulatedCamera, pattern)
         for pattern in PATTERNS

@@ -41,9 +41,12 @@ _BIT_DEPTHS = {
     "uint16 (14 bit)": 14,
     "uint16 (16 bit)": 16,
 }
+_SIDE_PX = 8192  # of the sensor
 _SETTINGS = (
-    Setting("width", "Width", 1024, 1, 8192, unit="px"),
-    Setting("height", "Height", 1024, 1, 8192, unit="px"),
+    Setting("width", "Width", 1024, 1, _SIDE_PX, unit="px"),
+    Setting("height", "Height", 1024, 1, _SIDE_PX, unit="px"),
+    Setting("offset_x", "Offset x", 0, 0, _SIDE_PX - 1024, unit="px"),
+    Setting("offset_y", "Offset y", 0, 0, _SIDE_PX - 1024, unit="px"),
     Setting("pixel_type", "Pixel type", "uint16 (12 bit)", choices=tuple(_BIT_DEPTHS)),
     Setting("frame_rate", "Frame rate", 30.0, 0.1, 10_000, unit="Hz"),
     Setting("exposure_ms", "Exposure", 10.0, 0.001, 1000 / 30, (), "ms", False),
@@ -86,7 +89,8 @@ class SimulatedCamera:
     Frame i is there `(i + 1) / frame_rate` seconds after `start`, whether or not anyone
     reads. Of frames not read, the newest half second (at least two) is kept, and older
     ones are lost. No thread runs: `read_into` works out from the clock what a driver's
-    ring buffer would hold now. An exposure cannot be longer than the frame period.
+    ring buffer would hold now. An exposure cannot be longer than the frame period. With
+    an offset, the picture is that part of the largest one there has been.
 
     Parameters
     ----------
@@ -125,9 +129,13 @@ class SimulatedCamera:
         self._delivered = 0
         self._sensor = _Sensor.of(self._settings)
         self._picture: tuple[_Sensor, Draw] | None = None
-        # exposure last: its limit follows from the frame rate
-        for name in sorted(settings, key="exposure_ms".__eq__):
+        # what a region is a part of: the largest picture yet
+        self._largest = 0, 0
+        # last those whose limits follow from others
+        last = ("offset_x", "offset_y", "exposure_ms")
+        for name in sorted(settings, key=last.__contains__):
             self.set(name, settings[name])
+        self._largest = self._sensor.shape
 
     @property
     def info(self) -> Mapping[str, str]:
@@ -200,6 +208,11 @@ class SimulatedCamera:
         if setting.locked_while_running and self._started_at is not None:
             raise CameraError(f"stop the camera first: {name} is locked while it runs")
         new = self._settings | {name: replace(setting, value=coerced(setting, value))}
+        for offset, side in (("offset_x", "width"), ("offset_y", "height")):
+            # together they stay on the sensor
+            at, size = int(new[offset].value), int(new[side].value)
+            new[offset] = replace(new[offset], maximum=_SIDE_PX - size)
+            new[side] = replace(new[side], maximum=_SIDE_PX - at)
         exposure, longest_ms = new["exposure_ms"], 1000 / float(new["frame_rate"].value)
         new["exposure_ms"] = replace(
             exposure, value=min(float(exposure.value), longest_ms), maximum=longest_ms
@@ -212,6 +225,8 @@ class SimulatedCamera:
                 f"{sensor.shape[1]}: make the frame wider or turn the stamp off"
             )
         self._settings, self._sensor = new, sensor
+        height, width = self._largest
+        self._largest = max(height, sensor.shape[0]), max(width, sensor.shape[1])
         return self.get(name)
 
     def start(self) -> None:
@@ -288,12 +303,32 @@ class SimulatedCamera:
     def _prepared(self) -> Draw:
         """Return what draws the pictures, made anew if they have to look different."""
         if self._picture is None or self._picture[0] != self._sensor:
-            self._picture = self._sensor, PATTERNS[self._pattern](self._sensor)
+            self._picture = (
+                self._sensor,
+                _part_of(self._pattern, self._sensor, self._largest),
+            )
         return self._picture[1]
 
 
 # The patterns. Each is a function that does what is slow and returns another, to draw
 # the picture at a time in seconds mostly by copying, as reading a camera is.
+
+
+def _part_of(pattern: str, sensor: "_Sensor", picture: tuple[int, int]) -> Draw:
+    """Return what draws a picture, or the part of it at the offset, if there is one."""
+    make, (y, x), (rows, columns) = PATTERNS[pattern], sensor.offset, sensor.shape
+    if not (x or y):
+        return make(sensor)
+    whole = np.empty(
+        (max(picture[0], y + rows), max(picture[1], x + columns)), sensor.dtype
+    )
+    draw = make(sensor._replace(shape=whole.shape))
+
+    def draw_part(out: Image, time_s: float) -> None:
+        draw(whole, time_s)
+        out[...] = whole[y : y + rows, x : x + columns]
+
+    return draw_part
 
 
 class _Sensor(NamedTuple):
@@ -303,6 +338,7 @@ class _Sensor(NamedTuple):
     dtype: np.dtype[Any]
     bit_depth: int
     light: float
+    offset: tuple[int, int] = (0, 0)
 
     @classmethod
     def of(cls, settings: Mapping[str, Setting]) -> "_Sensor":
@@ -310,7 +346,8 @@ class _Sensor(NamedTuple):
         bit_depth = _BIT_DEPTHS[str(settings["pixel_type"].value)]
         dtype = np.dtype(np.uint8 if bit_depth == 8 else np.uint16)
         light = float(settings["exposure_ms"].value) / _NORMAL_EXPOSURE_MS
-        return cls(shape, dtype, bit_depth, light)
+        offset = int(settings["offset_y"].value), int(settings["offset_x"].value)
+        return cls(shape, dtype, bit_depth, light, offset)
 
     @property
     def white(self) -> int:

@@ -1,0 +1,376 @@
+"""One camera in the dock: its settings, preview, snap, region, brightness."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from magicgui.widgets import ComboBox, PushButton
+from napari.layers import Shapes
+from napari.utils.notifications import show_error
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from ._camera_control import CameraControl
+from ._camera_panel import CameraPanel
+from ._contrast import contrast_limits_of
+from ._form import PROBLEM_STYLE, Fold, beside, form, wrapping
+from ._histogram import Histogram, brightness_of
+from ._live import LIVE, LivePreview, as_shown, is_colour
+from ._region import Rectangle, Region, full_sensor, region_of, region_within
+from ._source import CameraSource, SourceDescription, describe_camera
+from .cameras import CameraError
+
+SHOWS_PER_HISTOGRAM = 5
+"""Frames shown for one that is counted: exposure is set more slowly than it is seen."""
+
+HISTOGRAM_S = 0.1
+"""At least this between two histograms, however fast frames are shown."""
+
+
+class CameraSection(QWidget):
+    """A camera and all that is done with it apart from recording.
+
+    `changed` says that something else would be recorded now.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    names : callable
+        What can be chosen in it.
+    removable : bool
+        Whether there is a button that takes the section away; `removed` says so.
+    """
+
+    changed = Signal()
+    removed = Signal()
+
+    def __init__(
+        self,
+        viewer: Any,
+        names: "Callable[[CameraSection], Sequence[str]]",
+        removable: bool = False,
+    ) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self.control = CameraControl(self)
+        self.source = ComboBox(
+            name="source", label="Source", choices=lambda *_: names(self)
+        )
+        self.settings = CameraPanel(self.control)
+        self.preview = PushButton(
+            name="preview",
+            text="Preview",
+            tooltip="Show the live image; nothing is recorded",
+        )
+        self.snap = PushButton(
+            name="snap", text="Snap", tooltip="Take one image into a new layer"
+        )
+        self.region_from_shape = PushButton(
+            name="region_from_shape",
+            text="Region: rectangle",
+            tooltip="Read out only the selected rectangle of a Shapes layer",
+        )
+        self.region_from_view = PushButton(
+            name="region_from_view",
+            text="Region: view",
+            tooltip="Read out only what is in view now",
+        )
+        self.full_sensor = PushButton(
+            name="full_sensor",
+            text="Full sensor",
+            tooltip="Back to the size before; once more: all pixels of the sensor",
+        )
+        self.remove = PushButton(text="Remove", tooltip="Do without this camera")
+        self.histogram = Histogram()
+        self.brightness = wrapping(QLabel())
+        self.message = wrapping(QLabel())
+        self.live: LivePreview | None = None
+        self.pixel_size_um: float | None = None
+        self._whole: Region | None = None  # in force before the first region
+        self._shows = 0
+        self._counted_at = 0.0
+        self._removable = removable
+
+    def lay_out(self) -> None:
+        """Put the widgets in their places.
+
+        Not while they are made: a container that they become children of moves them.
+        """
+        # A long name must not make the dock wide.
+        self.source.native.setMinimumWidth(80)
+        buttons = [self.preview.native, self.snap.native]
+        if self._removable:
+            self.remove.clicked.connect(lambda: self.removed.emit())
+            buttons.append(self.remove.native)
+        self.fold = Fold("Camera settings", self.settings.panel, is_open=True)
+        self._region_row = beside(
+            self.region_from_shape.native,
+            self.region_from_view.native,
+            self.full_sensor.native,
+        )
+        self._buttons = beside(*buttons)
+        self._light = QWidget()
+        light = QVBoxLayout(self._light)
+        light.setContentsMargins(0, 0, 0, 0)
+        light.setSpacing(2)
+        light.addWidget(self.histogram)
+        light.addWidget(self.brightness)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for part in (
+            form([("Source", self.source.native)]),
+            self.fold,
+            self.message,
+            self._region_row,
+            self._buttons,
+            self._light,
+        ):
+            layout.addWidget(part)
+        self._light.hide()
+        self._connect()
+
+    def _connect(self) -> None:
+        self.control.changed.connect(self._follow)
+        self.control.failed.connect(show_error)
+        self.control.preview_changed.connect(self._follow_preview)
+        self.preview.clicked.connect(self._toggle_preview)
+        self.snap.clicked.connect(lambda: self.control.snap(self._add_snap))
+        self.region_from_shape.clicked.connect(self._take_rectangle)
+        self.region_from_view.clicked.connect(self._take_view)
+        self.full_sensor.clicked.connect(self._take_full_sensor)
+        self._follow()
+
+    # ---------------------------------------------------------------- what there is
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the camera can take frames."""
+        view = self.control.view
+        return view is not None and not view.problem
+
+    def problem(self) -> str:
+        """Why it cannot, for people; empty if it can or no camera is chosen."""
+        view = self.control.view
+        if view is None or view.problem:
+            return _sentence(view.problem if view else self.control.message)
+        return ""
+
+    def describe(self, name: str, frames: int) -> SourceDescription:
+        """What a recording of this camera would be, without asking it."""
+        view = self.control.view
+        if view is None or view.problem:
+            raise CameraError(self.problem() or "Choose a camera.")
+        return describe_camera(view, name, frames, self.pixel_size_um)
+
+    def make_source(self, name: str, frames: int) -> CameraSource:
+        """The camera as a source of a recording."""
+        if self.control.thread is None:
+            raise CameraError(self.problem() or "Choose a camera.")
+        return CameraSource(self.control.thread, name, frames, self.pixel_size_um)
+
+    def show_recording(self, is_recording: bool) -> None:
+        """Grey out what must not be done while the camera records."""
+        self.control.is_recording = is_recording
+        self.source.enabled = self.remove.enabled = not is_recording
+        self.settings.lock()
+        self._enable()
+
+    def _enable(self) -> None:
+        view = self.control.view
+        free = self.is_ready and not self.control.is_recording
+        for button in (self.preview, self.snap):
+            button.enabled = free
+        has_region = view is not None and region_of(view.settings) is not None
+        self._region_row.setVisible(has_region)
+        self._region_row.setEnabled(free)
+        self._buttons.setVisible(view is not None or self._removable)
+
+    def _follow(self) -> None:
+        view = self.control.view
+        self.fold.setVisible(view is not None and bool(view.settings))
+        text = self.problem() or self.control.message
+        waits = view is not None or text.startswith("Connecting")
+        self.message.setText(text)
+        self.message.setStyleSheet("" if waits else PROBLEM_STYLE)
+        self.message.setVisible(bool(text))
+        if view is None:
+            self._whole = None
+            self._light.hide()
+        self._enable()
+        if self.live is not None and self.is_ready and self._live_is_outdated():
+            self._show_live()
+        self.changed.emit()
+
+    # -------------------------------------------------------------- preview and snap
+
+    def _toggle_preview(self) -> None:
+        if self.control.preview is None:
+            self.control.start_preview()
+        else:
+            self.control.stop_preview()
+
+    def _follow_preview(self) -> None:
+        is_on = self.control.preview is not None
+        self.preview.text = "Stop preview" if is_on else "Preview"
+        if is_on:
+            self._show_live()
+        else:
+            self._end_live()
+
+    def _live_is_outdated(self) -> bool:
+        assert self.live is not None
+        live = self.live.layer.data
+        view = self.control.view
+        assert view is not None
+        shown = as_shown(np.empty(view.shape, view.dtype))
+        same = (shown.shape, shown.dtype) == (live.shape, live.dtype)
+        return not same
+
+    def _show_live(self) -> None:
+        preview = self.control.preview
+        self._end_live()
+        if preview is None:
+            return
+        described = self.describe(self.control.name, 0)
+        self.live = LivePreview(
+            self._viewer, preview, described, _right_of_live(self._viewer)
+        )
+        self.live.removed.connect(self.control.stop_preview)
+        self.follow(self.live)
+        self.live.start()
+
+    def _end_live(self) -> None:
+        live, self.live = self.live, None
+        if live is not None:
+            live.stop()
+
+    def follow(self, live: LivePreview) -> None:
+        """Show how bright the frames are that a live layer shows."""
+        live.showed.connect(self._show_brightness)
+
+    def _show_brightness(self, frame: npt.NDArray[np.generic]) -> None:
+        self._shows += 1
+        now = time.monotonic()
+        few = self._shows % SHOWS_PER_HISTOGRAM or now - self._counted_at < HISTOGRAM_S
+        if self._light.isVisible() and few:
+            return
+        self._counted_at = now
+        self._show_light(frame)
+
+    def _show_light(self, frame: npt.NDArray[np.generic]) -> None:
+        view = self.control.view
+        if view is None or frame.dtype.kind != "u":
+            return
+        brightness = brightness_of(frame, view.bit_depth)
+        self.histogram.show_brightness(brightness)
+        self.brightness.setText(brightness.in_words)
+        self.brightness.setStyleSheet(PROBLEM_STYLE if brightness.saturated else "")
+        self._light.show()
+
+    def _add_snap(self, frame: npt.NDArray[np.generic]) -> None:
+        described = self.describe(self.control.name, 0)
+        pixels = as_shown(frame)
+        rgb = is_colour(frame.shape)
+        layer = self._viewer.add_image(
+            pixels,
+            name=f"Snap: {described.name}",
+            rgb=rgb,
+            scale=described.scale[-2:],
+            units=[unit or "pixel" for unit in described.units[-2:]],
+            axis_labels=("y", "x"),
+            contrast_limits=None if rgb else contrast_limits_of(pixels),
+        )
+        if described.value_range is not None and not rgb:
+            layer.contrast_limits_range = described.value_range
+        self._show_light(frame)
+
+    # -------------------------------------------------------------- region of interest
+
+    def _picture(self) -> Any:
+        """The layer that shows the present region: the live one, or the last snap."""
+        if self.live is not None:
+            return self.live.layer
+        names = (f"Snap: {self.control.name}", f"{LIVE}{self.control.name}")
+        for layer in reversed(self._viewer.layers):
+            if layer.name.startswith(names):
+                return layer
+        raise CameraError("Start the preview first, to see what the region is part of.")
+
+    def _take_rectangle(self) -> None:
+        self._try(lambda: self._region_of_world(_selected_rectangle(self._viewer)))
+
+    def _take_view(self) -> None:
+        self._try(lambda: self._region_of_world(_in_view(self._viewer)))
+
+    def _take_full_sensor(self) -> None:
+        def full() -> Region:
+            view = self.control.view
+            assert view is not None
+            whole, self._whole = self._whole, None
+            return whole or full_sensor(view.settings)
+
+        self._try(full)
+
+    def _region_of_world(self, corners: npt.NDArray[np.float64]) -> Region:
+        """The region below corners, (n, 2) as y, x of the world."""
+        view = self.control.view
+        assert view is not None
+        present = region_of(view.settings)
+        assert present is not None
+        layer = self._picture()
+        pixels = np.array([layer.world_to_data(corner) for corner in corners])[:, -2:]
+        (top, left), (bottom, right) = pixels.min(axis=0), pixels.max(axis=0)
+        region = region_within(Rectangle(left, top, right, bottom), present)
+        if self._whole is None and not (present.offset_x or present.offset_y):
+            self._whole = present
+        return region
+
+    def _try(self, choose: Callable[[], Region]) -> None:
+        try:
+            self.control.set_region(choose())
+        except CameraError as error:
+            show_error(str(error))
+
+    def close(self) -> None:
+        """Let go of the camera; the preview ends."""
+        self.control.close()
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _right_of_live(viewer: Any) -> float:
+    """Where a live layer has room beside those that there are."""
+    rights = [
+        float(layer.extent.world[1][-1])
+        for layer in viewer.layers
+        if layer.name.startswith(LIVE)
+    ]
+    return 1.04 * max(rights) if rights else 0.0
+
+
+def _selected_rectangle(viewer: Any) -> npt.NDArray[np.float64]:
+    """Corners, as y, x of the world, of the rectangle that is selected or alone."""
+    shapes = [layer for layer in viewer.layers if isinstance(layer, Shapes)]
+    active = viewer.layers.selection.active
+    if isinstance(active, Shapes):
+        shapes = [active]
+    for layer in reversed(shapes):
+        chosen = sorted(layer.selected_data) or range(len(layer.data))[-1:]
+        for index in chosen:
+            if layer.shape_type[index] == "rectangle":
+                corners = [layer.data_to_world(corner) for corner in layer.data[index]]
+                return np.array(corners)[:, -2:]
+    raise CameraError(
+        "Draw a rectangle in a Shapes layer and select it, then click again."
+    )
+
+
+def _in_view(viewer: Any) -> npt.NDArray[np.float64]:
+    """Corners of what is in view, as y, x of the world."""
+    center = np.array(viewer.scene.camera.center[-2:])
+    size = np.array(viewer.canvas.size) / viewer.scene.camera.zoom
+    return np.array([center - size / 2, center + size / 2])

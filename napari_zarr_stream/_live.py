@@ -1,0 +1,196 @@
+"""The newest frame in an ordinary image layer, as often as painting allows."""
+
+import time
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from ._source import SourceDescription
+from ._writer.ngff import range_of
+
+FASTEST_PREVIEW_S = 1 / 30
+"""More is not seen."""
+
+PAINTING_SHARE = 0.25
+"""Of the GUI thread's time. Painting holds the GIL, which the writer needs too: with
+software rendering (25 ms a paint) this comes to 10 updates a second."""
+
+FIRST_PREVIEW_S = 0.1
+"""Until it is known what painting costs."""
+
+PROBE_MS = 5
+"""A timer of this length is due when the paint that showing a frame asks for has begun,
+so it comes after it: that is what painting costs. One of 0 ms comes before it."""
+
+LIVE = "Live: "
+"""Names of live layers begin with it; they are no sources."""
+
+GAP = 0.04
+"""Between live layers side by side, of the width of the one on the left."""
+
+
+class Feed(Protocol):
+    """What a live layer shows: a recording, or a preview."""
+
+    contrast_limits: tuple[float, float] | None
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether frames wait to be written: they are worth more than being shown."""
+
+    def newest(self) -> npt.NDArray[np.generic] | None:
+        """A copy of the newest frame that was not given yet; asks for the next one."""
+
+
+class LivePlane:
+    """A plane, or red, green and blue, whose pixels are swapped for newer ones."""
+
+    def __init__(self, plane: npt.NDArray[np.generic]) -> None:
+        self.plane = plane
+        self.shape, self.dtype = plane.shape, plane.dtype
+        self.ndim, self.size = plane.ndim, plane.size
+
+    def __len__(self) -> int:
+        return len(self.plane)
+
+    def __getitem__(self, key: Any) -> npt.NDArray[np.generic]:
+        part: npt.NDArray[np.generic] = self.plane[key]
+        return part
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[np.generic]:
+        return np.array(self.plane, dtype=dtype, copy=copy)
+
+
+def is_colour(shape: tuple[int | None, ...]) -> bool:
+    """Whether a frame is red, green and blue, as (3, height, width)."""
+    return len(shape) == 3 and shape[0] == 3
+
+
+def as_shown(frame: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """A frame as napari takes it: colours last, or the last of several planes."""
+    if is_colour(frame.shape):
+        return np.moveaxis(frame, 0, -1)
+    plane: npt.NDArray[np.generic] = frame[-1] if frame.ndim == 3 else frame
+    return plane
+
+
+class LivePreview(QObject):
+    """The newest frame of a recording or a preview in an image layer.
+
+    The layer is made, dark, before the recording starts: that takes the GUI thread half
+    a second of Python, in which the writer would hardly get the GIL. Its rate follows
+    what painting costs here, and gives way to the writer.
+
+    `showed` is emitted with every frame that is shown, `removed` when the user took the
+    layer away.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    feed : Feed
+    source : SourceDescription
+    left : float
+        Where the layer begins, to the right of others, in its units.
+    """
+
+    showed = Signal(object)
+    removed = Signal()
+
+    def __init__(
+        self, viewer: Any, feed: Feed, source: SourceDescription, left: float = 0.0
+    ) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._feed = feed
+        self._source = source
+        self._running = False
+        self._paint_s = FIRST_PREVIEW_S * PAINTING_SHARE
+        self._shown = False
+        height, width = (size or 1 for size in source.shape[-2:])
+        frame = (3, height, width) if source.planes_per_frame == 3 else (height, width)
+        self._left = left
+        self.layer = self._add(as_shown(np.zeros(frame, source.dtype)))
+        self._limits = source.channels[0].contrast_limits if source.channels else None
+
+    def _add(self, plane: npt.NDArray[np.generic]) -> Any:
+        source = self._source
+        value_range = source.value_range or range_of(source.dtype)
+        top, left = source.translation[-2:]
+        layer = self._viewer.add_image(
+            LivePlane(plane),
+            name=f"{LIVE}{source.name}",
+            rgb=plane.ndim == 3,
+            contrast_limits=value_range,
+            scale=source.scale[-2:],
+            translate=(top, left + self._left),
+            units=[unit or "pixel" for unit in source.units[-2:]],
+            axis_labels=("y", "x"),
+        )
+        layer.contrast_limits_range = value_range
+        return layer
+
+    @property
+    def right(self) -> float:
+        """Where the next layer to the right may begin."""
+        width = self.layer.data.shape[1] * self.layer.scale[-1]
+        return float(self._left + (1 + GAP) * width)
+
+    def start(self) -> None:
+        """Begin to follow the feed."""
+        self._running = True
+        self._tick()
+
+    def _tick(self) -> None:
+        if not self._running:
+            return
+        frame = None if self._feed.is_crowded else self._feed.newest()
+        started = time.perf_counter()
+        if frame is not None:
+            self._show(frame)
+        QTimer.singleShot(PROBE_MS, lambda: self._painted(started, frame is not None))
+
+    def _painted(self, started: float, shown: bool) -> None:
+        if shown:
+            cost_s = time.perf_counter() - started
+            # Smoothed: one slow paint is often somebody else's.
+            self._paint_s += 0.2 * (cost_s - self._paint_s)
+        wait_s = max(FASTEST_PREVIEW_S, self._paint_s / PAINTING_SHARE)
+        QTimer.singleShot(round(1000 * wait_s), self._tick)
+
+    def _show(self, frame: npt.NDArray[np.generic]) -> None:
+        if self.layer not in self._viewer.layers:
+            self._running = False  # the user removed it
+            self.removed.emit()
+            return
+        plane = as_shown(frame)
+        live = self.layer.data
+        if (plane.shape, plane.dtype) != (live.shape, live.dtype):
+            self._running = False  # whoever changed the format makes another layer
+            return
+        live.plane = plane
+        if not self._shown:
+            self._shown = True
+            self._set_limits()
+        self.layer.refresh(extent=False, thumbnail=False, highlight=False)
+        self.showed.emit(frame)
+
+    def _set_limits(self) -> None:
+        """Once, from the data; after that they are the user's."""
+        limits = self._limits or self._feed.contrast_limits
+        if limits is not None and not self.layer.rgb:
+            self.layer.contrast_limits = limits
+        self.layer.events.contrast_limits.connect(self._keep_limits)
+
+    def _keep_limits(self) -> None:
+        low, high = self.layer.contrast_limits
+        self._feed.contrast_limits = float(low), float(high)
+
+    def stop(self) -> None:
+        """Take the layer away, if the user has not."""
+        self._running = False
+        if self.layer in self._viewer.layers:
+            self._viewer.layers.remove(self.layer)

@@ -1,0 +1,211 @@
+"""How to store it: the fields of the dock that become `StorageProperties`."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+from magicgui.types import FileDialogMode
+from magicgui.widgets import CheckBox, ComboBox, FileEdit, Label, SpinBox
+from magicgui.widgets.bases import Widget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QSizePolicy, QWidget
+
+from ._form import Fold, form
+from ._naming import free_paths
+from ._summary import size_in_words
+from ._writer.chunk_grid import Plan
+from ._writer.errors import InvalidProperties
+from ._writer.properties import DeviceKind, StorageProperties
+
+MEMORY_SHARE = 0.8
+"""Of the memory that is free, what a recording may plan to take."""
+
+KINDS = (
+    ("Zarr v3, LZ4 (fast)", DeviceKind.ZARR_V3_LZ4),
+    ("Zarr v3, Zstandard (small)", DeviceKind.ZARR_V3_ZSTD),
+    ("Zarr v3, uncompressed", DeviceKind.ZARR_V3),
+    ("Zarr v2, LZ4 (fast)", DeviceKind.ZARR_LZ4),
+    ("Zarr v2, Zstandard (small)", DeviceKind.ZARR_ZSTD),
+    ("Zarr v2, uncompressed", DeviceKind.ZARR),
+)
+
+
+class StorageSection:
+    """Fields for where and how, with the summary below.
+
+    Attributes
+    ----------
+    fields : tuple of Widget
+        What is kept between sessions.
+    """
+
+    def __init__(self) -> None:
+        self.device_kind = ComboBox(
+            name="device_kind", label="Format", choices=[(t, str(k)) for t, k in KINDS]
+        )
+        self.tile_width = _pixels("tile_width", 512, "0: as wide as the frame")
+        self.tile_height = _pixels("tile_height", 512, "0: as high as the frame")
+        self.tile_planes = _pixels(
+            "tile_planes",
+            1,
+            "Planes of a volume in one chunk; 1 keeps every plane a picture of its own",
+        )
+        self.max_chunk_mib = SpinBox(
+            name="max_chunk_mib",
+            label="Chunk cap (MiB)",
+            value=16,
+            min=0,
+            max=2**20,
+            tooltip="Most a chunk may hold before compression (a shard, if sharded); "
+            "at least 16 MiB",
+        )
+        self.sharded = CheckBox(
+            name="sharded",
+            text="Many chunks in one file (shards)",
+            value=True,
+            tooltip="Fewer files and little memory; Zarr v3 only",
+        )
+        self.multiscale = CheckBox(
+            name="multiscale",
+            text="Multiscale pyramid",
+            value=True,
+            tooltip="Also write halved copies, so that large images open at once",
+        )
+        self.uri = FileEdit(
+            name="uri",
+            label="Save in",
+            mode=FileDialogMode.EXISTING_DIRECTORY,
+            value=Path.home() / "recordings",
+            tooltip="A folder, in which a free name is chosen, or a name that ends in "
+            ".zarr",
+        )
+        self.plan_line = Label(name="plan_line", label="", value="")
+        self.fields: tuple[Any, ...] = (
+            self.uri,
+            self.device_kind,
+            self.tile_width,
+            self.tile_height,
+            self.tile_planes,
+            self.max_chunk_mib,
+            self.sharded,
+            self.multiscale,
+        )
+
+    @property
+    def widgets(self) -> list[Widget]:
+        """All of them, as children of a container."""
+        return [*self.fields, self.plan_line]
+
+    def lay_out(self) -> QWidget:
+        """Put the fields in their places, below the title."""
+        self.uri.choose_btn.text = "…"
+        self.uri.choose_btn.max_width = 36
+        self.plan_line.native.setWordWrap(True)
+        # A long line must not make the dock wide.
+        self.plan_line.native.setSizePolicy(
+            QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred
+        )
+        self.plan_line.native.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse
+        )
+        tiles = form(
+            [
+                ("Tile width", self.tile_width.native),
+                ("Tile height", self.tile_height.native),
+                ("Tile planes", self.tile_planes.native),
+                ("Chunk cap (MiB)", self.max_chunk_mib.native),
+                ("", self.sharded.native),
+                ("", self.multiscale.native),
+            ]
+        )
+        self.tiles = Fold("Tiles, chunks and pyramid", tiles)
+        return form(
+            [
+                ("Save in", self.uri.native),
+                ("Format", self.device_kind.native),
+                ("", self.tiles),
+                ("", self.plan_line.native),
+            ],
+            title="How to store it",
+        )
+
+    def restore(self, choices: Mapping[str, Any]) -> None:
+        """Show what was chosen last; what is no value of a field is left out."""
+        for widget in self.fields:
+            if widget.name in choices:
+                set_quietly(widget, choices[widget.name])
+
+    @property
+    def zarr_format(self) -> int:
+        """2 or 3."""
+        return DeviceKind(self.device_kind.value).zarr_format
+
+    def properties(self, count: int = 1) -> list[StorageProperties]:
+        """What the fields say, for as many stores, at places where nothing is yet.
+
+        Several have a common name with a number behind it.
+
+        Raises
+        ------
+        InvalidProperties
+        """
+        kind = DeviceKind(self.device_kind.value)
+        return [
+            StorageProperties(
+                uri=path,
+                device_kind=kind,
+                tile_width=self.tile_width.value,
+                tile_height=self.tile_height.value,
+                tile_planes=self.tile_planes.value,
+                max_bytes_per_chunk=self.max_chunk_mib.value * 2**20,
+                sharded=self.sharded.value and kind.zarr_format == 3,
+                enable_multiscale=self.multiscale.value,
+            )
+            for path in free_paths(Path(str(self.uri.value)), count)
+        ]
+
+
+def set_quietly(widget: Any, value: Any) -> None:
+    """Set a field to what a file said, unless that is nothing it can be."""
+    before = widget.value
+    try:
+        widget.value = value
+    except (TypeError, ValueError):
+        widget.value = before
+
+
+def check_memory(plans: list[Plan]) -> None:
+    """Raise `InvalidProperties` where recordings need more than there is."""
+    free = psutil.virtual_memory().available
+    needed = sum(planned.peak_memory_bytes for planned in plans)
+    if needed > MEMORY_SHARE * free:
+        raise InvalidProperties(
+            f"This needs {size_in_words(needed)} of memory, and "
+            f"{size_in_words(free)} are free: turn on shards, or lower the chunk cap."
+        )
+
+
+def free_bytes(path: Path) -> int:
+    """On the disk that will hold `path`: asked of the nearest folder there is.
+
+    Raises
+    ------
+    InvalidProperties
+        Nothing can be written there.
+    """
+    there = next(parent for parent in path.parents if os.path.lexists(parent))
+    if not there.is_dir():
+        raise InvalidProperties(f"{there} is not a folder: choose another place.")
+    if not os.access(there, os.W_OK):
+        raise InvalidProperties(f"You may not write to {there}: choose another folder.")
+    free = shutil.disk_usage(there).free
+    if not free:
+        raise InvalidProperties(f"There is no space left in {there}.")
+    return free
+
+
+def _pixels(name: str, value: int, tooltip: str) -> SpinBox:
+    return SpinBox(name=name, value=value, min=0, max=2**20, tooltip=tooltip)

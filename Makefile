@@ -2,10 +2,14 @@
 
 SCREEN = xvfb-run --auto-servernum --server-args="-screen 0 1600x1000x24"
 
-.PHONY: demo test check setup
+.PHONY: demo test check setup setup-test
 
 setup:
 	@sh tools/setup.sh
+
+# With Aravis' fake camera, the one emulator that no Python package brings.
+setup-test:
+	@sh tools/setup.sh aravis-tools
 
 # With a display: napari opens, ready for a click. Without one it drives itself.
 demo: setup
@@ -15,7 +19,7 @@ else
 	.venv/bin/python examples/demo.py
 endif
 
-test: setup check
+test: setup-test check
 	$(SCREEN) .venv/bin/python -m pytest
 
 check: setup
@@ -24,7 +28,7 @@ check: setup
 	.venv/bin/mypy
 	.venv/bin/npe2 validate --imports napari-zarr-stream
 
-.PHONY: bench bench-quick
+.PHONY: bench bench-quick bench-live
 
 # Half an hour, best on a quiet machine; writes docs/benchmarks.{md,png}.
 # BENCH_ARGS="--directory /dev/shm --directory build" measures a disk as well.
@@ -35,3 +39,7 @@ bench: setup
 
 bench-quick:
 	$(MAKE) bench BENCH_ARGS=--quick
+
+# What a napari window costs a recording, rendered in software; five minutes.
+bench-live: setup
+	$(SCREEN) .venv/bin/python -m benchmarks.live $(BENCH_ARGS)

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes .venv with everything for the demo and the tests, and the system libraries that
-# Qt, OpenGL and a virtual screen need on Debian and Ubuntu. Does nothing that is done.
+# Qt, OpenGL and a virtual screen need on Debian and Ubuntu, and those it is called with.
+# Does nothing that is done.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -21,7 +22,7 @@ if command -v dpkg-query >/dev/null; then
     for package in \
         libgl1 libegl1 libglib2.0-0 libdbus-1-3 libfontconfig1 libxkbcommon0 \
         xvfb xauth libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0 \
-        libxkbcommon-x11-0; do
+        libxkbcommon-x11-0 "$@"; do
         # Newer releases provide some of these under a name that ends in t64.
         for name in "$package" "${package}t64"; do
             dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q 'ok installed' &&

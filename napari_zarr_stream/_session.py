@@ -15,6 +15,7 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 from qtpy.QtWidgets import QMessageBox, QWidget
 
+from ._counts import lost_in_words
 from ._live import LivePlane, LivePreview
 from ._reader import layers_of
 from ._recording import FinishReason, Recording, RecordingStatus
@@ -23,7 +24,7 @@ from ._together import Recordings
 from ._writer.errors import ZarrStreamError
 from ._writer.properties import StorageProperties
 
-__all__ = ["Job", "LivePlane", "Session", "lost_in_words", "session_of"]
+__all__ = ["Job", "LivePlane", "Session", "session_of"]
 
 BUSY_QUEUE = 0.5
 """With the queue fuller than this the live layer waits: frames are worth more."""
@@ -284,11 +285,6 @@ class Session(QObject):
             show_warning(f"{counts}. Saved in {status.path}")
         else:
             show_info(f"{counts}. Saved in {status.path}")
-
-
-def lost_in_words(lost: int | None) -> str:
-    """How many frames were lost, never 0 where nobody can know."""
-    return "lost unknown" if lost is None else f"{lost:,} lost"
 
 
 _sessions: "weakref.WeakValueDictionary[int, Session]" = weakref.WeakValueDictionary()

@@ -4,13 +4,10 @@ The recordings themselves are the session's; a widget that is closed and opened 
 finds them there.
 """
 
-import sys
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import napari  # noqa: TC002 - napari looks for this name in the signature
-import numpy as np
 from magicgui.widgets import (
     ComboBox,
     Container,
@@ -22,20 +19,21 @@ from magicgui.widgets import (
 )
 from magicgui.widgets.bases import Widget
 from napari.layers import Image
-from napari.utils.notifications import show_error, show_warning
-from qtpy import PYSIDE6, PYSIDE_VERSION
-from qtpy.QtCore import QEvent, QObject, QTimer
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ._camera_section import CameraSection
 from ._cameras_section import CamerasSection
+from ._counts import counts_in_words
 from ._disk_watch import WARN_S, DiskWatch
+from ._dock import WARM_UP_MS, DockWatch, warm_up, warn_of_unsafe_qt
 from ._form import PROBLEM_STYLE, beside, form, scrolling
 from ._layer_source import LayerSource
 from ._live import LivePlane
 from ._recording import RecordingStatus
 from ._remembered import Remembered
-from ._session import Job, lost_in_words, session_of
+from ._session import Job, session_of
 from ._source import SourceDescription
 from ._storage_section import (
     KINDS,
@@ -44,9 +42,8 @@ from ._storage_section import (
     free_bytes,
     set_quietly,
 )
-from ._summary import duration_in_words, size_in_words, summary_of
+from ._summary import duration_in_words, summary_of
 from ._writer.chunk_grid import Plan, plan
-from ._writer.downsample import TileHalver
 from ._writer.errors import InvalidProperties, ZarrStreamError
 from ._writer.properties import StorageProperties
 
@@ -54,9 +51,6 @@ __all__ = ["KINDS", "RecordWidget"]
 
 STATUS_MS = 250
 """Text changes this often: each change repaints the window, and nobody reads faster."""
-
-WARM_UP_MS = 200
-"""Long enough for the widget to be painted first."""
 
 SAVE_MS = 500
 """After the last change, choices are kept."""
@@ -140,8 +134,8 @@ class RecordWidget(Container[Widget]):
         self._lay_out()
         self._connect()
         self._choose_source()
-        _warn_of_unsafe_qt()
-        QTimer.singleShot(WARM_UP_MS, _warm_up)
+        warn_of_unsafe_qt()
+        QTimer.singleShot(WARM_UP_MS, warm_up)
 
     # ------------------------------------------------------------------ how it looks
 
@@ -155,6 +149,8 @@ class RecordWidget(Container[Widget]):
             text.native.setWordWrap(True)
         self.disk_line.native.setStyleSheet(PROBLEM_STYLE)
         self.cameras.lay_out()
+        for combo in (self.stores, self.device_kind):
+            combo.native.setMinimumWidth(80)  # long names make no wide dock
         self._stores_row = form([("Several cameras", self.stores.native)])
         source = form(
             [
@@ -205,7 +201,7 @@ class RecordWidget(Container[Widget]):
         self._keeping.setInterval(SAVE_MS)
         self._keeping.setSingleShot(True)
         self._keeping.timeout.connect(self._keep)
-        self._watch = _DockWatch(self.native, self._dock_closed, self._dock_opened)
+        self._watch = DockWatch(self.native, self._dock_closed, self._dock_opened)
         self._disk = DiskWatch()
         if self._session.is_busy:
             self._show_start()
@@ -450,7 +446,7 @@ class RecordWidget(Container[Widget]):
         if known:
             self.progress.max = sum(count or 0 for count in planes)
             self.progress.value = sum(status.frames_acquired for _, status in statuses)
-        self.counts.value = _counts_in_words(statuses)
+        self.counts.value = counts_in_words(statuses)
         self._watch_disk([status for _, status in statuses])
 
     def _watch_disk(self, statuses: list[RecordingStatus]) -> None:
@@ -486,77 +482,9 @@ def _stem(properties: StorageProperties) -> str:
     return properties.path.name.split(".")[0]
 
 
-class _DockWatch(QObject):
-    """Notices that the dock around a widget was closed, or opened again.
-
-    napari takes the widget out of the dock and keeps it, hidden; no close event comes.
-    """
-
-    def __init__(self, widget: QWidget, closed: Any, opened: Any) -> None:
-        super().__init__(widget)
-        self._widget = widget
-        self._closed, self._opened = closed, opened
-        widget.installEventFilter(self)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """See `QObject.eventFilter`."""
-        if event.type() == QEvent.Type.ParentChange:
-            is_closed = self._widget.parentWidget() is None
-            self._closed() if is_closed else self._opened()
-        return False
-
-
 def _what_is_recorded(layer: Image | None) -> list[Any]:
     """Events of a layer after which something else would be recorded."""
     if layer is None:
         return []
     names = ("data", "scale", "rotate", "shear", "affine", "units", "axis_labels")
     return [getattr(layer.events, name) for name in names]
-
-
-def _counts_in_words(statuses: Sequence[tuple[str, RecordingStatus]]) -> str:
-    parts = []
-    for title, status in statuses:
-        if status.path is None:
-            continue
-        several = f"{title}<br>" if len(statuses) > 1 else ""
-        counts = [
-            f"<b>{status.frames_acquired:,}</b> acquired",
-            f"<b>{status.frames_committed:,}</b> committed",
-            f"<b>{lost_in_words(status.frames_lost)}</b>",
-        ]
-        if status.frames_incomplete:
-            counts.append(f"<b>{status.frames_incomplete:,}</b> incomplete")
-        lines = [
-            several + ", ".join(counts),
-            f"{status.frames_per_second:.4g} frames/s, "
-            f"{size_in_words(status.bytes_per_second)}/s",
-        ]
-        if status.is_busy:
-            lines.append(
-                f"{duration_in_words(status.elapsed_s)} elapsed, "
-                f"queue {status.queue_fill:.0%} full"
-            )
-        parts.append("<br>".join(lines))
-    return "<br>".join(parts)
-
-
-def _warm_up() -> None:
-    """Import and compile while the user looks at the new widget, not at a click.
-
-    The first image layer of a session, the first zarr array and numba take about half a
-    second each.
-    """
-    import zarr  # noqa: F401
-
-    Image(np.zeros((2, 2), np.uint16))
-    TileHalver(np.dtype(np.uint16))
-
-
-def _warn_of_unsafe_qt() -> None:
-    """PYSIDE-3474: this release drops a reference to None at every call."""
-    if PYSIDE6 and PYSIDE_VERSION == "6.12.0" and sys.version_info < (3, 12):
-        show_warning(
-            "PySide6 6.12.0 ends Python after some minutes of live view: install "
-            "another Qt binding, for example with: pip install 'PySide6==6.11.3'"
-        )

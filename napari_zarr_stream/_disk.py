@@ -3,6 +3,7 @@
 import errno
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from ._summary import size_in_words
@@ -97,3 +98,14 @@ class DiskWatch:
         if self._free is None or not self._rate:
             return None
         return max(0, self._free - self._reserve) / self._rate
+
+
+def time_left(alone: Sequence[float | None]) -> float | None:
+    """How long a disk lasts that would last each of its writers so long alone.
+
+    None where that is not known of any.
+    """
+    known = [seconds for seconds in alone if seconds is not None]
+    if not known:
+        return None
+    return 1 / sum(1 / seconds for seconds in known) if all(known) else 0.0

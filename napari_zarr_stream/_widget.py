@@ -4,7 +4,6 @@ The recordings themselves are the session's; a widget that is closed and opened 
 finds them there.
 """
 
-import time
 from typing import Any
 
 import napari  # noqa: TC002 - napari looks for this name in the signature
@@ -26,7 +25,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from ._camera_section import CameraSection
 from ._cameras_section import CamerasSection
 from ._counts import counts_in_words
-from ._disk_watch import WARN_S, DiskWatch
+from ._disk import time_left
 from ._dock import WARM_UP_MS, DockWatch, warm_up, warn_of_unsafe_qt
 from ._form import PROBLEM_STYLE, beside, form, scrolling
 from ._layer_source import LayerSource
@@ -202,7 +201,6 @@ class RecordWidget(Container[Widget]):
         self._keeping.setSingleShot(True)
         self._keeping.timeout.connect(self._keep)
         self._watch = DockWatch(self.native, self._dock_closed, self._dock_opened)
-        self._disk = DiskWatch()
         if self._session.is_busy:
             self._show_start()
 
@@ -431,7 +429,6 @@ class RecordWidget(Container[Widget]):
         self.stop.enabled = not enabled
 
     def _show_start(self) -> None:
-        self._disk = DiskWatch()
         self._enable(False)
         self._show_status()
         self._timer.start()
@@ -447,17 +444,12 @@ class RecordWidget(Container[Widget]):
             self.progress.max = sum(count or 0 for count in planes)
             self.progress.value = sum(status.frames_acquired for _, status in statuses)
         self.counts.value = counts_in_words(statuses)
-        self._watch_disk([status for _, status in statuses])
+        self._warn_of_disk([status for _, status in statuses])
 
-    def _watch_disk(self, statuses: list[RecordingStatus]) -> None:
+    def _warn_of_disk(self, statuses: list[RecordingStatus]) -> None:
         """Warn while there is still time to make room, or to stop."""
-        left_s = None
-        paths = [status.path for status in statuses if status.path and status.is_busy]
-        if paths:
-            written = sum(status.bytes_written for status in statuses)
-            free = free_bytes(paths[0])
-            left_s = self._disk.seconds_left(time.monotonic(), written, free)
-        warn = left_s is not None and left_s < WARN_S
+        left_s = time_left([status.disk_seconds_left for status in statuses])
+        warn = left_s is not None and left_s < DISK_WARNING_S
         if warn:
             assert left_s is not None
             self.disk_line.value = (

@@ -8,7 +8,7 @@ import pytest
 import zarr
 
 from napari_zarr_stream import StorageProperties, WriteFailed, cli, plan
-from napari_zarr_stream._disk import DiskWatch, free_bytes
+from napari_zarr_stream._disk import DiskWatch, free_bytes, time_left
 from napari_zarr_stream._recording import FinishReason, Recording, RecordingState
 from napari_zarr_stream._source import CameraSource
 from napari_zarr_stream._summary import summary_of
@@ -108,3 +108,11 @@ def test_the_summary_says_what_a_crash_costs(kind, options, fills, costs):
     assert (f"A chunk layer fills in {fills}" in said) == (fills is not None)
     assert ("A crash could cost" in said) == (costs is not None)
     assert costs is None or f"the last {costs}" in said
+
+
+def test_several_writers_share_what_is_left():
+    assert time_left([]) is None
+    assert time_left([None, None]) is None
+    assert time_left([None, 30.0]) == 30
+    assert time_left([60.0, 30.0]) == pytest.approx(20)
+    assert time_left([60.0, 0.0]) == 0

@@ -534,11 +534,12 @@ def test_the_dock_fits_a_small_window(viewer, dock):
 
 
 def test_little_disk_space_is_said(dock, viewer, qtbot, monkeypatch):
-    import napari_zarr_stream._widget as module
+    import napari_zarr_stream._disk as module
 
     widget = dock()
     small(widget)
-    monkeypatch.setattr(module, "free_bytes", lambda path: 10**6)
+    nearly_full = module.RESERVE_BYTES + 2**20
+    monkeypatch.setattr(module, "free_bytes", lambda path: nearly_full)
     click(widget.record, qtbot)
     wait_until(lambda: widget.disk_line.visible)
     assert "Disk space for" in widget.disk_line.value

@@ -48,6 +48,9 @@ from ._writer.properties import StorageProperties
 
 __all__ = ["KINDS", "RecordWidget"]
 
+DISK_WARNING_S = 120.0
+"""With space for less than this, somebody has to do something."""
+
 STATUS_MS = 250
 """Text changes this often: each change repaints the window, and nobody reads faster."""
 

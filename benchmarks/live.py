@@ -120,10 +120,9 @@ def _record(count: int, rate: float | None, window: bool, folder: Path) -> Any:
         recording = Recording(source, properties)
         recording.start()
         recording.wait()
-        shown = 0
+        status, shown = recording.status(), 0
     else:
-        recording, shown = _record_shown(source, properties)
-    status = recording.status()
+        status, shown = _record_shown(source, properties)
     assert status.frames_committed == count
     latencies = np.array(source.append_ms)
     return {
@@ -138,28 +137,21 @@ def _record_shown(source: Frames, properties: StorageProperties) -> Any:
     import napari
     from qtpy.QtWidgets import QApplication
 
-    from napari_zarr_stream._session import session_of
+    from napari_zarr_stream._session import Job, session_of
 
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1300, 800)
     session = session_of(viewer)
+    session.start([Job(source, properties)], viewer.window._qt_window)  # noqa: SLF001
+    (live,) = session.lives
     shown = []
-    newest = session.recording.newest
-
-    def counted() -> Any:
-        plane = newest()
-        if plane is not None:
-            shown.append(1)
-        return plane
-
-    session.recording.newest = counted
-    session.start(source, properties, viewer.window._qt_window)  # noqa: SLF001
-    recording = session.recording
+    live.layer.events.set_data.connect(shown.append)
     while session.is_busy:
         QApplication.processEvents()
         time.sleep(0.001)
+    status = session.status()
     viewer.close()
-    return recording, len(shown)
+    return status, len(shown)
 
 
 def _in_fresh_process(mode: str, window: bool, directory: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from ._writer.errors import WriteFailed
 
 RESERVE_BYTES = 2**30
 """Left free for others: a system whose disk is full to the last byte fails all over.
-It also holds what is in the queue, 64 MiB, when a recording ends itself."""
+It also holds what is in the queue, 40 MiB, when a recording ends itself."""
 
 LOOK_S = 1.0
 """At most between two looks; sooner where the reserve may be reached sooner."""

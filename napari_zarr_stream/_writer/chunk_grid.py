@@ -39,10 +39,11 @@ MAX_JOINED_BYTES = 2**30
 MAX_BLOSC_BLOCK = 2**20
 """More does not stay in a core's cache; c-blosc allows no more where it splits."""
 
-QUEUE_BYTES = 64 * 2**20
-"""Slots are made up to this: 8 frames of 2048 x 2048 uint16, 80 ms at 100 a second,
-which is more than the longest paint holds the workers up. A longer queue would only
-hide a storage that is too slow, and take memory that is new to the caches."""
+QUEUE_BYTES = 40 * 2**20
+"""Slots are made up to this: 5 frames of 2048 x 2048 uint16, 50 ms at 100 a second,
+which is more than most paints hold the workers up; the camera's own buffer is for the
+rest. A longer queue would only hide a storage that is too slow, and take memory that is
+new to the caches."""
 
 SLOT_BYTES = 2**20
 """Blocks below this share a slot: a task costs Python tens of microseconds, about what
@@ -53,10 +54,10 @@ MAX_SLOTS = 64
 MAX_CHUNKS_PER_SHARD = 2**16
 """An index has 16 bytes for each, there or not: 1 MiB at the most."""
 
-ENCODER_BYTES = 16 * 2**20
+ENCODER_BYTES = 14 * 2**20
 """Most that malloc keeps for a thread that encodes: results are allocated large and
 given back small, which leaves gaps. 9 to 19 MB were measured with tiles of 512 KiB and
-more, 2 MB with tiles of 32 KiB."""
+more, 2 MB with tiles of 32 KiB. Workers encode, and a caller in a hurry."""
 
 WORKERS = max(2, min(8, os.cpu_count() or 2))
 """Encoding is the bottleneck and scales over cores; beyond 8 the memory bus is."""
@@ -620,7 +621,7 @@ def _with_slots(unsized: Plan, encoded_bytes: int) -> Plan:
     if encoded_bytes:
         kept = min(ENCODER_BYTES, 32 * encoded_bytes)
         # A result is allocated for the worst case, of which little comes.
-        beside += WORKERS * max(kept, encoded_bytes * 3 // 4)
+        beside += (WORKERS + 1) * max(kept, encoded_bytes * 3 // 4)
     if len(levels) > 1 and not unsized.halves_in_tiles:
         # One plane, and its halves.
         beside += WORKERS * unsized.bytes_per_plane * 2

@@ -124,8 +124,8 @@ class _Standard(NamedTuple):
 _STANDARD = (
     _Standard("width", "Width", ("Width",), "px", locked=True),
     _Standard("height", "Height", ("Height",), "px", locked=True),
-    _Standard("offset_x", "Offset in x", ("OffsetX",), "px", locked=True),
-    _Standard("offset_y", "Offset in y", ("OffsetY",), "px", locked=True),
+    _Standard("offset_x", "Offset x", ("OffsetX",), "px", locked=True),
+    _Standard("offset_y", "Offset y", ("OffsetY",), "px", locked=True),
     _Standard("binning", "Binning", ("BinningHorizontal",), locked=True),
     _Standard("pixel_type", "Pixel type", ("PixelFormat",), locked=True),
     _Standard(

@@ -1,6 +1,8 @@
 """The bounded queue, driven by hand: one thread, one step at a time."""
 
 import threading
+import time
+from dataclasses import replace
 
 import pytest
 from frames import planes
@@ -153,3 +155,26 @@ def test_steps_of_unfinished_chunks_are_not_committed(queue):
 
 def test_frames_carry_their_address():
     assert planes(3, first=7)[:, 0, 0].tolist() == [7, 8, 9]
+
+
+def test_a_caller_that_waits_takes_no_workers_place(queue, monkeypatch):
+    """Both slots are written at once, or the barrier breaks."""
+    both = threading.Barrier(2)
+    monkeypatch.setattr(FakeSlot, "halve", lambda slot: both.wait(timeout=5))
+    queue._plan = replace(queue._plan, slots=2)
+    workers = [
+        threading.Thread(target=queue.work, args=(lambda: None,), daemon=True)
+        for _ in range(2)
+    ]
+    for worker in workers:
+        worker.start()
+    for number in range(2):
+        queue.seal(queue.next_slot(number), may_help=True)
+        while number == 0 and queue._tasks:  # until a worker has begun with it
+            time.sleep(0.001)
+    queue.next_slot(2)
+    queue.wait_until_written()
+    queue.stop()
+    for worker in workers:
+        worker.join()
+    assert not both.broken

@@ -49,6 +49,10 @@ SLOT_BYTES = 2**20
 """Blocks below this share a slot: a task costs Python tens of microseconds, about what
 blosc needs for 64 KiB."""
 
+PART_BYTES = 16 * 2**20
+"""Work on slots above this is cut into parts of about this size, for several workers;
+a smaller slot stays with one worker, in whose cache it is."""
+
 MAX_SLOTS = 64
 
 MAX_CHUNKS_PER_SHARD = 2**16
@@ -183,7 +187,7 @@ class Plan:
         slot_bytes = self.dtype.itemsize * sum(
             math.prod(self.slot_shape(level)) for level in range(len(self.level_shapes))
         )
-        if self.slots * slot_bytes > QUEUE_BYTES:
+        if slot_bytes > PART_BYTES:
             return 0
         if self.planes is None:
             return self.slots
@@ -607,8 +611,9 @@ def _with_slots(unsized: Plan, encoded_bytes: int) -> Plan:
     )
     blocks_per_slot = max(1, SLOT_BYTES // block_bytes)
     slot_bytes = blocks_per_slot * block_bytes
-    # Two at the least: one is filled while the other is encoded.
-    slots = max(2, min(MAX_SLOTS, QUEUE_BYTES // slot_bytes))
+    # One is filled while the others are encoded: a large one by all workers together.
+    least = 2 if slot_bytes > PART_BYTES else WORKERS + 1
+    slots = max(least, min(MAX_SLOTS, QUEUE_BYTES // slot_bytes))
     held = slots * slot_bytes
     if unsized.planes is not None:
         # Memory is touched only where pixels lie.

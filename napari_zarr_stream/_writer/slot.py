@@ -11,15 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .array import Cell, LevelArray, gather_tiles, lay_tiles
-from .chunk_grid import Plan
+from .chunk_grid import PART_BYTES, Plan
 from .downsample import TileHalver, halve
 from .properties import DownsamplingMethod
 
 Planes = npt.NDArray[np.generic]
-
-PART_BYTES = 16 * 2**20
-"""Work on slots above this is cut into parts of about this size, for several workers;
-a smaller slot stays with one worker, in whose cache it is."""
 
 
 class Slot:

@@ -113,6 +113,10 @@ class SlotQueue:
             The failure that ended the stream.
         """
         with self._changed:
+            if not self._can_start():
+                # Who waits here helps nobody, and takes no worker's place.
+                self._caller_helps = False
+                self._changed.notify_all()
             self._changed.wait_for(self._can_start)
             self.raise_error()
             if not self._free:

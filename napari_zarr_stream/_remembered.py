@@ -77,7 +77,7 @@ class Remembered:
             partial.write_text(text, "utf-8")
             partial.replace(self._path)
         except OSError as error:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # what follows tells of the first
                 partial.unlink(missing_ok=True)
             _log.warning("the settings could not be kept: %s", error)
 

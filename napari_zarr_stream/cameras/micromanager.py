@@ -26,6 +26,7 @@ from napari_zarr_stream.cameras.protocol import (
     Setting,
     SettingValue,
     coerced,
+    setting_of,
 )
 
 if TYPE_CHECKING:
@@ -285,13 +286,7 @@ class MicroManagerCamera:
 
     def get(self, name: str) -> SettingValue:
         """Return a setting's value; raises `CameraError` when there is no such name."""
-        return self._setting(name).value
-
-    def _setting(self, name: str) -> Setting:
-        settings = {setting.name: setting for setting in self.settings}
-        if name not in settings:
-            raise CameraError(f"no setting {name!r}, only {', '.join(settings)}")
-        return settings[name]
+        return setting_of(self, name).value
 
     def set(self, name: str, value: SettingValue) -> SettingValue:
         """Change a setting, numbers within their range; returns the value in force.
@@ -299,7 +294,7 @@ class MicroManagerCamera:
         Raises `CameraError` when there is no such setting or choice, when it is locked
         because the camera runs, or when the device refuses it.
         """
-        setting = self._setting(name)
+        setting = setting_of(self, name)
         if setting.locked_while_running and self._running:
             raise CameraError(f"stop the camera first: {name} is locked while it runs")
         value = coerced(setting, value)

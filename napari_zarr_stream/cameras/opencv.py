@@ -23,6 +23,7 @@ from napari_zarr_stream.cameras.protocol import (
     Setting,
     SettingValue,
     coerced,
+    setting_of,
 )
 
 if TYPE_CHECKING:
@@ -259,13 +260,7 @@ class OpenCVCamera:
 
     def get(self, name: str) -> SettingValue:
         """Return a setting's value; raises `CameraError` when there is no such name."""
-        return self._setting(name).value
-
-    def _setting(self, name: str) -> Setting:
-        settings = {setting.name: setting for setting in self.settings}
-        if name not in settings:
-            raise CameraError(f"no setting {name!r}, only {', '.join(settings)}")
-        return settings[name]
+        return setting_of(self, name).value
 
     def set(self, name: str, value: SettingValue) -> SettingValue:
         """Change a setting; returns the value in force.
@@ -273,7 +268,7 @@ class OpenCVCamera:
         Raises `CameraError` when there is no such setting, while the camera runs, and
         for an address without pictures; then there is no address any more.
         """
-        setting = self._setting(name)
+        setting = setting_of(self, name)
         if self._capture is not None:
             raise CameraError(f"stop the camera first: {name} is locked while it runs")
         value = coerced(setting, value)

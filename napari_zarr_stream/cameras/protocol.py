@@ -102,6 +102,14 @@ class Setting:
     is_path: bool = False
 
 
+def setting_of(camera: "Camera", name: str) -> Setting:
+    """Return a setting by its name; raises `CameraError` when there is no such one."""
+    settings = {setting.name: setting for setting in camera.settings}
+    if name not in settings:
+        raise CameraError(f"no setting {name!r}, only {', '.join(settings)}")
+    return settings[name]
+
+
 def coerced(setting: Setting, value: SettingValue) -> SettingValue:
     """Return `value` with the type of a setting, and a number in its range.
 

@@ -23,6 +23,7 @@ from napari_zarr_stream.cameras.protocol import (
     Setting,
     SettingValue,
     coerced,
+    setting_of,
 )
 
 Image = npt.NDArray[Any]
@@ -192,9 +193,7 @@ class SimulatedCamera:
 
     def get(self, name: str) -> SettingValue:
         """Return a setting's value; raises `CameraError` when there is no such name."""
-        if name not in self._settings:
-            raise CameraError(f"no setting {name!r}, only {', '.join(self._settings)}")
-        return self._settings[name].value
+        return setting_of(self, name).value
 
     def set(self, name: str, value: SettingValue) -> SettingValue:
         """Change a setting, numbers within their range; returns the value in force.

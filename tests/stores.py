@@ -99,9 +99,13 @@ class _TestedFile:
         self._store._enter("write_at", self._key)
         self._file.write_at(offset, *pieces)
 
-    def resize(self, size):
-        self._store._enter("resize", self._key)
-        self._file.resize(size)
+    def lengthen(self, size):
+        self._store._enter("lengthen", self._key)
+        self._file.lengthen(size)
+
+    def cut(self, size):
+        self._store._enter("cut", self._key)
+        self._file.cut(size)
 
     def close(self):
         self._file.close()

@@ -63,8 +63,10 @@ class MemoryFile:
         self.content.extend(bytes(max(0, missing)))
         self.content[offset : offset + len(data)] = data
 
-    def resize(self, size):
-        self.content.extend(bytes(max(0, size - len(self.content))))
+    def lengthen(self, size):
+        self.content.extend(bytes(size - len(self.content)))
+
+    def cut(self, size):
         del self.content[size:]
 
     def close(self):

@@ -16,7 +16,7 @@ FLOORS = [
     {"errors"},
     {"properties", "kernels"},
     {"chunk_grid"},
-    {"downsample", "codecs", "marks", "lock"},
+    {"downsample", "codecs", "marks", "lock", "lease"},
     {"ngff", "store"},
     {"array"},
     {"slot", "dataset"},

@@ -292,9 +292,13 @@ class WatchedFile:
         with self._store.watching(name, tear if is_torn else None):
             self._file.write_at(offset, *pieces)
 
-    def resize(self, size):
-        with self._store.watching("resize"):
-            self._file.resize(size)
+    def lengthen(self, size):
+        with self._store.watching("lengthen"):
+            self._file.lengthen(size)
+
+    def cut(self, size):
+        with self._store.watching("cut"):
+            self._file.cut(size)
 
     def close(self):
         with self._store.watching("close"):
@@ -329,7 +333,7 @@ def test_killed_between_any_two_calls_and_in_the_middle_of_a_write(
     stores = []
 
     def chance(name, _number):
-        return random_call.random() < {"resize": 0.25}.get(name, 0.08)
+        return random_call.random() < {"cut": 0.25}.get(name, 0.08)
 
     def make(path, overwrite):
         stores.append(WatchedStore(path, overwrite, tmp_path / "copies", chance))
@@ -353,7 +357,7 @@ def test_killed_between_any_two_calls_and_in_the_middle_of_a_write(
     stream.close()
     copies = sorted((tmp_path / "copies").iterdir())
     made = {copy.stem.partition("-")[2] for copy in copies}
-    assert {"torn", "resize"} <= made
+    assert {"torn", "cut"} <= made
     gained = 0
     for copy in copies:
         before = check_frames(copy, 0)

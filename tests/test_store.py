@@ -83,13 +83,13 @@ class StoreContract:
         assert self.read("0/c/0") == b"ab\0\0efgh"
 
     @pytest.mark.parametrize("keep_open", [True, False])
-    def test_resize_fills_with_zeros_and_cuts(self, store, keep_open):
+    def test_lengthen_fills_with_zeros_and_cut_shortens(self, store, keep_open):
         store.publish()
         file = store.create_file("0/c/0", keep_open)
-        file.resize(3)
+        file.lengthen(3)
         assert self.read("0/c/0") == b"\0\0\0"
         file.write_at(0, b"abc")
-        file.resize(1)
+        file.cut(1)
         file.close()
         assert self.read("0/c/0") == b"a"
 

@@ -457,7 +457,7 @@ READER_OF_SHARDS = """
     import numpy as np, zarr
     from frames import plane
     path, side = sys.argv[1], int(sys.argv[2])
-    reads, again, ended, seen = 0, 0, False, []
+    ended, seen = False, []
     first = plane(0, (side, side))
     print("ready", flush=True)
     while not ended:
@@ -467,16 +467,8 @@ READER_OF_SHARDS = """
         seen.append(level.shape[0])
         assert seen == sorted(seen)
         for number in range(max(0, seen[-1] - 3), seen[-1]):
-            reads += 1
-            for attempt in range(4):
-                try:
-                    pixels = level[number]
-                    break
-                except ValueError as error:  # the file was cut between two calls
-                    assert "checksum" in str(error) and attempt < 3 and not ended
-                    again += 1
-            np.testing.assert_array_equal(pixels, first + np.uint16(number))
-    print(reads, again, len(set(seen)), seen[-1])
+            np.testing.assert_array_equal(level[number], first + np.uint16(number))
+    print(len(set(seen)), seen[-1])
 """
 
 
@@ -484,7 +476,7 @@ READER_OF_SHARDS = """
     ("side", "tile"), [(512, 128), (64, 16)], ids=["small", "large"]
 )
 def test_another_program_reads_shards_that_grow(path, side, tile):
-    """Indexes of 2 and 512 KiB, 16 shards; docs/safety.md on reading again."""
+    """Indexes of 2 and 512 KiB, 16 shards, whose ends move and are cut meanwhile."""
     stream = stream_of(
         path, shape=(None, side, side), way="sharded",
         tile_width=tile, tile_height=tile, enable_multiscale=False,
@@ -498,10 +490,9 @@ def test_another_program_reads_shards_that_grow(path, side, tile):
                 time.sleep(0.01)
         output, errors = reader.communicate(timeout=60)
     assert errors == ""
-    reads, again, grew, last = map(int, output.split())
+    grew, last = map(int, output.split())
     assert last == 600
     assert grew > 4
-    assert again <= reads / 10
 
 
 def shape_on_disk(path):

@@ -136,7 +136,7 @@ class _RawChunk(_PartFile):
         super().__init__(file, plan.parts_per_chunk)
         self._part_bytes = plan.bytes_per_chunk // plan.parts_per_chunk
         # A reader expects the whole chunk; what is never written costs no disk space.
-        file.resize(plan.bytes_per_chunk)
+        file.lengthen(plan.bytes_per_chunk)
 
     def write(self, parts: Sequence[Part]) -> int:
         """See `_PartFile.write`."""
@@ -231,7 +231,7 @@ class _Shard(_Growing):
                 end = self._far_end
             self._file.write_at(end - len(index), index)
             if self._end > end:
-                self._file.resize(end)
+                self._file.cut(end)
             self._end = end
 
     def _finish(self) -> None:
@@ -239,7 +239,7 @@ class _Shard(_Growing):
         index = encode_shard_index(self._index)
         self._file.write_at(self._size, index)
         if self._end:
-            self._file.resize(self._size + len(index))
+            self._file.cut(self._size + len(index))
 
 
 class _BloscChunk(_Growing):

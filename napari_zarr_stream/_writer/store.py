@@ -18,6 +18,7 @@ from typing import Any, Protocol, Self
 
 from .codecs import Encoded
 from .errors import InvalidStore, StoreExists, StoreInUse, WriteFailed, ZarrStreamError
+from .lease import Cutter
 from .lock import StoreLock, holder_of
 
 _HINTS = {
@@ -39,8 +40,11 @@ class StoredFile(Protocol):
     def write_at(self, offset: int, *pieces: Encoded) -> None:
         """Write `pieces` one after another from `offset` on."""
 
-    def resize(self, size: int) -> None:
+    def lengthen(self, size: int) -> None:
         """Make the file `size` bytes long; what was never written reads as zeros."""
+
+    def cut(self, size: int) -> None:
+        """Make the file shorter, when nobody is about to read its end."""
 
     def close(self) -> None:
         """Let go of the file; may be called twice."""
@@ -184,8 +188,9 @@ class LocalFile:
     holds one of many planes, and a process may have about a thousand open.
     """
 
-    def __init__(self, path: Path, keep_open: bool) -> None:
+    def __init__(self, path: Path, keep_open: bool, cutter: Cutter) -> None:
         self._path = path
+        self._cutter = cutter
         self._descriptor: int | None = None
         with _writing(path):
             descriptor = os.open(path, _FLAGS | os.O_TRUNC, 0o666)
@@ -218,10 +223,15 @@ class LocalFile:
         except OSError as error:
             raise _failure(self._path, error) from error
 
-    def resize(self, size: int) -> None:
-        """See `StoredFile.resize`."""
+    def lengthen(self, size: int) -> None:
+        """See `StoredFile.lengthen`."""
         with self._open() as descriptor:
             os.ftruncate(descriptor, size)
+
+    def cut(self, size: int) -> None:
+        """See `StoredFile.cut`."""
+        with self._open() as descriptor:
+            self._cutter.cut(descriptor, size)
 
     def close(self) -> None:
         """See `StoredFile.close`."""
@@ -265,6 +275,7 @@ class LocalStore:
         mark = uuid.uuid4().hex[:8]
         self._root = self._path.with_name(f".{self._path.name[:40]}.{mark}")
         self._made: set[Path] = set()
+        self._cutter = Cutter()
         try:
             with _writing(self._path):
                 self._root.mkdir()
@@ -394,7 +405,7 @@ class LocalStore:
         path = self._root / key
         with _writing(path):
             self._make_folder(path.parent)
-        return LocalFile(path, keep_open)
+        return LocalFile(path, keep_open, self._cutter)
 
 
 class PartOfStore:
@@ -461,10 +472,10 @@ def _check_inside(root: Path, path: Path) -> None:
 class ReplacingFile(LocalFile):
     """A file that takes the place of an old one as a whole, when it is closed."""
 
-    def __init__(self, path: Path, keep_open: bool) -> None:
+    def __init__(self, path: Path, keep_open: bool, cutter: Cutter) -> None:
         self._place = path
         self._replaced = False
-        super().__init__(_partial(path), keep_open)
+        super().__init__(_partial(path), keep_open, cutter)
 
     def __enter__(self) -> Self:
         return self
@@ -504,6 +515,7 @@ class ExistingStore(LocalStore):
         self._overwrite = False
         self._has_holes = False  # what is repaired is written once, from end to end
         self._made = set()
+        self._cutter = Cutter()
         with _writing(self._path):
             self._lock = StoreLock(self._path)
 
@@ -524,7 +536,7 @@ class ExistingStore(LocalStore):
         path = self._root / key
         with _writing(path):
             self._make_folder(path.parent)
-        return ReplacingFile(path, keep_open)
+        return ReplacingFile(path, keep_open, self._cutter)
 
     def copy(self, key: str) -> ReplacingFile:
         """As `create_file`, with the bytes that are there now."""
@@ -548,7 +560,7 @@ class ExistingStore(LocalStore):
             try:
                 _write_all(descriptor, offset, (data,))
                 os.fsync(descriptor)
-                os.ftruncate(descriptor, offset + len(data))
+                self._cutter.cut(descriptor, offset + len(data))
             finally:
                 os.close(descriptor)
 

@@ -1,0 +1,86 @@
+"""Cutting a file that others may read: only while nobody has it open.
+
+A reader of a shard opens it, asks where it ends, and reads what lies before. Cut
+between the last two, the file would have no index. Linux gives a *lease* on a file that
+no other program has open, and lets who would open it wait until the lease is given
+back: fcntl(2), F_SETLEASE.
+"""
+
+import errno
+import os
+import signal
+import sys
+import time
+
+MOST_PATIENCE_S = 0.1
+"""Readers of a few chunks let go of a file within 0.1 ms, unless the system has
+something else to do for their core: some 10 ms."""
+
+PATIENCE_SHARE = 0.05
+"""Of the time of a recording: frames must not wait for a reader that never lets go."""
+
+_PAUSE_S = 0.0001
+
+
+class Cutter:
+    """Cuts files while nobody has them open, as far as its patience goes."""
+
+    def __init__(self) -> None:
+        # Threads may change both at once; then a little more or less is waited.
+        self._patience_s = MOST_PATIENCE_S
+        self._since = time.monotonic()
+
+    def cut(self, descriptor: int, size: int) -> None:
+        """Make a file shorter: `size` bytes long.
+
+        At once where the system has no leases, or somebody keeps the file open.
+
+        Raises
+        ------
+        OSError
+            From the cut itself.
+        """
+        leased = self._waits_for_lease(descriptor)
+        try:
+            os.ftruncate(descriptor, size)
+        finally:
+            if leased:
+                _give_back(descriptor)
+
+    def _waits_for_lease(self, descriptor: int) -> bool:
+        began = time.monotonic()
+        gained = (began - self._since) * PATIENCE_SHARE
+        patience_s = min(MOST_PATIENCE_S, self._patience_s + gained)
+        while (leased := _lease(descriptor)) is None:
+            if time.monotonic() - began > patience_s:
+                break
+            time.sleep(_PAUSE_S)
+        self._since = time.monotonic()
+        self._patience_s = max(0.0, patience_s - (self._since - began))
+        return bool(leased)
+
+
+if sys.platform == "linux":
+    import fcntl
+
+    def _lease(descriptor: int) -> bool | None:
+        """Whether there is a lease on a file; None while somebody has it open."""
+        try:
+            # Somebody waits: told by SIGIO, as is usual, it would end this program.
+            fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+            fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        except OSError as error:
+            # Disks of other computers have no leases.
+            return None if error.errno == errno.EAGAIN else False
+        return True
+
+    def _give_back(descriptor: int) -> None:
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+
+else:
+
+    def _lease(descriptor: int) -> bool | None:
+        return False
+
+    def _give_back(descriptor: int) -> None:
+        """Nothing was lent."""

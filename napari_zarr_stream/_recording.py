@@ -10,10 +10,8 @@ Guarantees of the recording thread:
 """
 
 import contextlib
-import re
 import threading
 import time
-from array import array
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -27,6 +25,7 @@ import numpy.typing as npt
 
 from ._contrast import contrast_limits_of
 from ._disk import RESERVE_BYTES, DiskWatch
+from ._frame_infos import FrameInfos
 from ._source import Source, SourceDescription
 from ._writer.chunk_grid import Plan, plan
 from ._writer.errors import (
@@ -37,7 +36,7 @@ from ._writer.errors import (
 from ._writer.properties import Channel, StorageProperties
 from ._writer.store import Store
 from ._writer.stream import Place, StreamStatus, ZarrStream
-from .cameras.protocol import CameraEnded, FrameInfo
+from .cameras.protocol import CameraEnded
 
 T = TypeVar("T")
 
@@ -46,6 +45,10 @@ READ_TIMEOUT_S = 0.1
 
 RATE_WINDOW_S = 0.5
 """Rates are taken over this: shorter flickers, longer lags behind what is seen."""
+
+
+LOG_INTERVAL_S = 0.1
+"""What is known of frames is written this often: hardly later than their pixels."""
 
 
 class RecordingState(Enum):
@@ -153,68 +156,6 @@ class RecordingStatus:
         return self.state in (RecordingState.RUNNING, RecordingState.FLUSHING)
 
 
-_OWN_COLUMNS = ("device_index", "device_time_ns", "time_ns")
-
-
-class _FrameLog:
-    """What the camera said of every frame: some 25 bytes each, and the numbers it adds.
-
-    Frames are kept in the order in which they came, whatever their numbers say. -1
-    stands where the camera did not say. Other numbers become columns of their own if
-    they came with every frame.
-    """
-
-    def __init__(self) -> None:
-        self._columns = {name: array("q") for name in _OWN_COLUMNS}
-        self._complete = array("B")
-        self._more: dict[str, array[int] | array[float]] | None = None
-        self._last: int | None = None
-        self.incomplete = 0
-        self.out_of_order = 0
-
-    def add(self, info: FrameInfo) -> None:
-        row = (info.device_index, info.device_time_ns, info.host_time_ns)
-        for column, value in zip(self._columns.values(), row, strict=True):
-            column.append(-1 if value is None else value)
-        self._complete.append(info.complete)
-        self.incomplete += not info.complete
-        if info.device_index is not None:
-            if self._last is not None and info.device_index <= self._last:
-                self.out_of_order += 1
-            self._last = info.device_index
-        self._add_more(info.meta)
-
-    def _add_more(self, meta: Mapping[str, Any]) -> None:
-        if self._more is None:
-            self._more = {
-                key: array("d" if isinstance(value, float) else "q")
-                for key, value in meta.items()
-                if isinstance(value, int | float) and _column_name(key)
-            }
-        for key, column in list(self._more.items()):
-            try:
-                column.append(meta[key])
-            except (KeyError, TypeError, OverflowError):
-                del self._more[key]
-
-    def columns(self) -> dict[str, npt.NDArray[np.generic]]:
-        """As arrays; empty where no frame said anything."""
-        if not self._complete:
-            return {}
-        columns: dict[str, npt.NDArray[np.generic]] = {
-            name: np.array(column, np.int64) for name, column in self._columns.items()
-        }
-        columns["complete"] = np.array(self._complete, bool)
-        for key, values in (self._more or {}).items():
-            columns.setdefault(_column_name(key), np.array(values))
-        return columns
-
-
-def _column_name(key: str) -> str:
-    """A name that any storage and any reader can take."""
-    return re.sub("[^A-Za-z0-9_-]+", "_", key).strip("_-")
-
-
 class _Watched:
     """A stream, and somebody who looks at what goes into it.
 
@@ -288,7 +229,7 @@ class Recording:
         self._newest: npt.NDArray[np.generic] | None = None
         self._contrast_limits: tuple[float, float] | None = None
         self._lost: int | None = None
-        self._log = _FrameLog()
+        self._infos = FrameInfos()
         self._end_of_source: CameraEnded | None = None
         self._stop_reason = ""
         self._started_at = 0.0
@@ -439,8 +380,8 @@ class Recording:
             frames_acquired=frames,
             frames_committed=written.frames_committed,
             frames_lost=self._lost,
-            frames_incomplete=self._log.incomplete,
-            frames_out_of_order=self._log.out_of_order,
+            frames_incomplete=self._infos.incomplete,
+            frames_out_of_order=self._infos.out_of_order,
             bytes_acquired=written.bytes_appended,
             bytes_written=written.bytes_written,
             queue_fill=written.queue_fill,
@@ -529,7 +470,7 @@ class Recording:
         disk, room = self._disk, stream.plan.planes
         sink = _Watched(stream, partial(self._look_at, stream.planes_per_frame))
         frames, counted = 0, 0
-        counted_at = self._started_at
+        counted_at = logged_at = self._started_at
         while room is None or frames * stream.planes_per_frame < room:
             if self._is_stopping():
                 return
@@ -539,13 +480,16 @@ class Recording:
                 self._end_of_source = end
                 return
             if info is not None:
-                self._log.add(info)
+                self._infos.add(info)
             self._lost = source.lost
             frames = stream.status().frames_appended
             now = time.monotonic()
             if now - counted_at > RATE_WINDOW_S:
                 self._rate = (frames - counted) / (now - counted_at)
                 counted, counted_at = frames, now
+            if now - logged_at > LOG_INTERVAL_S:
+                stream.log_frames(self._infos.take())
+                logged_at = now
             self._stop_reason = disk.look(stream.status().bytes_written)
             if self._stop_reason:
                 return
@@ -575,11 +519,12 @@ class Recording:
 
     def _annotate(self, stream: ZarrStream) -> None:
         assert self._description is not None
+        stream.log_frames(self._infos.take())
         record: dict[str, Any] = {
             "frames_acquired": stream.status().frames_appended,
             "frames_lost": "unknown" if self._lost is None else self._lost,
-            "frames_incomplete": self._log.incomplete,
-            "frames_out_of_order": self._log.out_of_order,
+            "frames_incomplete": self._infos.incomplete,
+            "frames_out_of_order": self._infos.out_of_order,
             "finish_reason": self._reason(stream).value,
         }
         if self._error is not None:
@@ -593,8 +538,6 @@ class Recording:
             shown = _channel_of(self._description)
             channels = (replace(shown, contrast_limits=self._contrast_limits),)
         stream.annotate(channels=channels, record=record)
-        if columns := self._log.columns():
-            stream.log_frames(columns)
 
 
 def _channel_of(description: SourceDescription) -> Channel:

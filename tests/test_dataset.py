@@ -110,25 +110,3 @@ def test_a_record_is_copied():
     record = {"a": 1}
     assert check_record(record) == record
     assert check_record(record) is not record
-
-
-@pytest.mark.parametrize(
-    ("kind", "key"), [("Zarr", "frame_log/id/0"), ("ZarrV3", "frame_log/id/c/0")]
-)
-def test_log_frames(store, kind, key):
-    dataset = dataset_of(store, kind=kind)
-    values = np.array([3, 4, 7], ">u8")
-    dataset.log_frames({"id": values, "nothing": np.array([], "f8")})
-    assert store.files == {key: values.astype("<u8").tobytes()}
-
-
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [([[1, 2]], "shape"), (["a"], "cannot be stored"), ([None], "cannot be stored")],
-)
-def test_a_log_that_cannot_be_stored_is_refused_before_any_is(store, values, words):
-    columns = {"good": [1, 2], "wrong": values}
-    with pytest.raises(InvalidProperties, match=words):
-        dataset_of(store).log_frames(columns)
-    assert store.documents == []
-    assert store.files == {}

@@ -18,7 +18,7 @@ FLOORS = [
     {"chunk_grid"},
     {"downsample", "codecs", "marks", "lock", "lease"},
     {"ngff", "store"},
-    {"array"},
+    {"array", "frame_log"},
     {"slot", "dataset"},
     {"slot_queue"},
     {"stream"},

@@ -352,7 +352,7 @@ def test_incomplete_frames_are_kept_counted_and_marked(tmp_path, opened):
     assert zarr.open_array(path / "0", mode="r")[:, 0, 0].tolist() == [0, 1, 2]
 
 
-def test_numbers_that_come_with_every_frame_become_columns(tmp_path, opened):
+def test_numbers_that_come_with_the_first_frame_become_columns(tmp_path, opened):
     path = tmp_path / "a.zarr"
     record_script(
         path,
@@ -363,7 +363,9 @@ def test_numbers_that_come_with_every_frame_become_columns(tmp_path, opened):
     log = log_of(path)
     assert log["Stage_Z_um"] == [0.5, 1.5]
     assert log["light"] == [1, 2]
-    assert not {"often", "words", "big"} & set(log)
+    assert log["big"] == [1, 2**70]
+    assert str(log["often"]) == "[1.0, nan]"
+    assert "words" not in log
 
 
 def test_the_end_of_a_file_completes_a_recording(tmp_path, opened):
@@ -566,6 +568,28 @@ def test_a_script_that_ends_loses_nothing_and_does_not_hang(tmp_path, frames, le
     array = zarr.open_array(path / "0", mode="r")
     assert array.shape[0] >= least
     assert attributes(path)["frames_committed"] == array.shape[0]
+
+
+def test_a_script_that_is_killed_keeps_what_is_known_of_its_frames(tmp_path):
+    path = tmp_path / "a.zarr"
+    wait = """
+import time
+while recording.status().frames_committed < 60:
+    time.sleep(0.01)
+print(recording.status().frames_committed, flush=True)
+time.sleep(60)
+"""
+    program = SCRIPT.replace("frame_rate=100", "frame_rate=100, stamp=True") + wait
+    command = [sys.executable, "-c", program, str(path), "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as script:
+        committed = int(script.stdout.readline())
+        script.kill()
+    ids = stamps(path)
+    assert len(ids) >= committed
+    log = log_of(path)
+    known = min(len(ids), len(log["device_index"]))
+    assert known > len(ids) - 20
+    assert log["device_index"][:known] == ids[:known]
 
 
 @pytest.mark.parametrize(

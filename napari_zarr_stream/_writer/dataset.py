@@ -12,19 +12,14 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from .array import LevelArray
-from .chunk_grid import Plan, stored_dtype
-from .codecs import Raw, codec_of
+from .chunk_grid import Plan
+from .codecs import codec_of
 from .errors import InvalidProperties
+from .frame_log import FrameLog
 from .ngff import Document, Image, check_channels, serializer_of
 from .properties import Channel, StorageProperties
 from .store import Store
-
-FRAME_LOG = "frame_log"
-"""Group of 1-D arrays with a value for every plane; OME readers pass over it."""
 
 
 class Dataset:
@@ -42,9 +37,11 @@ class Dataset:
         self, store: Store, properties: StorageProperties, image: Image
     ) -> None:
         self._store = store
+        self._steps = 0  # that readers were told of
         record = _record_of(properties) | _planned(image.plan) | dict(image.record)
         self._image = replace(image, record=record)
         self._serializer = serializer_of(properties.kind.zarr_format)
+        self.frame_log = FrameLog(store, self._serializer)
         codec = codec_of(properties.kind, image.plan.blosc_block_bytes)
         self.levels = [
             LevelArray(image.plan, level, store, codec, self._serializer)
@@ -77,11 +74,13 @@ class Dataset:
         """
         for level in self.levels:
             level.publish()
-        if not self._image.plan.outer:
+        self.frame_log.write()
+        if not self._image.plan.outer or steps == self._steps:
             return
         for level in reversed(self.levels):
             shape = level.plan.level_shape_after(level.level, steps)
             self._write(level.documents(shape))
+        self._steps = steps
 
     def annotate(
         self, channels: Sequence[Channel] | None, record: Mapping[str, Any]
@@ -101,34 +100,6 @@ class Dataset:
         merged = check_record(dict(self._image.record) | dict(record))
         self._image = replace(self._image, channels=tuple(channels), record=merged)
         self._write(self._serializer.image(self._image))
-
-    def log_frames(self, columns: Mapping[str, npt.ArrayLike]) -> None:
-        """Keep values for every plane as 1-D arrays.
-
-        Raises
-        ------
-        InvalidProperties
-            Values that cannot be stored. Nothing was written.
-        WriteFailed
-        """
-        arrays = {name: _column(name, given) for name, given in columns.items()}
-        self._write(self._serializer.group(f"{FRAME_LOG}/"))
-        for name, values in arrays.items():
-            if not len(values):
-                continue
-            path = f"{FRAME_LOG}/{name}"
-            key = f"{path}/{self._serializer.chunk_prefix}0"
-            self._store.write(key, Raw().encode(values))
-            documents = self._serializer.array(
-                path,
-                shape=values.shape,
-                chunk_shape=values.shape,
-                shard_shape=None,
-                dtype=values.dtype,
-                codec=Raw(),
-                names=("frame",),
-            )
-            self._write(documents)
 
     def finish_levels(self) -> None:
         """Make what lies in unfinished files readable.
@@ -192,15 +163,6 @@ def check_record(record: Mapping[str, Any]) -> dict[str, Any]:
 def now() -> str:
     """Universal time, to the millisecond."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-
-
-def _column(name: str, given: npt.ArrayLike) -> npt.NDArray[np.generic]:
-    values = np.asarray(given)
-    if values.ndim != 1:
-        raise InvalidProperties(
-            f"frame log {name!r} has shape {values.shape}; it takes one value a plane"
-        )
-    return np.ascontiguousarray(values, stored_dtype(values.dtype))
 
 
 def _planned(plan: Plan) -> dict[str, Any]:

@@ -91,6 +91,7 @@ class SlotQueue:
         self._bytes_written = 0  # guarded by _changed
         self._steps_committed = 0  # guarded by _changed
         self._commit_due = 0.0  # on the monotonic clock, guarded by _changed
+        self._commit_wanted = False  # guarded by _changed
         self._look_due = 0.0  # the same
 
     # ------------------------------------------------------------ the caller's side
@@ -191,6 +192,11 @@ class SlotQueue:
             self._stopped = True
             self._changed.notify_all()
 
+    def want_commit(self) -> None:
+        """Have a worker commit soon, even if no step has been completed since."""
+        with self._changed:
+            self._commit_wanted = True
+
     def commit(self, steps: int) -> None:
         """Make steps known to readers; then they count as committed.
 
@@ -257,10 +263,12 @@ class SlotQueue:
                     self._look_due = now + LOOK_INTERVAL_S
                     self._tasks_running += 1
                     return look
-                if (steps := self._committable()) > self._steps_committed:
+                steps = self._committable()
+                if steps > self._steps_committed or self._commit_wanted:
                     wait_s = min(wait_s, self._commit_due - now)
                     if wait_s <= 0 and self._commit_lock.acquire(blocking=False):
                         self._tasks_running += 1
+                        self._commit_wanted = False
                         return partial(self._commit_and_release, steps)
                 if self._tasks and self._tasks_running < WORKERS - self._caller_helps:
                     self._tasks_running += 1

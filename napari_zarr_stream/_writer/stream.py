@@ -456,18 +456,27 @@ class ZarrStream:
             self._dataset.annotate(channels, record or {})
 
     def log_frames(self, columns: Mapping[str, npt.NDArray[np.generic]]) -> None:
-        """Keep values for every plane, such as ids and times, as 1-D arrays.
+        """Keep further values of each frame, such as ids and times, as 1-D arrays.
+
+        They are written by a worker, soon.
+
+        Parameters
+        ----------
+        columns : mapping of str to array, (n,)
+            Bool, integers, floats. Each column grows by what it is given.
 
         Raises
         ------
+        InvalidProperties
+            Values that cannot be stored, or of another type than those before.
         IllegalTransition
             After `close`.
-        WriteFailed
         """
         with self._append_lock:
             if self._closed:
                 raise IllegalTransition("log_frames after close")
-            self._dataset.log_frames(columns)
+            self._dataset.frame_log.add(columns)
+        self._queue.want_commit()
 
     def close(self) -> None:
         """Write all that was appended and end; may be called again.

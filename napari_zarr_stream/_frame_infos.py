@@ -1,0 +1,85 @@
+"""What a camera says of its frames: counted, and made into columns of a frame log."""
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .cameras.protocol import FrameInfo
+
+Columns = dict[str, npt.NDArray[np.generic]]
+
+_OWN_COLUMNS = ("device_index", "device_time_ns", "time_ns", "complete")
+
+
+class FrameInfos:
+    """Frames in the order in which they came, whatever their numbers say.
+
+    Attributes
+    ----------
+    incomplete : int
+        Frames that have pixels missing.
+    out_of_order : int
+        Frames that have no higher number than the one before.
+    """
+
+    def __init__(self) -> None:
+        self.incomplete = 0
+        self.out_of_order = 0
+        self._infos: list[FrameInfo] = []
+        self._last: int | None = None
+        self._more: dict[str, str] | None = None
+
+    def add(self, info: FrameInfo) -> None:
+        """Count a frame, and keep what was said of it until it is taken."""
+        self._infos.append(info)
+        self.incomplete += not info.complete
+        if info.device_index is not None:
+            if self._last is not None and info.device_index <= self._last:
+                self.out_of_order += 1
+            self._last = info.device_index
+        if self._more is None:
+            self._more = {
+                _column_name(key): key
+                for key, value in info.meta.items()
+                if isinstance(value, int | float)
+            }
+            for name in ("", *_OWN_COLUMNS):
+                self._more.pop(name, None)
+
+    def take(self) -> Columns:
+        """Columns of the frames since the last call; empty where there are none.
+
+        -1 stands where the camera did not say; NaN in the further numbers of the first
+        frame's `FrameInfo.meta`, which are columns of float64.
+        """
+        infos, self._infos = self._infos, []
+        if not infos:
+            return {}
+        columns: Columns = {
+            "device_index": _integers([info.device_index for info in infos]),
+            "device_time_ns": _integers([info.device_time_ns for info in infos]),
+            "time_ns": _integers([info.host_time_ns for info in infos]),
+            "complete": np.array([info.complete for info in infos], bool),
+        }
+        for name, key in (self._more or {}).items():
+            columns[name] = np.array([_number(info.meta.get(key)) for info in infos])
+        return columns
+
+
+def _integers(values: list[int | None]) -> npt.NDArray[np.int64]:
+    return np.array([-1 if value is None else value for value in values], np.int64)
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:
+        return math.nan
+
+
+def _column_name(key: str) -> str:
+    """A name that any storage and any reader can take."""
+    return re.sub("[^A-Za-z0-9_-]+", "_", key).strip("_-")

@@ -579,7 +579,8 @@ while recording.status().frames_committed < 60:
 print(recording.status().frames_committed, flush=True)
 time.sleep(60)
 """
-    program = SCRIPT.replace("frame_rate=100", "frame_rate=100, stamp=True") + wait
+    program = SCRIPT.replace("frame_rate=100", "frame_rate=100, stamp=True")
+    program = program.replace("argv[1]", "argv[1], sharded=True") + wait
     command = [sys.executable, "-c", program, str(path), "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as script:
         committed = int(script.stdout.readline())

@@ -23,7 +23,10 @@ from napari_zarr_stream._source import CameraSource
 from napari_zarr_stream.cameras import CameraThread, SimulatedCamera
 
 MAX_GROWTH_BYTES = 48 * 2**20
-"""Of memory: what malloc keeps varies by this; 24 bytes a frame are kept on purpose."""
+"""Of memory: what malloc keeps varies by this."""
+
+FULL_SPEED = 10_000
+"""Frames a second, more than the writer takes on most machines: the rest is lost."""
 
 MAX_MORE_FILES = 8
 """Open at once: a few shards of each level end and begin."""
@@ -47,16 +50,20 @@ def _look() -> Look:
 
 
 @contextmanager
-def _recording(folder: Path, name: str, frames: int) -> Iterator[Recording]:
-    size = {"width": 256, "height": 256}
+def _recording(
+    folder: Path, name: str, frames: int, frame_rate: float
+) -> Iterator[Recording]:
     properties = StorageProperties(
         folder / name, "ZarrV3Blosc1Lz4ByteShuffle", sharded=True,
-        tile_width=128, tile_height=128,
+        tile_width=64, tile_height=64,
     )  # fmt: skip
-    make = partial(SimulatedCamera, "cells", frame_rate=200, **size)
+    # Dark frames: others would fill a disk within the half hour.
+    make = partial(
+        SimulatedCamera, "empty", frame_rate=frame_rate, width=128, height=128
+    )
     with closing(CameraThread(make)) as camera:
         camera.call(lambda opened: opened.open())
-        recording = Recording(CameraSource(camera, "cells", frames), properties)
+        recording = Recording(CameraSource(camera, "dark", frames), properties)
         with closing(recording):
             yield recording
 
@@ -70,7 +77,7 @@ def _check(first: Look, last: Look) -> None:
 
 def long_run(folder: Path, seconds: float) -> None:
     """One recording; nothing grows after a quarter of the time."""
-    with _recording(folder, "long.zarr", 0) as recording:
+    with _recording(folder, "long.zarr", 0, FULL_SPEED) as recording:
         recording.start()
         began = time.monotonic()
         looks = []
@@ -94,7 +101,7 @@ def many_runs(folder: Path, recordings: int) -> None:
     """Recordings one after another; the tenth leaves as little as the last."""
     first = _look()
     for number in range(recordings):
-        with _recording(folder, f"{number}.zarr", 10) as recording:
+        with _recording(folder, f"{number}.zarr", 10, 200) as recording:
             recording.start()
             recording.wait()
             assert recording.status().frames_committed == 10

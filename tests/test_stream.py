@@ -575,10 +575,10 @@ def test_a_frame_is_committed_though_no_further_one_comes(path, call):
                 waiter = threading.Thread(target=stream.fill, args=(wait_for_the_next,))
                 waiter.start()
                 assert waiting.wait(5)
-            wait_until(lambda n=number: len(read(path)) == n + 1)
+            wait_until(lambda n=number: stream.status().frames_committed == n + 1)
             assert time.monotonic() - began < 2
+            assert len(read(path)) == number + 1
             np.testing.assert_array_equal(read(path)[-1], plane(number))
-            assert stream.status().frames_committed == number + 1
             if call == "fill":
                 go_on.set()
                 waiter.join()

@@ -74,13 +74,13 @@ class Dataset:
         """
         for level in self.levels:
             level.publish()
+        if self._image.plan.outer and steps != self._steps:
+            for level in reversed(self.levels):
+                shape = level.plan.level_shape_after(level.level, steps)
+                self._write(level.documents(shape))
+            self._steps = steps
+        # Pixels matter more.
         self.frame_log.write()
-        if not self._image.plan.outer or steps == self._steps:
-            return
-        for level in reversed(self.levels):
-            shape = level.plan.level_shape_after(level.level, steps)
-            self._write(level.documents(shape))
-        self._steps = steps
 
     def annotate(
         self, channels: Sequence[Channel] | None, record: Mapping[str, Any]

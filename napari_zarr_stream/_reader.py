@@ -122,6 +122,8 @@ def _image_layers(path: Path) -> list[LayerData]:
     image = open_image(node)
     state = state_of(path, image.record)
     if state != WHOLE and not state.startswith(BEING_WRITTEN):
+        if 0 in image.levels[0].shape:
+            raise InvalidStore(f"{path} has no committed frames: {state}")
         warnings.warn(f"{path} is {state}", UserWarning, stacklevel=4)
     return _layers(image) + _label_layers(path / "labels")
 
@@ -181,6 +183,10 @@ def _plain_layer(path: Path) -> LayerData:
 
 
 def _layers(image: StoredImage, is_label: bool = False) -> list[LayerData]:
+    if 0 in image.levels[0].shape:
+        raise InvalidStore(
+            f"{image.path} has no frames yet: its shape is {image.levels[0].shape}"
+        )
     is_label = is_label or image.label is not None
     axis = image.channel_axis
     count = len(image.channels)

@@ -118,7 +118,7 @@ def open_image(node: Node) -> StoredImage:
     Raises
     ------
     InvalidStore
-        Damaged metadata, no level that can be read, or no frames yet.
+        Damaged metadata, or no level that can be read.
     """
     with understanding(node.path):
         return _open_image(node)
@@ -177,10 +177,6 @@ def _open_image(node: Node) -> StoredImage:
         # While a store grows, its smaller levels may be ahead of level 0.
         there = min(level.shape[0] for level in levels)
         levels = [level[:there] for level in levels]
-    if 0 in levels[0].shape:
-        raise InvalidStore(
-            f"{node.path} has no frames yet: its shape is {levels[0].shape}"
-        )
     channel_axis = types.index("channel") if "channel" in types else None
     scale, translation = _transform(multiscale, len(axes))
     count = 1 if channel_axis is None else levels[0].shape[channel_axis]

@@ -32,6 +32,7 @@ from killed_writer import (
 
 from napari_zarr_stream import (
     DeviceKind,
+    InvalidStore,
     StorageProperties,
     StoreInUse,
     ZarrStream,
@@ -328,6 +329,7 @@ def test_killed_between_any_two_calls_and_in_the_middle_of_a_write(
     """Before the first index, before a cut behind a newer one, before the last cut."""
     monkeypatch.setattr(slot_queue, "COMMIT_INTERVAL_S", 0.0)
     monkeypatch.setattr(slot_queue, "COMMIT_SHARE", 1.0)
+    monkeypatch.setattr(stream_module, "SEAL_AFTER_S", 0.0)
     monkeypatch.setattr(stream_module, "COMMIT_INTERVAL_S", 0.0)
     random_call = random.Random(case)
     stores = []
@@ -432,6 +434,20 @@ def test_a_store_that_is_written_is_left_alone_and_not_called_broken(
     assert not recwarn.list
 
 
+def test_a_store_that_was_left_open_before_the_first_commit_says_so(tmp_path, capsys):
+    path = tmp_path / "a.zarr"
+    left_open(path, pixels((3, 512, 512)))
+    set_steps(path, 0)
+    with pytest.raises(InvalidStore, match=r"no committed frames: left open.*repair"):
+        layers_of(path)
+    assert cli.main(["info", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "0 x 512 x 512" in said
+    assert "left open by a program" in said
+    assert cli.main(["repair", str(path)]) == 0
+    assert layers_of(path)[0][0][0].shape == (3, 512, 512)
+
+
 def test_a_store_that_was_left_open_says_so(tmp_path, capsys):
     path = tmp_path / "a.zarr"
     left_open(path, pixels((3, 512, 512)))
@@ -478,6 +494,12 @@ def test_leftovers_of_ours_go_and_others_stay(tmp_path):
     assert after - kept == before - kept
     named = "".join(map(str, report.findings))
     assert ".a.zarr.4567abcd: left by an export that did not end: kept" in named
+    healthy = snapshot(path)
+    unpublished.mkdir()
+    assert examine(path).can_be_repaired
+    repair(path)
+    assert not unpublished.exists()
+    assert snapshot(path) == healthy
 
 
 def test_a_store_that_was_being_replaced_comes_back(tmp_path):

@@ -60,6 +60,7 @@ def commits_at_once(monkeypatch):
     """Every slot is committed as soon as it is written."""
     monkeypatch.setattr(slot_queue, "COMMIT_INTERVAL_S", 0.0)
     monkeypatch.setattr(slot_queue, "COMMIT_SHARE", 1.0)
+    monkeypatch.setattr(stream_module, "SEAL_AFTER_S", 0.0)
     monkeypatch.setattr(stream_module, "COMMIT_INTERVAL_S", 0.0)
 
 
@@ -552,6 +553,19 @@ def test_a_slow_camera_is_committed_as_it_comes(path):
         wait_until(lambda: stream.status().frames_committed > 0)
 
 
+def test_small_frames_wait_for_no_others_to_be_written(path):
+    """A kill costs a handful of them, at 200 a second as well."""
+    waiting = []
+    with stream_of(path, way="sharded") as stream:
+        plan = stream.plan
+        room = plan.slots * plan.blocks_per_slot * plan.planes_per_block
+        for number in range(60):
+            time.sleep(0.005)
+            stream.append(plane(number))
+            waiting.append(stream.status().queue_fill * room)
+    assert np.median(waiting) < 10
+
+
 @pytest.mark.parametrize("call", ["append", "fill"])
 def test_a_frame_is_committed_though_no_further_one_comes(path, call):
     """A camera at 0.2 Hz: each frame can be read within 2 s."""
@@ -713,6 +727,8 @@ def test_nothing_waits_for_a_camera_that_hangs(path):
 @pytest.mark.parametrize("call", ["append", "fill"])
 def test_a_slow_store_makes_the_caller_wait(path, way, call, monkeypatch):
     monkeypatch.setattr("napari_zarr_stream._writer.chunk_grid.QUEUE_BYTES", 2**20)
+    # All slots are full, however long filling them takes.
+    monkeypatch.setattr(stream_module, "SEAL_AFTER_S", 60)
     store = TestedStore()
     monkeypatch.setattr(stream_module, "LocalStore", store)
     with stream_of(path, way=way) as stream:

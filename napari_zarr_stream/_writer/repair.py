@@ -179,6 +179,7 @@ class _Examination:
         self.actions: list[Action] = []
         self._before = self._after = 0
         self._look_beside()
+        self._beside = tuple(self.findings)
         if self._group_key() is None:
             if not self.findings:
                 raise InvalidStore(f"{root} is not a Zarr group")
@@ -571,17 +572,17 @@ class _Examination:
                     f"noted as {INTERRUPTED}",
                 ),
             )
-        changes = [str(finding) for finding in self.findings if finding.remedy]
-        if not changes:
-            return
+        done = [finding for finding in self.findings if finding.remedy]
+        if all(finding in self._beside for finding in done):
+            return  # what lay beside a healthy store is not written into it
         record = dict(self._record)
         earlier = record.get("repaired")
-        done = {
+        entry = {
             "time": now(),
             "version": version("napari-zarr-stream"),
-            "changes": changes,
+            "changes": list(map(str, done)),
         }
-        record["repaired"] = [*(earlier if isinstance(earlier, list) else []), done]
+        record["repaired"] = [*(earlier if isinstance(earlier, list) else []), entry]
         record.setdefault("finish_reason", INTERRUPTED)
         if self.is_open or self._before != self._after:
             record["frames_committed"] = self._after

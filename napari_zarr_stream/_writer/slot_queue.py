@@ -175,6 +175,12 @@ class SlotQueue:
             self._advance(work)
             self._changed.notify_all()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether a worker would begin at once with what is sealed now."""
+        with self._changed:
+            return not self._tasks and self._tasks_running < WORKERS
+
     def wait_until_written(self) -> None:
         """Return when nothing is left to do, or the stream has failed."""
         with self._changed:

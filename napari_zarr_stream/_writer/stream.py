@@ -38,6 +38,10 @@ HURRY_S = 0.5e-3
 """A caller of `append` that is back sooner has frames in stock and can lend a hand; one
 that waits for a camera is never kept longer than copying takes."""
 
+SEAL_AFTER_S = 0.02
+"""Small frames wait no longer for others while a worker is idle: a kill costs what came
+in this time, not all that a slot takes."""
+
 T = TypeVar("T")
 
 _open_streams: "weakref.WeakSet[ZarrStream]" = weakref.WeakSet()
@@ -399,8 +403,18 @@ class ZarrStream:
             self._planes_appended += laid
         if work.slot.halves_early:
             self._queue.halve_early(work, range(first, first + laid))
-        if work.slot.is_full or _is_old(work, now):
+        if work.slot.is_full or self._is_old(work, now):
             self._seal(may_help=may_help)
+
+    def _is_old(self, work: Work, now: float) -> bool:
+        """Whether what is in a slot has waited long enough, and can be written.
+
+        With busy workers a slot is filled up: that leaves room for a disk that stalls.
+        """
+        slot, age_s = work.slot, now - work.filled_at
+        if not slot.planes or age_s <= SEAL_AFTER_S or not slot.at_block_end:
+            return False
+        return age_s > COMMIT_INTERVAL_S or self._queue.is_idle
 
     def _seal(self, *, may_help: bool) -> None:
         """Give the slot that is being filled to the workers."""
@@ -412,7 +426,7 @@ class ZarrStream:
         """The same, where no further frame comes; for a worker."""
         if self._append_lock.acquire(blocking=False):
             try:
-                if self._filling and _is_old(self._filling, time.monotonic()):
+                if self._filling and self._is_old(self._filling, time.monotonic()):
                     self._seal(may_help=False)
             finally:
                 self._append_lock.release()
@@ -559,13 +573,6 @@ class ZarrStream:
                     self.annotate(record=ending)
         finally:
             self.close()
-
-
-def _is_old(work: Work, now: float) -> bool:
-    """Whether what is in a slot has waited long enough, and can be written."""
-    slot = work.slot
-    old = slot.planes > 0 and now - work.filled_at > COMMIT_INTERVAL_S
-    return old and slot.at_block_end
 
 
 def _runs_of_planes(array: Any) -> Iterator[npt.NDArray[np.generic]]:

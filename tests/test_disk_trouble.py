@@ -234,3 +234,42 @@ def run(script, *arguments):
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
+
+
+@any_way
+def test_a_frame_log_that_cannot_be_written(tmp_path, way):
+    """It is heard to the end, the record says so, and the pixels are there."""
+    path = tmp_path / "a.zarr"
+    stream = stream_of(path, way)
+    stream.append(planes(5, SHAPE))
+    (path / "frame_log").write_text("in the way")
+    with pytest.raises(WriteFailed, match=r"frame_log.* a file is where a folder"):
+        stream.log_frames({"time_ns": np.arange(5)})
+    end(stream)
+    assert stream.status().frames_committed == 5
+    np.testing.assert_array_equal(read(path)[:5], planes(5, SHAPE))
+    attributes = zarr.open_group(path, mode="r").attrs.asdict()
+    assert attributes["napari_zarr_stream"]["finish_reason"] == "failed"
+
+
+def test_a_chunk_that_cannot_be_made_is_closed(tmp_path):
+    def record(fail_at):
+        store = TestedStore(fail_at)
+        properties = StorageProperties(
+            tmp_path / f"{fail_at}.zarr", enable_multiscale=False, **WAYS["raw"]
+        )
+        stream = ZarrStream(
+            properties,
+            axes="tyx",
+            shape=(None, *SHAPE),
+            dtype="uint16",
+            store=store(properties.path, overwrite=False),
+        )
+        stream.append(planes(3, SHAPE))
+        with contextlib.suppress(WriteFailed):
+            stream.close()
+        return store.calls
+
+    calls = record(0)
+    at, key = next((i, key) for i, (name, key) in enumerate(calls) if name == "resize")
+    assert ("close", key) in record(at + 1)

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from .chunk_grid import WORKERS, plan
 from .dataset import Dataset, check_record
 from .downsample import TileHalver, check_label
-from .errors import FrameMismatch, IllegalTransition, ZarrStreamError
+from .errors import FrameMismatch, IllegalTransition, WriteFailed, ZarrStreamError
 from .ngff import (
     Image,
     check_channels,
@@ -192,6 +192,7 @@ class ZarrStream:
         self._left: npt.NDArray[np.generic] | None = None  # the same
         self._laying_thread: int | None = None  # that holds it from `_lay` on
         self._closed = False  # guarded by _append_lock; read anywhere
+        self._undescribed: WriteFailed | None = None  # the same
         self._planes_appended = 0  # guarded by _append_lock; read anywhere
         self._planes_taken = 0  # with those that fill a step; guarded by _append_lock
         self._returned_at = -math.inf  # guarded by _append_lock
@@ -431,7 +432,7 @@ class ZarrStream:
             bytes_written=progress.bytes_written,
             queue_fill=min(1.0, max(0, appended - progress.planes_written) / room),
             closed=self._closed,
-            error=progress.error,
+            error=progress.error or self._undescribed,
         )
 
     def annotate(
@@ -450,9 +451,7 @@ class ZarrStream:
             After `close`.
         WriteFailed
         """
-        with self._append_lock:
-            if self._closed:
-                raise IllegalTransition("annotate after close")
+        with self._describing("annotate"):
             self._dataset.annotate(channels, record or {})
 
     def log_frames(self, columns: Mapping[str, npt.NDArray[np.generic]]) -> None:
@@ -464,10 +463,20 @@ class ZarrStream:
             After `close`.
         WriteFailed
         """
+        with self._describing("log_frames"):
+            self._dataset.log_frames(columns)
+
+    @contextlib.contextmanager
+    def _describing(self, call: str) -> Iterator[None]:
+        """Write documents. A failure is the stream's, but pixels are still written."""
         with self._append_lock:
             if self._closed:
-                raise IllegalTransition("log_frames after close")
-            self._dataset.log_frames(columns)
+                raise IllegalTransition(f"{call} after close")
+            try:
+                yield
+            except WriteFailed as failure:
+                self._undescribed = self._undescribed or failure
+                raise
 
     def close(self) -> None:
         """Write all that was appended and end; may be called again.
@@ -524,6 +533,8 @@ class ZarrStream:
             self._dataset.finish_levels()
             written = self._queue.progress().planes_written
             self._queue.commit(written // self.plan.planes_per_step)
+            if self._undescribed is not None:
+                raise self._undescribed
         status = self.status()
         reason = "failed" if status.error else "aborted" if abort else "completed"
         ending = {

@@ -141,3 +141,14 @@ def test_a_lock_that_cannot_be_taken_away_is_heard_and_known_to_be_old(
     assert holder_of(store) is None
     StoreLock(store).release()
     assert list(store.parent.iterdir()) == []
+
+
+def test_a_lock_that_went_away_with_its_disk_is_old_when_it_comes_back(tmp_path):
+    folder, unplugged = tmp_path / "disk", tmp_path / "unplugged"
+    folder.mkdir()
+    lock = StoreLock(folder / "a.zarr")
+    folder.rename(unplugged)
+    lock.release()
+    unplugged.rename(folder)
+    assert holder_of(folder / "a.zarr") is None
+    StoreLock(folder / "a.zarr").release()

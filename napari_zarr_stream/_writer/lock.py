@@ -27,7 +27,8 @@ UNFINISHED_S = 10.0
 """A lock that says nothing is as old as this before it is taken for left behind."""
 
 _let_go: set[str] = set()
-"""Tokens of locks that this process has let go of, but could not take away."""
+"""Tokens of locks that this process has let go of, but could not take away: the disk
+was unplugged, the folder moved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,7 @@ class StoreLock:
     def __init__(self, store: Path) -> None:
         self._path = lock_path(store)
         self._holder = Holder.myself()
+        self._is_released = False
         text = json.dumps(asdict(self._holder)).encode()
         while True:
             try:
@@ -194,13 +196,19 @@ class StoreLock:
     def release(self) -> None:
         """Let others have the store; may be called twice.
 
+        Where the lock is gone it may come back, with the disk that it is on.
+
         Raises
         ------
         OSError
             The lock stays. It is known to be left behind, here and when this process
             has ended.
         """
+        if self._is_released:
+            return
         _let_go.add(self._holder.token)
         if _read(self._path) == self._holder:
-            self._path.unlink(missing_ok=True)
-        _let_go.discard(self._holder.token)
+            with contextlib.suppress(FileNotFoundError):  # another was faster
+                self._path.unlink()
+                _let_go.discard(self._holder.token)
+        self._is_released = True

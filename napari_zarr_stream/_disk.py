@@ -23,9 +23,9 @@ SMOOTHING = 0.3
 def free_bytes(path: Path) -> int | None:
     """Free on the disk that holds `path`, or will; None where the system cannot say."""
     here = path.absolute()
-    while not here.exists() and here != here.parent:
-        here = here.parent
     try:
+        while not here.exists() and here != here.parent:
+            here = here.parent
         usage = shutil.disk_usage(here)
     except OSError:
         return None

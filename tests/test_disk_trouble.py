@@ -66,7 +66,12 @@ def end(stream):
 def test_the_folder_is_deleted(tmp_path, way):
     path = tmp_path / "a.zarr"
     stream = stream_of(path, way)
-    failure = append_until_it_fails(stream, lambda: shutil.rmtree(path))
+
+    def delete():
+        while path.exists():  # files come while it is emptied
+            shutil.rmtree(path, ignore_errors=True)
+
+    failure = append_until_it_fails(stream, delete)
     assert "the folder is gone: was it moved, deleted or unplugged?" in str(failure)
     assert str(path) in str(failure)
     end(stream)
@@ -234,3 +239,47 @@ def run(script, *arguments):
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
+
+
+@any_way
+def test_a_frame_log_that_cannot_be_written(tmp_path, way):
+    """It is heard to the end, the record says so, and the pixels are there."""
+    path = tmp_path / "a.zarr"
+    stream = stream_of(path, way)
+    stream.append(planes(5, SHAPE))
+    (path / "frame_log").write_text("in the way")
+    stream.log_frames({"time_ns": np.arange(5)})
+    while stream.status().error is None:
+        time.sleep(0.01)
+    stream.append(planes(5, SHAPE))
+    with pytest.raises(WriteFailed, match=r"frame_log.* a file is where a folder"):
+        stream.close()
+    assert stream.status().frames_committed == 10
+    np.testing.assert_array_equal(read(path), [*planes(5, SHAPE), *planes(5, SHAPE)])
+    attributes = zarr.open_group(path, mode="r").attrs.asdict()
+    assert attributes["napari_zarr_stream"]["finish_reason"] == "failed"
+
+
+def test_a_chunk_that_cannot_be_made_is_closed(tmp_path):
+    def record(fail_at):
+        store = TestedStore(fail_at)
+        properties = StorageProperties(
+            tmp_path / f"{fail_at}.zarr", enable_multiscale=False, **WAYS["raw"]
+        )
+        stream = ZarrStream(
+            properties,
+            axes="tyx",
+            shape=(None, *SHAPE),
+            dtype="uint16",
+            store=store(properties.path, overwrite=False),
+        )
+        stream.append(planes(3, SHAPE))
+        with contextlib.suppress(WriteFailed):
+            stream.close()
+        return store.calls
+
+    calls = record(0)
+    at, key = next(
+        (i, key) for i, (name, key) in enumerate(calls) if name == "lengthen"
+    )
+    assert ("close", key) in record(at + 1)

@@ -1,10 +1,12 @@
 """A lock says who writes a store; that of a dead process is recognised."""
 
+import errno
 import json
 import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -113,3 +115,40 @@ def test_a_recording_that_is_refused_leaves_no_lock(store):
     with pytest.raises(FileExistsError):
         ZarrStream(StorageProperties(store), axes="yx", shape=(8, 8), dtype="u1")
     assert [path.name for path in store.parent.iterdir()] == ["a.zarr"]
+
+
+def test_a_lock_that_cannot_be_read_is_believed(store):
+    lock_path(store).mkdir()  # as unreadable to root as another user's file to us
+    os.utime(lock_path(store), (0, 0))
+    with pytest.raises(StoreInUse, match=r"cannot be read .*If nobody is, delete"):
+        StoreLock(store)
+    assert lock_path(store).exists()
+
+
+def test_a_lock_that_cannot_be_taken_away_is_heard_and_known_to_be_old(
+    store, monkeypatch
+):
+    lock = StoreLock(store)
+
+    def fail(*_args, **_options):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as failing:
+        failing.setattr(Path, "unlink", fail)
+        with pytest.raises(OSError, match="Input/output"):
+            lock.release()
+    assert lock_path(store).exists()
+    assert holder_of(store) is None
+    StoreLock(store).release()
+    assert list(store.parent.iterdir()) == []
+
+
+def test_a_lock_that_went_away_with_its_disk_is_old_when_it_comes_back(tmp_path):
+    folder, unplugged = tmp_path / "disk", tmp_path / "unplugged"
+    folder.mkdir()
+    lock = StoreLock(folder / "a.zarr")
+    folder.rename(unplugged)
+    lock.release()
+    unplugged.rename(folder)
+    assert holder_of(folder / "a.zarr") is None
+    StoreLock(folder / "a.zarr").release()

@@ -363,3 +363,25 @@ def test_the_folder_is_moved_away_while_written(tmp_path):
     (tmp_path / "a.zarr").rename(tmp_path / "b.zarr")
     with pytest.raises(WriteFailed, match="folder is gone"):
         store.write("0/2", b"a")
+
+
+@pytest.mark.skipif(not hasattr(os, "pwritev"), reason="no such call")
+def test_a_disk_that_takes_nothing_is_not_asked_for_ever(tmp_path, monkeypatch):
+    store = LocalStore(tmp_path / "a.zarr", overwrite=False)
+    file = store.create_file("0/0", keep_open=True)
+    monkeypatch.setattr(os, "pwritev", lambda *_: 0)
+    with pytest.raises(WriteFailed, match=r"0/0 could not be written"):
+        file.write_at(0, b"abc")
+    file.close()
+    store.discard()
+
+
+def test_a_disk_that_cannot_be_looked_into(tmp_path, monkeypatch):
+    (tmp_path / "a.zarr" / "0").mkdir(parents=True)
+
+    def fail(_path):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(store_module.Path, "is_file", fail)
+    with pytest.raises(WriteFailed, match=r"a\.zarr could not be written: Input/outp"):
+        LocalStore(tmp_path / "a.zarr", overwrite=True)

@@ -136,7 +136,11 @@ class _RawChunk(_PartFile):
         super().__init__(file, plan.parts_per_chunk)
         self._part_bytes = plan.bytes_per_chunk // plan.parts_per_chunk
         # A reader expects the whole chunk; what is never written costs no disk space.
-        file.lengthen(plan.bytes_per_chunk)
+        try:
+            file.lengthen(plan.bytes_per_chunk)
+        except BaseException:
+            file.close()
+            raise
 
     def write(self, parts: Sequence[Part]) -> int:
         """See `_PartFile.write`."""

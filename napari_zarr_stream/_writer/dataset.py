@@ -79,8 +79,6 @@ class Dataset:
                 shape = level.plan.level_shape_after(level.level, steps)
                 self._write(level.documents(shape))
             self._steps = steps
-        # Pixels matter more.
-        self.frame_log.write()
 
     def annotate(
         self, channels: Sequence[Channel] | None, record: Mapping[str, Any]

@@ -26,6 +26,10 @@ boot, which is corrected with the clock."""
 UNFINISHED_S = 10.0
 """A lock that says nothing is as old as this before it is taken for left behind."""
 
+_let_go: set[str] = set()
+"""Tokens of locks that this process has let go of, but could not take away: the disk
+was unplugged, the folder moved."""
+
 
 @dataclass(frozen=True, slots=True)
 class Holder:
@@ -62,9 +66,11 @@ class Holder:
 
     @property
     def may_live(self) -> bool:
-        """False only where it is sure that the process is no more."""
+        """False only where it is sure that the process has no use for it any more."""
         if self.host != socket.gethostname():
             return True
+        if self.token in _let_go:
+            return False
         try:
             process = psutil.Process(self.pid)
             if process.status() == psutil.STATUS_ZOMBIE:
@@ -88,15 +94,23 @@ def holder_of(store: Path) -> Holder | None:
     """Who is writing a store, or one that it is in; None where nobody is known to."""
     here = store.resolve()
     while True:
-        holder = _read(lock_path(here))
-        if holder and holder.may_live:
-            return holder
+        with contextlib.suppress(OSError):  # who takes a lock asks more strictly
+            holder = _read(lock_path(here))
+            if holder and holder.may_live:
+                return holder
         here = here.parent
         if not any((here / name).is_file() for name in ("zarr.json", ".zgroup")):
             return None
 
 
 def _read(lock: Path) -> Holder | None:
+    """Whom a lock names; None where there is no lock, and where it says nothing.
+
+    Raises
+    ------
+    OSError
+        There may be one, but it cannot be read.
+    """
     try:
         with lock.open("rb") as file:
             said: Any = json.loads(file.read(4096))
@@ -104,7 +118,9 @@ def _read(lock: Path) -> Holder | None:
         return Holder(
             pid, str(said["host"]), started, str(said["since"]), str(said["token"])
         )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -127,6 +143,7 @@ class StoreLock:
     def __init__(self, store: Path) -> None:
         self._path = lock_path(store)
         self._holder = Holder.myself()
+        self._is_released = False
         text = json.dumps(asdict(self._holder)).encode()
         while True:
             try:
@@ -136,17 +153,25 @@ class StoreLock:
                 self._clear_stale(store)
                 continue
             try:
-                os.write(descriptor, text)
+                with open(descriptor, "wb") as file:
+                    file.write(text)
             except OSError:
                 self._path.unlink()
                 raise
-            finally:
-                os.close(descriptor)
             return
 
     def _clear_stale(self, store: Path) -> None:
-        """Take away what a dead process left, or raise."""
-        holder = _read(self._path)
+        """Take away what a dead process left, or raise.
+
+        One that cannot be read is believed: another user may have it.
+        """
+        try:
+            holder = _read(self._path)
+        except OSError as error:
+            raise StoreInUse(
+                f"{store} may be being written by another program: who that is cannot "
+                f"be read ({error}). If nobody is, delete {self._path}"
+            ) from error
         if holder is None:
             try:
                 young = time.time() - self._path.stat().st_mtime < UNFINISHED_S
@@ -169,6 +194,21 @@ class StoreLock:
             stale.unlink()
 
     def release(self) -> None:
-        """Let others have the store; may be called twice."""
+        """Let others have the store; may be called twice.
+
+        Where the lock is gone it may come back, with the disk that it is on.
+
+        Raises
+        ------
+        OSError
+            The lock stays. It is known to be left behind, here and when this process
+            has ended.
+        """
+        if self._is_released:
+            return
+        _let_go.add(self._holder.token)
         if _read(self._path) == self._holder:
-            self._path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # another was faster
+                self._path.unlink()
+                _let_go.discard(self._holder.token)
+        self._is_released = True

@@ -123,6 +123,13 @@ _IOV_MAX = 1024
 """Pieces that one call takes: POSIX asks for 16, Linux and macOS have this."""
 
 
+def _some(written: int | None) -> int:
+    """What a call wrote of several bytes; after nothing it is not called again."""
+    if not written:
+        raise OSError(errno.EIO, "the disk takes nothing, and does not say why")
+    return written
+
+
 def _write_all(descriptor: int, offset: int, pieces: Sequence[Encoded]) -> None:
     """`os.pwritev` until nothing is left: it may write less than it was given."""
     while pieces:
@@ -130,7 +137,8 @@ def _write_all(descriptor: int, offset: int, pieces: Sequence[Encoded]) -> None:
         written = os.pwritev(descriptor, now, offset)
         offset += written
         if written < (wanted := sum(map(len, now))):
-            pieces = (memoryview(b"".join(now))[written - wanted :], *pieces)
+            rest = memoryview(b"".join(now))[_some(written) - wanted :]
+            pieces = (rest, *pieces)
 
 
 _seek_lock = threading.Lock()
@@ -142,7 +150,7 @@ if not hasattr(os, "pwritev"):  # Windows
         with _seek_lock:
             os.lseek(descriptor, offset, os.SEEK_SET)
             while view:
-                view = view[os.write(descriptor, view) :]
+                view = view[_some(os.write(descriptor, view)) :]
 
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0)
@@ -263,13 +271,13 @@ class LocalStore:
     """
 
     def __init__(self, path: Path, overwrite: bool) -> None:
-        # A link stays a link; what it points to is made or replaced.
-        self._path = path.resolve() if os.path.exists(path) else path.absolute()
         self._overwrite = overwrite
-        if holder := holder_of(self._path):
-            raise StoreInUse(f"{self._path} is being written by {holder}")
-        self._check_free()
-        with _writing(self._path):
+        with _writing(path):
+            # A link stays a link; what it points to is made or replaced.
+            self._path = path.resolve() if os.path.exists(path) else path.absolute()
+            if holder := holder_of(self._path):
+                raise StoreInUse(f"{self._path} is being written by {holder}")
+            self._check_free()
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = StoreLock(self._path)
         mark = uuid.uuid4().hex[:8]
@@ -297,13 +305,9 @@ class LocalStore:
 
     def _check_free(self) -> None:
         path = self._path
-        try:
-            occupied = os.path.lexists(path) and not (
-                path.is_dir() and next(path.iterdir(), None) is None
-            )
-        except PermissionError as error:
-            raise WriteFailed(f"{path} cannot be looked into: {error}") from error
-        if not occupied:
+        if not os.path.lexists(path):
+            return
+        if path.is_dir() and next(path.iterdir(), None) is None:
             return
         if not self._overwrite:
             raise StoreExists(
@@ -323,9 +327,9 @@ class LocalStore:
         StoreExists
             Something has come to the place meanwhile.
         """
-        self._check_free()
         replaced = self._root.with_name(self._root.name + ".replaced")
         with _writing(self._path):
+            self._check_free()
             if self._path.is_dir() and not any(self._path.iterdir()):
                 self._path.rmdir()
             if os.path.lexists(self._path):
@@ -394,7 +398,7 @@ class LocalStore:
                 with path.open("wb", buffering=0) as file:
                     view = memoryview(data)
                     while view:
-                        view = view[file.write(view) :]
+                        view = view[_some(file.write(view)) :]
             except OSError:
                 # Half a chunk is an error to a reader, none is a fill value.
                 path.unlink(missing_ok=True)

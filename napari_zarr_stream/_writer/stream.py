@@ -21,7 +21,7 @@ import numpy.typing as npt
 from .chunk_grid import WORKERS, plan
 from .dataset import Dataset, check_record
 from .downsample import TileHalver, check_label
-from .errors import FrameMismatch, IllegalTransition, ZarrStreamError
+from .errors import FrameMismatch, IllegalTransition, WriteFailed, ZarrStreamError
 from .ngff import (
     Image,
     check_channels,
@@ -186,7 +186,7 @@ class ZarrStream:
 
         levels = self._dataset.levels
         new_slot = partial(Slot, self.plan, levels, properties.method, halver)
-        self._queue = SlotQueue(self.plan, new_slot, self._dataset.commit)
+        self._queue = SlotQueue(self.plan, new_slot, self._commit)
         self._queue.make_slots()
         # Taken before the queue's, never after. Not held while a camera is waited for.
         # A worker only tries it: who holds it may be waiting for the workers.
@@ -196,6 +196,8 @@ class ZarrStream:
         self._left: npt.NDArray[np.generic] | None = None  # the same
         self._laying_thread: int | None = None  # that holds it from `_lay` on
         self._closed = False  # guarded by _append_lock; read anywhere
+        # A failure of the stream, though pixels can still be written.
+        self._undescribed: WriteFailed | None = None
         self._planes_appended = 0  # guarded by _append_lock; read anywhere
         self._planes_taken = 0  # with those that fill a step; guarded by _append_lock
         self._returned_at = -math.inf  # guarded by _append_lock
@@ -431,6 +433,14 @@ class ZarrStream:
             finally:
                 self._append_lock.release()
 
+    def _commit(self, steps: int) -> None:
+        """Tell readers of `steps` steps, and of what is known of frames."""
+        self._dataset.commit(steps)
+        try:
+            self._dataset.frame_log.write()
+        except WriteFailed as failure:
+            self._undescribed = self._undescribed or failure
+
     def status(self) -> StreamStatus:
         """A snapshot; may be called from any thread at any time."""
         progress = self._queue.progress()
@@ -445,7 +455,7 @@ class ZarrStream:
             bytes_written=progress.bytes_written,
             queue_fill=min(1.0, max(0, appended - progress.planes_written) / room),
             closed=self._closed,
-            error=progress.error,
+            error=progress.error or self._undescribed,
         )
 
     def annotate(
@@ -467,7 +477,11 @@ class ZarrStream:
         with self._append_lock:
             if self._closed:
                 raise IllegalTransition("annotate after close")
-            self._dataset.annotate(channels, record or {})
+            try:
+                self._dataset.annotate(channels, record or {})
+            except WriteFailed as failure:
+                self._undescribed = self._undescribed or failure
+                raise
 
     def log_frames(self, columns: Mapping[str, npt.NDArray[np.generic]]) -> None:
         """Keep further values of each frame, such as ids and times, as 1-D arrays.
@@ -547,6 +561,8 @@ class ZarrStream:
             self._dataset.finish_levels()
             written = self._queue.progress().planes_written
             self._queue.commit(written // self.plan.planes_per_step)
+            if self._undescribed is not None:
+                raise self._undescribed
         status = self.status()
         reason = "failed" if status.error else "aborted" if abort else "completed"
         ending = {

@@ -541,8 +541,8 @@ def test_little_disk_space_is_said(dock, viewer, qtbot, monkeypatch):
     nearly_full = module.RESERVE_BYTES + 2**20
     monkeypatch.setattr(module, "free_bytes", lambda path: nearly_full)
     click(widget.record, qtbot)
-    wait_until(lambda: widget.disk_line.visible)
-    assert "Disk space for" in widget.disk_line.value
+    wait_until(lambda: widget.trouble.visible)
+    assert "Disk space for" in widget.trouble.value
     click(widget.stop, qtbot)
     wait_until(lambda: not session_of(viewer).is_busy)
-    assert not widget.disk_line.visible
+    assert not widget.trouble.visible

@@ -332,7 +332,8 @@ def answer():
     else:
         print(box.text(), flush=True)
         box.button(answers.pop(0)).click()
-        QTimer.singleShot(300, act)
+        if answers:
+            QTimer.singleShot(300, act)
 
 def act():
     widget.record.native.click()

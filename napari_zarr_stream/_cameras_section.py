@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 from ._background import in_background
 from ._camera_control import POLL_MS
 from ._camera_section import CameraSection
-from ._form import Fold, beside, wrapping
+from ._form import PROBLEM_STYLE, Fold, beside, wrapping
 from ._remembered import Remembered
 from .cameras import Camera, FoundCameras, find_cameras
 from .cameras.registry import simulated_cameras
@@ -115,7 +115,7 @@ class CamerasSection(QWidget):
             for title, command in found.missing.items()
         ]
         parts += [
-            f'<b>{html.escape(title)}</b> <span style="color: #c8741a">failed: '
+            f'<b>{html.escape(title)}</b> <span style="{PROBLEM_STYLE}">failed: '
             f"{html.escape(reason)}</span>"
             for title, reason in found.failed.items()
         ]

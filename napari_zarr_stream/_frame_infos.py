@@ -23,11 +23,14 @@ class FrameInfos:
         Frames that have pixels missing.
     out_of_order : int
         Frames that have no higher number than the one before.
+    untimed : int
+        Frames without a time of the camera.
     """
 
     def __init__(self) -> None:
         self.incomplete = 0
         self.out_of_order = 0
+        self.untimed = 0
         self._infos: list[FrameInfo] = []
         self._last: int | None = None
         self._more: dict[str, str] | None = None
@@ -36,6 +39,7 @@ class FrameInfos:
         """Count a frame, and keep what was said of it until it is taken."""
         self._infos.append(info)
         self.incomplete += not info.complete
+        self.untimed += info.device_time_ns is None
         if info.device_index is not None:
             if self._last is not None and info.device_index <= self._last:
                 self.out_of_order += 1

@@ -142,7 +142,18 @@ class LivePreview(QObject):
     def start(self) -> None:
         """Begin to follow the feed."""
         self._running = True
+        self._viewer.layers.events.removed.connect(self._draw_anew)
         self._tick()
+
+    def _draw_anew(self, event: Any) -> None:
+        """Where a stack below was deleted, napari 0.9.2 would draw what has gone.
+
+        It ends in a segmentation fault, and with it the recording.
+        """
+        layers = self._viewer.layers
+        if event.value.ndim > 2 and self.layer in layers:
+            layers.remove(self.layer)
+            layers.append(self.layer)
 
     def _tick(self) -> None:
         if not self._running:
@@ -192,5 +203,6 @@ class LivePreview(QObject):
     def stop(self) -> None:
         """Take the layer away, if the user has not."""
         self._running = False
+        self._viewer.layers.events.removed.disconnect(self._draw_anew)
         if self.layer in self._viewer.layers:
             self._viewer.layers.remove(self.layer)

@@ -4,6 +4,8 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ._writer.errors import InvalidProperties
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -25,6 +27,11 @@ def free_paths(chosen: Path, cameras: int) -> list[Path]:
     """The same for several cameras at once: `cells_camera1.zarr`, `cells_camera2.zarr`.
 
     Their names count up together.
+
+    Raises
+    ------
+    InvalidProperties
+        No name there can be used: it is too long, or in a folder that is closed to you.
     """
     chosen = chosen.expanduser().absolute()
     if chosen.suffix == ".zarr":
@@ -42,6 +49,18 @@ def free_paths(chosen: Path, cameras: int) -> list[Path]:
             folder / f"{stem}{name}{ending}"
             for name in (names if cameras > 1 else [""])
         ]
-        if not any(path.exists() for path in paths):
+        if not any(map(_is_taken, paths)):
             return paths
     raise AssertionError("numbers do not end")
+
+
+def _is_taken(path: Path) -> bool:
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise InvalidProperties(
+            f"{error.strerror}, choose another name or folder: {path}"
+        ) from error
+    return True

@@ -10,6 +10,7 @@ Guarantees of the recording thread:
 """
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -42,6 +43,9 @@ T = TypeVar("T")
 
 READ_TIMEOUT_S = 0.1
 """A stop is heard at least this often; SDKs wait in longer and shorter steps alike."""
+
+SILENT_S = 5.0
+"""Frames may be late by this and two of their periods before it is worth a word."""
 
 RATE_WINDOW_S = 0.5
 """Rates are taken over this: shorter flickers, longer lags behind what is seen."""
@@ -114,6 +118,8 @@ class RecordingStatus:
         Of those acquired, how many the camera said have pixels missing.
     frames_out_of_order : int
         Of those acquired, how many have no higher number than the one before.
+    frames_untimed : int
+        Of those acquired, how many came without a time of the camera's own.
     bytes_acquired, bytes_written : int
         Raw, and stored after compression at all levels.
     queue_fill : float
@@ -126,6 +132,8 @@ class RecordingStatus:
         The first failure.
     stop_reason : str
         Why the recording stopped itself; empty where it did not.
+    silent_s : float
+        For how long no frame has come, where one is overdue; 0 otherwise.
     disk_seconds_left : float or None
         Until the reserve of the disk is reached at the rate of late; None where that
         is not known, and when nothing is recorded.
@@ -140,6 +148,7 @@ class RecordingStatus:
     frames_lost: int | None = 0
     frames_incomplete: int = 0
     frames_out_of_order: int = 0
+    frames_untimed: int = 0
     bytes_acquired: int = 0
     bytes_written: int = 0
     queue_fill: float = 0.0
@@ -148,6 +157,7 @@ class RecordingStatus:
     bytes_per_second: float = 0.0
     error: ZarrStreamError | None = None
     stop_reason: str = ""
+    silent_s: float = 0.0
     disk_seconds_left: float | None = None
 
     @property
@@ -232,7 +242,7 @@ class Recording:
         self._infos = FrameInfos()
         self._end_of_source: CameraEnded | None = None
         self._stop_reason = ""
-        self._started_at = 0.0
+        self._started_at = self._came_at = 0.0
         self._elapsed_s = 0.0
         self._rate = 0.0
 
@@ -311,7 +321,7 @@ class Recording:
         self._abort_asked.clear()
         self._source_started.clear()
         self._gate = gate
-        self._started_at = time.monotonic()
+        self._started_at = self._came_at = time.monotonic()
         self._move(_Event.START)
         threading.Thread(target=self._run, name="recording", daemon=False).start()
 
@@ -382,6 +392,7 @@ class Recording:
             frames_lost=self._lost,
             frames_incomplete=self._infos.incomplete,
             frames_out_of_order=self._infos.out_of_order,
+            frames_untimed=self._infos.untimed,
             bytes_acquired=written.bytes_appended,
             bytes_written=written.bytes_written,
             queue_fill=written.queue_fill,
@@ -392,8 +403,17 @@ class Recording:
             * stream.planes_per_frame,
             error=self._error or written.error,
             stop_reason=self._stop_reason,
+            silent_s=self._silent_s(),
             disk_seconds_left=self._disk.seconds_left if busy and self._disk else None,
         )
+
+    def _silent_s(self) -> float:
+        """See `RecordingStatus.silent_s`."""
+        assert self._description is not None
+        waited = time.monotonic() - self._came_at
+        patience = SILENT_S + 2 / (self._description.frame_rate or math.inf)
+        is_late = self._state is RecordingState.RUNNING and waited > patience
+        return waited if is_late else 0.0
 
     @property
     def contrast_limits(self) -> tuple[float, float] | None:
@@ -482,8 +502,9 @@ class Recording:
             if info is not None:
                 self._infos.add(info)
             self._lost = source.lost
-            frames = stream.status().frames_appended
             now = time.monotonic()
+            if (appended := stream.status().frames_appended) > frames:
+                frames, self._came_at = appended, now
             if now - counted_at > RATE_WINDOW_S:
                 self._rate = (frames - counted) / (now - counted_at)
                 counted, counted_at = frames, now
@@ -525,6 +546,7 @@ class Recording:
             "frames_lost": "unknown" if self._lost is None else self._lost,
             "frames_incomplete": self._infos.incomplete,
             "frames_out_of_order": self._infos.out_of_order,
+            "frames_untimed": self._infos.untimed,
             "finish_reason": self._reason(stream).value,
         }
         if self._error is not None:

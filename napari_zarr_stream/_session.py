@@ -4,8 +4,11 @@ They outlive the dock widget that started them. All of it runs on the GUI thread
 recordings themselves have threads of their own and are only polled.
 """
 
+import signal
+import threading
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +18,9 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 from qtpy.QtWidgets import QMessageBox, QWidget
 
-from ._counts import lost_in_words
+from ._counts import amiss_in_words, lost_in_words
+from ._interrupt import Interrupt
+from ._layer_watch import LayerWatch
 from ._live import LivePlane, LivePreview
 from ._reader import layers_of
 from ._recording import FinishReason, Recording, RecordingStatus
@@ -33,11 +38,22 @@ POLL_MS = 100
 
 
 class Job(NamedTuple):
-    """One source into one store; `title` is what people call the source."""
+    """One source into one store.
+
+    Attributes
+    ----------
+    source : Source
+    properties : StorageProperties
+    title : str
+        What people call the source.
+    layer : napari.layers.Layer or None
+        The one that the source reads.
+    """
 
     source: Source
     properties: StorageProperties
     title: str = ""
+    layer: Any = None
 
 
 class RecordingFeed:
@@ -78,7 +94,14 @@ class _Run:
         self.described = job.source.describe()
         feed = RecordingFeed(recording)
         self.live = LivePreview(viewer, feed, self.described, left)
+        self.watch = LayerWatch(viewer, job.layer) if job.layer else None
         self.failure_told = False
+
+    def end(self) -> None:
+        """Nothing is shown or watched any more."""
+        self.live.stop()
+        if self.watch is not None:
+            self.watch.stop()
 
 
 def _no_window() -> None:
@@ -98,9 +121,11 @@ class Session(QObject):
         super().__init__()
         self._viewer = viewer
         self._runs: list[_Run] = []
+        self.troubles: list[str] = []  # told of the runs, for as long as they are shown
         # Weak: the widget, and so the session, may outlive the window.
         self._window = _no_window
         self._window_is_closing = False
+        self._at_end = ExitStack()
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._poll)
@@ -153,12 +178,15 @@ class Session(QObject):
                 runs[0].recording.start()
         except BaseException:
             for run in runs:
-                run.live.stop()
+                run.end()
             raise
-        self._runs = runs
+        self._runs, self.troubles = runs, []
         for run in runs:
             run.live.start()
         self._guard(window)
+        if threading.current_thread() is threading.main_thread():  # else none comes
+            terminated = Interrupt(self._close_when_written, numbers=(signal.SIGTERM,))
+            self._at_end.enter_context(terminated)
         _busy.add(self)
         self._timer.start()
 
@@ -176,13 +204,13 @@ class Session(QObject):
         """Let no window close over a recording before it is written."""
         if event.type() != QEvent.Type.Close or not self.is_busy:
             return False
-        if event.spontaneous():
-            # A user's click: refused until everything is written, then repeated.
+        if event.spontaneous() or not _is_taken_apart(watched):
+            # The user's wish: refused until everything is written, then repeated.
             event.ignore()
             if not self._window_is_closing and self._user_agrees():
                 self._close_when_written()
             return True
-        # A program's call, which has removed the layers already: no way to refuse.
+        # A program's `Viewer.close` or `Window.close`: no way to refuse.
         self._finish_now()
         return False
 
@@ -191,7 +219,7 @@ class Session(QObject):
             self._window_is_closing = True
             self.stop()
         elif (window := self._window()) is not None:
-            window.close()  # it ended while the question was open
+            QWidget.close(window)  # it ended while the question was open
 
     def _user_agrees(self) -> bool:
         answer = QMessageBox.question(
@@ -219,7 +247,7 @@ class Session(QObject):
             for run, status in zip(self._runs, statuses, strict=True):
                 # Before the live layers go: an empty viewer forgets what is in view.
                 committed = status.frames_committed and not self._window_is_closing
-                if committed and status.path:
+                if committed and status.path and status.path.exists():
                     self._reopen(status.path, run)
                 self._notify(run, status)
         finally:
@@ -230,7 +258,8 @@ class Session(QObject):
             failed = FinishReason.FAILED in reasons
             # After a failure the window stays: the message is in it.
             if closing and not failed and (window := self._window()) is not None:
-                window.close()
+                # As it was asked to: napari's own `close` forgets a wish to quit.
+                QWidget.close(window)
 
     def _tell_of_failures(self, statuses: Sequence[RecordingStatus]) -> None:
         """At once, although the other recordings go on."""
@@ -238,22 +267,25 @@ class Session(QObject):
             over = status.finish_reason is FinishReason.FAILED and not status.is_busy
             if over and not run.failure_told:
                 run.failure_told = True
-                show_error(
+                self._tell(
+                    show_error,
                     f"{run.title}: the recording failed: {status.error}\n"
-                    "The others go on."
+                    "The others go on.",
                 )
 
     def _end(self) -> None:
         self._timer.stop()
+        self._at_end.close()
         _busy.discard(self)
         for run in self._runs:
-            run.live.stop()
+            run.end()
 
     def _reopen(self, path: Path, run: _Run) -> None:
         try:
             layers = layers_of(path)
         except (ZarrStreamError, OSError) as error:
-            show_error(f"{path} was recorded but could not be opened: {error}")
+            said = f"{path} was recorded but could not be opened: {error}"
+            self._tell(show_error, said)
             return
         for data, meta, kind in layers:
             added = getattr(self._viewer, f"add_{kind}")(data, **meta)
@@ -266,25 +298,47 @@ class Session(QObject):
     def _notify(self, run: _Run, status: RecordingStatus) -> None:
         frames = "frame" if status.frames_acquired == 1 else "frames"
         title = f"{run.title}: " if len(self._runs) > 1 else ""
-        counts = (
-            f"{title}{status.frames_acquired:,} {frames} acquired, "
-            f"{status.frames_committed:,} committed, "
-            f"{lost_in_words(status.frames_lost)}"
+        amiss = amiss_in_words(status)
+        counts = title + ", ".join(
+            [
+                f"{status.frames_acquired:,} {frames} acquired",
+                f"{status.frames_committed:,} committed",
+                lost_in_words(status.frames_lost),
+                *amiss,
+            ]
         )
+        saved = f"{counts}. Saved in {status.path}"
         if status.finish_reason is FinishReason.FAILED:
-            show_error(
+            is_there = status.path is not None and status.path.exists()
+            place = f"in {status.path}" if is_there else "where its folder is now"
+            self._tell(
+                show_error,
                 f"The recording failed: {status.error}\n{counts}. What was committed "
-                f"is in {status.path}"
+                f"is {place}",
             )
         elif status.stop_reason:
-            show_warning(
-                f"The recording stopped itself: {status.stop_reason}.\n{counts}. Saved "
-                f"in {status.path}"
+            self._tell(
+                show_warning,
+                f"The recording stopped itself: {status.stop_reason}. Make room before "
+                f"the next one.\n{saved}",
             )
-        elif status.frames_lost:
-            show_warning(f"{counts}. Saved in {status.path}")
+        elif (
+            status.frames_lost or status.frames_incomplete or status.frames_out_of_order
+        ):
+            show_warning(saved)
         else:
-            show_info(f"{counts}. Saved in {status.path}")
+            show_info(saved)
+
+    def _tell(self, show: Callable[[str], None], said: str) -> None:
+        """Tell of trouble, at once and until the next start."""
+        self.troubles.append(said)
+        show(said)
+
+
+def _is_taken_apart(window: Any) -> bool:
+    """Whether napari has closed what is in a main window, before the window itself."""
+    inside = window.centralWidget().children()
+    return any(part.isWidgetType() and part.isHidden() for part in inside)
 
 
 _sessions: "weakref.WeakValueDictionary[int, Session]" = weakref.WeakValueDictionary()

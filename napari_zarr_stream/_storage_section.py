@@ -1,7 +1,6 @@
 """How to store it: the fields of the dock that become `StorageProperties`."""
 
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,10 @@ import psutil
 from magicgui.types import FileDialogMode
 from magicgui.widgets import CheckBox, ComboBox, FileEdit, Label, SpinBox
 from magicgui.widgets.bases import Widget
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QSizePolicy, QWidget
+from qtpy.QtWidgets import QWidget
 
-from ._form import Fold, form
+from ._disk import free_bytes
+from ._form import Fold, form, wrapping
 from ._naming import free_paths
 from ._summary import size_in_words
 from ._writer.chunk_grid import Plan
@@ -103,14 +102,7 @@ class StorageSection:
         """Put the fields in their places, below the title."""
         self.uri.choose_btn.text = "…"
         self.uri.choose_btn.max_width = 36
-        self.plan_line.native.setWordWrap(True)
-        # A long line must not make the dock wide.
-        self.plan_line.native.setSizePolicy(
-            QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred
-        )
-        self.plan_line.native.setTextInteractionFlags(
-            Qt.TextInteractionFlag.TextSelectableByMouse
-        )
+        wrapping(self.plan_line.native)
         tiles = form(
             [
                 ("Tile width", self.tile_width.native),
@@ -188,8 +180,8 @@ def check_memory(plans: list[Plan]) -> None:
         )
 
 
-def free_bytes(path: Path) -> int:
-    """On the disk that will hold `path`: asked of the nearest folder there is.
+def room_for(path: Path) -> int | None:
+    """Bytes free on the disk that will hold `path`; None where nobody can say.
 
     Raises
     ------
@@ -201,9 +193,11 @@ def free_bytes(path: Path) -> int:
         raise InvalidProperties(f"{there} is not a folder: choose another place.")
     if not os.access(there, os.W_OK):
         raise InvalidProperties(f"You may not write to {there}: choose another folder.")
-    free = shutil.disk_usage(there).free
-    if not free:
-        raise InvalidProperties(f"There is no space left in {there}.")
+    free = free_bytes(there)
+    if free == 0:
+        raise InvalidProperties(
+            f"There is no space left in {there}: make room, or choose another folder."
+        )
     return free
 
 

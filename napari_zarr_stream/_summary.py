@@ -30,7 +30,7 @@ def summary_of(
     plan: Plan,
     properties: StorageProperties,
     frame_rate: float | None,
-    free_bytes: int,
+    free_bytes: int | None,
 ) -> str:
     """Say what will be written: tiles, chunks, levels, memory, rate, disk, where.
 
@@ -40,8 +40,8 @@ def summary_of(
     properties : StorageProperties
     frame_rate : float or None
         Planes a second, None where they come as fast as they are taken.
-    free_bytes : int
-        On the disk that will hold the store.
+    free_bytes : int or None
+        On the disk that will hold the store; None where that is not known.
     """
     _, tile_height, tile_width = plan.tile_shape
     depth = f" × {plan.tile_shape[0]} planes" if plan.tile_shape[0] > 1 else ""
@@ -105,7 +105,7 @@ def _levels(plan: Plan) -> str:
     return f"{_number(len(sizes), 'level')}: {', '.join(sizes)}"
 
 
-def _bytes(plan: Plan, frame_rate: float | None, free_bytes: int) -> str:
+def _bytes(plan: Plan, frame_rate: float | None, free_bytes: int | None) -> str:
     """Before compression, which nobody can foretell: disk space lasts at least this."""
     per_plane = sum(
         plan.dtype.itemsize * height * width
@@ -116,12 +116,14 @@ def _bytes(plan: Plan, frame_rate: float | None, free_bytes: int) -> str:
         total = per_plane * plan.planes
         fits = (
             ""
-            if total <= free_bytes
+            if free_bytes is None or total <= free_bytes
             else f", but only {size_in_words(free_bytes)} free"
         )
         said.append(f"{size_in_words(total)} in all before compression{fits}")
     if frame_rate:
         rate = per_plane * frame_rate
-        left = duration_in_words(free_bytes / rate)
-        said.append(f"{size_in_words(rate)}/s, disk space for {left} or more")
+        said.append(f"{size_in_words(rate)}/s")
+        if free_bytes is not None:
+            left = duration_in_words(free_bytes / rate)
+            said[-1] += f", disk space for {left} or more"
     return "\n".join(said)

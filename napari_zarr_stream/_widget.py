@@ -19,18 +19,16 @@ from magicgui.widgets import (
 from magicgui.widgets.bases import Widget
 from napari.layers import Image
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ._camera_section import CameraSection
 from ._cameras_section import CamerasSection
-from ._counts import counts_in_words
-from ._disk import time_left
+from ._counts import counts_in_words, warning_in_words
 from ._dock import WARM_UP_MS, DockWatch, warm_up, warn_of_unsafe_qt
-from ._form import PROBLEM_STYLE, beside, form, scrolling
+from ._form import PROBLEM_STYLE, beside, form, scrolling, wrapping
 from ._layer_source import LayerSource
 from ._live import LivePlane
-from ._recording import RecordingStatus
 from ._remembered import Remembered
 from ._session import Job, session_of
 from ._source import SourceDescription
@@ -38,18 +36,15 @@ from ._storage_section import (
     KINDS,
     StorageSection,
     check_memory,
-    free_bytes,
+    room_for,
     set_quietly,
 )
-from ._summary import duration_in_words, summary_of
+from ._summary import summary_of
 from ._writer.chunk_grid import Plan, plan
 from ._writer.errors import InvalidProperties, ZarrStreamError
 from ._writer.properties import StorageProperties
 
 __all__ = ["KINDS", "RecordWidget"]
-
-DISK_WARNING_S = 120.0
-"""With space for less than this, somebody has to do something."""
 
 STATUS_MS = 250
 """Text changes this often: each change repaints the window, and nobody reads faster."""
@@ -112,7 +107,7 @@ class RecordWidget(Container[Widget]):
         self.stop = PushButton(name="stop", text="Stop", enabled=False)
         self.progress = ProgressBar(name="progress", label="", visible=False)
         self.counts = Label(name="counts", label="", value="")
-        self.disk_line = Label(name="disk_line", label="", value="", visible=False)
+        self.trouble = Label(name="trouble", label="", value="", visible=False)
 
         super().__init__(
             widgets=[
@@ -128,7 +123,7 @@ class RecordWidget(Container[Widget]):
                 self.stop,
                 self.progress,
                 self.counts,
-                self.disk_line,
+                self.trouble,
             ],
             labels=False,
         )
@@ -147,9 +142,10 @@ class RecordWidget(Container[Widget]):
         What is set may be longer than the window, and scrolls; Record, Stop and the
         counts are always there.
         """
-        for text in (self.counts, self.disk_line):
-            text.native.setWordWrap(True)
-        self.disk_line.native.setStyleSheet(PROBLEM_STYLE)
+        for text in (self.counts, self.trouble):
+            wrapping(text.native)
+        self.trouble.native.setStyleSheet(PROBLEM_STYLE)
+        self.trouble.native.setTextFormat(Qt.TextFormat.PlainText)
         self.cameras.lay_out()
         for combo in (self.stores, self.device_kind):
             combo.native.setMinimumWidth(80)  # long names make no wide dock
@@ -176,7 +172,7 @@ class RecordWidget(Container[Widget]):
         for part in (
             beside(self.record.native, self.stop.native),
             self.progress.native,
-            self.disk_line.native,
+            self.trouble.native,
             self.counts.native,
         ):
             below.addWidget(part)
@@ -367,7 +363,7 @@ class RecordWidget(Container[Widget]):
             for each, of in zip(properties, described, strict=True)
         ]
         check_memory(plans)
-        free = free_bytes(properties[0].path)
+        free = room_for(properties[0].path)
         each = zip(plans, properties, described, strict=True)
         return "\n\n".join(
             summary_of(planned, where, of.frame_rate, free)
@@ -379,7 +375,8 @@ class RecordWidget(Container[Widget]):
     def _jobs(self) -> list[Job]:
         properties = self._properties()
         if self._layer is not None:
-            return [Job(LayerSource.of(self._layer), properties[0], self._layer.name)]
+            layer = self._layer
+            return [Job(LayerSource.of(layer), properties[0], layer.name, layer)]
         frames = int(self.frame_count.value)
         sections = self._sections()
         if not sections[0].is_ready:
@@ -398,8 +395,10 @@ class RecordWidget(Container[Widget]):
                 jobs, self._main_window(), one_store=self._in_one_store()
             )
         except (ZarrStreamError, OSError) as error:
-            show_error(f"The recording could not be started: {error}")
+            said = f"The recording could not be started: {error}"
+            show_error(said)
             self._show_plan()
+            self._show_trouble(said)
             return
         for section, live in zip(self._sections(), self._session.lives, strict=False):
             section.follow(live)
@@ -447,19 +446,13 @@ class RecordWidget(Container[Widget]):
             self.progress.max = sum(count or 0 for count in planes)
             self.progress.value = sum(status.frames_acquired for _, status in statuses)
         self.counts.value = counts_in_words(statuses)
-        self._warn_of_disk([status for _, status in statuses])
+        warning = warning_in_words([status for _, status in statuses])
+        self._show_trouble("\n".join(filter(None, [*self._session.troubles, warning])))
 
-    def _warn_of_disk(self, statuses: list[RecordingStatus]) -> None:
-        """Warn while there is still time to make room, or to stop."""
-        left_s = time_left([status.disk_seconds_left for status in statuses])
-        warn = left_s is not None and left_s < DISK_WARNING_S
-        if warn:
-            assert left_s is not None
-            self.disk_line.value = (
-                f"Disk space for {duration_in_words(left_s)} at this rate: make room "
-                "or stop."
-            )
-        self.disk_line.visible = warn
+    def _show_trouble(self, said: str) -> None:
+        """What napari shows for some seconds, and in part, stays here as a whole."""
+        self.trouble.value = said
+        self.trouble.visible = bool(said)
 
     def _show_end(self) -> None:
         self._timer.stop()

@@ -13,6 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ._counts import amiss_in_words
 from ._disk import RESERVE_BYTES
 from ._export import default_properties, export_layers
 from ._files import layer_sources
@@ -312,11 +313,7 @@ def _follow(recordings: Recordings, frames: int) -> None:
 def _summary(status: RecordingStatus) -> str:
     lost = "unknown" if status.frames_lost is None else status.frames_lost
     reason = (status.finish_reason or FinishReason.FAILED).value
-    amiss = ""
-    if status.frames_incomplete:
-        amiss += f", {status.frames_incomplete} incomplete"
-    if status.frames_out_of_order:
-        amiss += f", {status.frames_out_of_order} out of order"
+    amiss = "".join(f", {what}" for what in amiss_in_words(status))
     return (
         f"{status.path}: {reason}, {status.frames_acquired} frames acquired, "
         f"{status.frames_committed} committed, lost {lost}{amiss}; "

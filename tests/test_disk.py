@@ -2,6 +2,8 @@
 
 import errno
 import os
+import re
+import subprocess
 import time
 from functools import partial
 from pathlib import Path
@@ -76,6 +78,23 @@ def test_the_command_line_says_so(small_disk, capsys):
     assert cli.main(command) == cli.FAILED
     assert "1.07 GB are kept in reserve" in capsys.readouterr().err
     assert cli.main([*command, "--reserve-mib", "2"]) == cli.FAILED
+
+
+def test_the_command_line_stops_itself_and_says_why(small_disk, capsys):
+    """At the reserve, in the middle, on a disk of 2 MiB."""
+    subprocess.run(["mount", "-o", "remount,size=2m", str(small_disk)], check=True)
+    command = ["record", str(small_disk / "a.zarr"), "--camera", "simulated: cells"]
+    for setting in ("width=64", "height=64", "frame_rate=100"):
+        command += ["--set", setting]
+    command += ["--no-sharded", "--no-multiscale", "--frames-per-chunk", "1"]
+    assert cli.main([*command, "--reserve-mib", "1"]) == cli.FAILED
+    said = capsys.readouterr()
+    assert re.search(
+        "napari-zarr-stream: stopped, .* are free on the disk and 1.05 MB are kept in "
+        "reserve",
+        said.err,
+    )
+    assert re.search(r"stopped, (\d+) frames acquired, \1 committed, lost 0", said.out)
 
 
 def test_it_looks_more_often_when_the_end_is_near(tmp_path):

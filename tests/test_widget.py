@@ -7,7 +7,7 @@ import pytest
 import zarr
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_zarr_stream import DeviceKind
 from napari_zarr_stream._recording import FinishReason
@@ -286,7 +286,7 @@ def test_an_impossible_setting_is_said_and_record_is_off(widget):
     assert widget.record.enabled
 
 
-@pytest.mark.parametrize("place", ["a file", "/proc/nothere"])
+@pytest.mark.parametrize("place", ["a file", "a file/deeper/a.zarr", "a" * 300])
 def test_a_place_that_cannot_be_written_is_said(widget, tmp_path, place):
     (tmp_path / "a file").write_text("mine")
     widget.uri.value = tmp_path / place
@@ -303,15 +303,13 @@ def test_a_question_that_outlasts_the_recording_closes_nothing_later(
     widget.frame_count.value = 5
     click(widget.record, qtbot)
     wait_until(lambda: not session.is_busy)
-    closed = []
-    monkeypatch.setattr(
-        session,
-        "_window",
-        lambda: type("W", (), {"close": lambda s: closed.append(1)})(),
-    )
-    session._close_when_written()
-    assert closed == [1]
-    monkeypatch.undo()
+    window = QWidget()
+    qtbot.addWidget(window)
+    window.show()
+    with monkeypatch.context() as other:
+        other.setattr(session, "_window", lambda: window)
+        session._close_when_written()
+    assert not window.isVisible()
     assert record(widget, viewer, qtbot).frames_committed == 5
     assert len(viewer.layers) == 2
 

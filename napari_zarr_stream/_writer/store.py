@@ -30,6 +30,7 @@ _HINTS = {
     errno.ENOTDIR: "a file is where a folder should be: choose another place",
     errno.EEXIST: "a file is where a folder should be: choose another place",
     errno.EFBIG: "this disk takes no file of that size: choose a lower chunk cap",
+    errno.EBUSY: "it is a drive of its own: choose a folder in it",
     errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
 }
 
@@ -276,7 +277,10 @@ class LocalStore:
             # A link stays a link; what it points to is made or replaced.
             self._path = path.resolve() if os.path.exists(path) else path.absolute()
             if holder := holder_of(self._path):
-                raise StoreInUse(f"{self._path} is being written by {holder}")
+                raise StoreInUse(
+                    f"{self._path} is being written by {holder}: wait for its end, or "
+                    "choose another name"
+                )
             self._check_free()
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = StoreLock(self._path)

@@ -98,13 +98,19 @@ def holder_of(store: Path) -> Holder | None:
 
 def _read(lock: Path) -> Holder | None:
     try:
+        if not lock.is_file():  # a pipe would be waited for
+            return None
         with lock.open("rb") as file:
             said: Any = json.loads(file.read(4096))
         pid, started = int(said["pid"]), float(said["started"])
+        if pid < 1:
+            return None
         return Holder(
             pid, str(said["host"]), started, str(said["since"]), str(said["token"])
         )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (
+        OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError
+    ):  # fmt: skip
         return None
 
 

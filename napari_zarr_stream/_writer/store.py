@@ -72,8 +72,9 @@ class Store(Protocol):
         """Make an empty file to be written in pieces."""
 
 
-MAX_DOCUMENT_BYTES = 64 * 2**20
-"""No document is as large: a plate of 1536 wells with 100 fields each takes 10 MiB."""
+MAX_DOCUMENT_BYTES = 16 * 2**20
+"""No document is as large: a plate of 1536 wells with 100 fields each takes 10 MiB.
+What Python makes of one may take 30 times its size."""
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -536,32 +537,37 @@ class ExistingStore(LocalStore):
                 at += len(piece)
         return file
 
+    @contextlib.contextmanager
+    def _open_in_place(self, key: str) -> Iterator[int]:
+        """A file that is changed itself, unless it is known by another name as well."""
+        path = self._root / key
+        _check_inside(self._root, path)
+        with _writing(path):
+            descriptor = os.open(path, os.O_WRONLY | _NO_LINK)
+            try:
+                if os.fstat(descriptor).st_nlink > 1:
+                    raise WriteFailed(
+                        f"{path} is also known by another name (a hard link), perhaps "
+                        "of a backup: repair a copy of the store"
+                    )
+                yield descriptor
+            finally:
+                os.close(descriptor)
+
     def end_with(self, key: str, offset: int, data: bytes) -> None:
         """Have a file end with `data` at `offset`; what lay behind it is cut off.
 
         The old end stays until `data` is on the disk.
         """
-        path = self._root / key
-        _check_inside(self._root, path)
-        with _writing(path):
-            descriptor = os.open(path, os.O_WRONLY | _NO_LINK)
-            try:
-                _write_all(descriptor, offset, (data,))
-                os.fsync(descriptor)
-                os.ftruncate(descriptor, offset + len(data))
-            finally:
-                os.close(descriptor)
+        with self._open_in_place(key) as descriptor:
+            _write_all(descriptor, offset, (data,))
+            os.fsync(descriptor)
+            os.ftruncate(descriptor, offset + len(data))
 
     def lengthen(self, key: str, size: int) -> None:
         """Make a file `size` bytes long, with zeros, at once."""
-        path = self._root / key
-        _check_inside(self._root, path)
-        with _writing(path):
-            descriptor = os.open(path, os.O_WRONLY | _NO_LINK)
-            try:
-                os.ftruncate(descriptor, size)
-            finally:
-                os.close(descriptor)
+        with self._open_in_place(key) as descriptor:
+            os.ftruncate(descriptor, size)
 
     def remove(self, path: Path) -> None:
         """Take away a file, or a folder with all in it, of ours."""

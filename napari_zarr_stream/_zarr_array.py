@@ -1,0 +1,144 @@
+"""An array of anybody, read by zarr within bounds: its metadata and files may lie.
+
+Left alone, zarr waits for pipes, reads devices without an end, runs what a chunk says
+where the codec is pickle, and tries to allocate whatever a shape asks for.
+"""
+
+import math
+import stat
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+import zarr
+from zarr.storage import LocalStore, WrapperStore
+
+from ._writer.errors import InvalidStore
+from ._writer.store import MAX_DOCUMENT_BYTES
+
+MAX_CHUNKS = 2**14
+"""Of one read: zarr takes about 5 s for them. As much as 8192 x 8192 pixels in tiles of
+64 x 64, and more than any screen shows."""
+
+AT_ONCE = 10
+"""Chunks that zarr decodes side by side, by default."""
+
+
+class _PlainFiles(WrapperStore):
+    """Regular files only, none larger than what it is for."""
+
+    most_bytes = MAX_DOCUMENT_BYTES
+
+    def _check(self, key: str) -> None:
+        path = self._store.root / key
+        try:
+            info = path.stat()
+        except OSError:
+            return  # zarr says what it makes of that
+        if not (stat.S_ISREG(info.st_mode) or stat.S_ISDIR(info.st_mode)):
+            raise InvalidStore(f"{path} is a pipe or a device, no file")
+        if stat.S_ISREG(info.st_mode) and info.st_size > self.most_bytes:
+            raise InvalidStore(
+                f"{path} has {info.st_size} bytes, and {self.most_bytes} at the most "
+                "are what it should hold"
+            )
+
+    async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
+        self._check(key)
+        return await self._store.get(key, prototype, byte_range)
+
+    async def get_partial_values(
+        self, prototype: Any, key_ranges: Iterable[tuple[str, Any]]
+    ) -> Any:
+        ranges = list(key_ranges)
+        for key, _ in ranges:
+            self._check(key)
+        return await self._store.get_partial_values(prototype, ranges)
+
+
+class ZarrArray:
+    """A Zarr array on disk, with shape, dtype, chunks and basic indexing.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    InvalidStore
+        It is not there, zarr cannot read it, or reading it would run a program.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        store = _PlainFiles(LocalStore(path, read_only=True))
+        try:
+            array = zarr.open_array(store, mode="r")
+            codecs = (*array.filters, *array.compressors)
+            self.shape: tuple[int, ...] = array.shape
+            self.dtype: np.dtype[np.generic] = np.dtype(array.dtype)
+            self.chunks: tuple[int, ...] = array.chunks
+            self.shards: tuple[int, ...] | None = array.shards
+        except Exception as error:  # whatever strange metadata lead to
+            raise InvalidStore(f"array {path} cannot be opened: {error}") from error
+        if any(getattr(codec, "codec_id", None) == "pickle" for codec in codecs):
+            raise InvalidStore(
+                f"array {path} is stored as Python objects (codec pickle), which may "
+                "run any program when they are read: left alone"
+            )
+        if 0 in self.chunks:
+            raise InvalidStore(f"array {path} has chunks of {self.chunks} pixels")
+        self.zarr_format: int = array.metadata.zarr_format
+        self.codecs: Sequence[Any] = array.compressors
+        self._array = array
+        per_file = math.prod(self.shards or self.chunks)
+        # Filters may widen pixels to 8 bytes; of each chunk there may be a mark and an
+        # entry of the index.
+        store.most_bytes = 8 * per_file * self.dtype.itemsize + 2**20
+        store.most_bytes += 128 * (per_file // math.prod(self.chunks))
+
+    def __getitem__(self, key: tuple[int | slice, ...]) -> npt.NDArray[np.generic]:
+        """Read pixels: `key` has an int or a slice with a positive step for each axis.
+
+        Raises
+        ------
+        InvalidStore
+            That is more than can be read at once.
+        """
+        inside = [
+            range(size)[at] if isinstance(at, slice) else [at]
+            for size, at in zip(self.shape, key, strict=True)
+        ]
+        pixels = math.prod(map(len, inside))
+        chunks = pixels and math.prod(
+            at[-1] // side - at[0] // side + 1
+            for at, side in zip(inside, self.chunks, strict=True)
+        )
+        if chunks > MAX_CHUNKS:
+            raise InvalidStore(
+                f"{self._path} stores what is asked for in {chunks} chunks, of which "
+                f"{MAX_CHUNKS} can be read at once: look at a part"
+            )
+        decoded = pixels + min(chunks, AT_ONCE) * math.prod(self.chunks)
+        refuse_beyond_memory(self._path, decoded * self.dtype.itemsize)
+        try:
+            read: npt.NDArray[np.generic] = np.asarray(self._array[key])
+        except MemoryError as error:
+            raise InvalidStore(
+                f"{self._path}: there is not enough memory for {pixels} pixels in "
+                f"chunks of {self.chunks}"
+            ) from error
+        return read
+
+
+def refuse_beyond_memory(path: Path, wanted: int) -> None:
+    """Raise `InvalidStore` if so many bytes are not free: the system might end us."""
+    free = psutil.virtual_memory().available
+    if wanted > free:
+        raise InvalidStore(
+            f"{path}: {wanted / 1e9:.1f} GB of memory are needed to show this, "
+            f"{free / 1e9:.1f} GB are free: look at a part or at a smaller level"
+        )

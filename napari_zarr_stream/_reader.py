@@ -117,18 +117,15 @@ def _layers_of(root: Path) -> list[LayerData]:
     if kind == "bioformats2raw.layout":
         return _series_layers(node)
     if kind == "multiscales":
-        return _image_layers(root)
+        return _image_layers(node)
     if kind == "labels" and (layers := _label_layers(root)):
         return layers
     raise InvalidStore(f"{root} is a Zarr group without an OME-NGFF image")
 
 
-def _image_layers(path: Path) -> list[LayerData]:
+def _image_layers(node: Node) -> list[LayerData]:
     """Layers of an image and its labels."""
-    node = open_node(path)
-    if node is None:
-        raise InvalidStore(f"{path} is not there")
-    image = open_image(node)
+    path, image = node.path, open_image(node)
     state = state_of(path, image.record)
     if state != WHOLE and not state.startswith(BEING_WRITTEN):
         warnings.warn(f"{path} is {state}", UserWarning, stacklevel=4)
@@ -141,8 +138,10 @@ def _series_layers(node: Node) -> list[LayerData]:
     failures: list[InvalidStore] = []
     for child in series_of(node):
         try:
+            if (image := open_node(child)) is None:
+                raise InvalidStore(f"{child} is not there")
             with understanding(child):
-                layers += _image_layers(child)
+                layers += _image_layers(image)
         except InvalidStore as error:
             failures.append(error)
     if failures and not layers:

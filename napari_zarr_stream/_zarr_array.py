@@ -1,7 +1,7 @@
 """An array of anybody, read by zarr within bounds: its metadata and files may lie.
 
-Left alone, zarr waits for pipes, reads devices without an end, runs what a chunk says
-where the codec is pickle, and tries to allocate whatever a shape asks for.
+Left alone, zarr waits for pipes, reads devices without an end, and tries to allocate
+whatever a shape or the head of a chunk asks for.
 """
 
 import math
@@ -31,6 +31,8 @@ class _PlainFiles(WrapperStore):
     """Regular files only, none larger than what it is for."""
 
     most_bytes = MAX_DOCUMENT_BYTES
+    blosc_bytes = 0
+    """What a whole file unpacks to at the most, where it is a blosc buffer; else 0."""
 
     def _check(self, key: str) -> None:
         path = self._store.root / key
@@ -48,7 +50,15 @@ class _PlainFiles(WrapperStore):
 
     async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
         self._check(key)
-        return await self._store.get(key, prototype, byte_range)
+        data = await self._store.get(key, prototype, byte_range)
+        if self.blosc_bytes and data is not None and len(data) >= 16:
+            head = data.as_numpy_array()[:16].tobytes()
+            if (unpacked := int.from_bytes(head[4:8], "little")) > self.blosc_bytes:
+                raise InvalidStore(
+                    f"{self._store.root / key} unpacks to {unpacked} bytes, more than "
+                    "a chunk has"
+                )
+        return data
 
     async def get_partial_values(
         self, prototype: Any, key_ranges: Iterable[tuple[str, Any]]
@@ -69,7 +79,7 @@ class ZarrArray:
     Raises
     ------
     InvalidStore
-        It is not there, zarr cannot read it, or reading it would run a program.
+        It is not there, or zarr cannot read it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -84,11 +94,6 @@ class ZarrArray:
             self.shards: tuple[int, ...] | None = array.shards
         except Exception as error:  # whatever strange metadata lead to
             raise InvalidStore(f"array {path} cannot be opened: {error}") from error
-        if any(getattr(codec, "codec_id", None) == "pickle" for codec in codecs):
-            raise InvalidStore(
-                f"array {path} is stored as Python objects (codec pickle), which may "
-                "run any program when they are read: left alone"
-            )
         if 0 in self.chunks:
             raise InvalidStore(f"array {path} has chunks of {self.chunks} pixels")
         self.zarr_format: int = array.metadata.zarr_format
@@ -98,6 +103,9 @@ class ZarrArray:
         # Filters may widen pixels to 8 bytes; of each chunk there may be a mark and an
         # entry of the index.
         store.most_bytes = 8 * per_file * self.dtype.itemsize + 2**20
+        last = type(codecs[-1]).__name__ if codecs else ""
+        if not self.shards and last in ("Blosc", "BloscCodec"):
+            store.blosc_bytes = 8 * per_file * self.dtype.itemsize
         store.most_bytes += 128 * (per_file // math.prod(self.chunks))
 
     def __getitem__(self, key: tuple[int | slice, ...]) -> npt.NDArray[np.generic]:

@@ -41,6 +41,9 @@ MAX_CHUNK_BYTES = 2**36
 MAX_PARTS = 2**20
 """Chunks of a shard, or frames of a chunk."""
 
+MAX_OWN_DOCUMENT_BYTES = 2 * 2**20
+"""A document that we write holds channels at the most, thousands of them."""
+
 DOCUMENTS = frozenset({"zarr.json", ".zarray", ".zattrs", ".zgroup"})
 
 Run = tuple[int, int]
@@ -181,6 +184,8 @@ def _examined(place: Path) -> "_Examination":
 def _rewritable(path: Path) -> Document | None:
     """A document that may have to be written again; None where there is none."""
     document = read_json(path)
+    if document is not None and path.stat().st_size > MAX_OWN_DOCUMENT_BYTES:
+        raise InvalidStore(f"{path} has {path.stat().st_size} bytes: none of ours has")
     try:
         json.dumps(document, indent=2, allow_nan=False)
     except (ValueError, RecursionError) as error:

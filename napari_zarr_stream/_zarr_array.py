@@ -17,11 +17,13 @@ import zarr
 from zarr.storage import LocalStore, WrapperStore
 
 from ._writer.errors import InvalidStore
-from ._writer.store import MAX_DOCUMENT_BYTES
 
-MAX_CHUNKS = 2**14
-"""Of one read: zarr takes about 5 s for them. As much as 8192 x 8192 pixels in tiles of
-64 x 64, and more than any screen shows."""
+MAX_CHUNKS = 2**13
+"""Of one read: zarr takes 1 to 3 s for them. More than 8192 x 8192 pixels in tiles of
+128 x 128, and more than any screen shows."""
+
+MAX_ARRAY_BYTES = 2**20
+"""Of the document of one array: zarr takes seconds for 100,000 codecs or axes."""
 
 AT_ONCE = 10
 """Chunks that zarr decodes side by side, by default."""
@@ -30,7 +32,7 @@ AT_ONCE = 10
 class _PlainFiles(WrapperStore):
     """Regular files only, none larger than what it is for."""
 
-    most_bytes = MAX_DOCUMENT_BYTES
+    most_bytes = MAX_ARRAY_BYTES
     blosc_bytes = 0
     """What a whole file unpacks to at the most, where it is a blosc buffer; else 0."""
 

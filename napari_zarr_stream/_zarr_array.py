@@ -19,8 +19,11 @@ from zarr.storage import LocalStore, WrapperStore
 from ._writer.errors import InvalidStore
 
 MAX_CHUNKS = 2**13
-"""Of one read: zarr takes 1 to 3 s for them. More than 8192 x 8192 pixels in tiles of
-128 x 128, and more than any screen shows."""
+"""Of one read, where chunks are small: zarr takes 1 to 3 s for so many."""
+
+SMALL_CHUNK_BYTES = 2**16
+"""What takes longer to find than to read. A plane of larger chunks is read whole,
+however many they are."""
 
 MAX_ARRAY_BYTES = 2**20
 """Of the document of one array: zarr takes seconds for 100,000 codecs or axes."""
@@ -127,13 +130,14 @@ class ZarrArray:
             at[-1] // side - at[0] // side + 1
             for at, side in zip(inside, self.chunks, strict=True)
         )
-        if chunks > MAX_CHUNKS:
+        stored = math.prod(self.chunks) * self.dtype.itemsize
+        if chunks > MAX_CHUNKS and stored < SMALL_CHUNK_BYTES:
             raise InvalidStore(
                 f"{self._path} stores what is asked for in {chunks} chunks, of which "
                 f"{MAX_CHUNKS} can be read at once: look at a part"
             )
-        decoded = pixels + min(chunks, AT_ONCE) * math.prod(self.chunks)
-        refuse_beyond_memory(self._path, decoded * self.dtype.itemsize)
+        wanted = pixels * self.dtype.itemsize + min(chunks, AT_ONCE) * stored
+        refuse_beyond_memory(self._path, wanted)
         try:
             read: npt.NDArray[np.generic] = np.asarray(self._array[key])
         except MemoryError as error:

@@ -13,6 +13,7 @@ from ._stored import (
     StoredImage,
     open_image,
     open_node,
+    series_of,
     state_of,
     understanding,
 )
@@ -68,19 +69,19 @@ def _bytes_in(folder: Path) -> int:
     total = 0
     for where, _, names in os.walk(folder):
         for name in names:
-            with contextlib.suppress(FileNotFoundError):
+            # Gone, or a path that is too long.
+            with contextlib.suppress(OSError):
                 total += os.lstat(os.path.join(where, name)).st_size
     return total
 
 
 def _series(node: Node) -> Iterator[Facts]:
-    for child in sorted(node.path.iterdir()):
-        found = open_node(child) if child.is_dir() else None
-        if found is not None and "multiscales" in found.ome:
-            try:
+    for child in series_of(node):
+        try:
+            if (found := open_node(child)) and "multiscales" in found.ome:
                 yield {"path": str(child)} | _image_facts(open_image(found))
-            except InvalidStore as error:  # which does not hide the others
-                yield {"path": str(child), "kind": f"cannot be opened: {error}"}
+        except InvalidStore as error:  # which does not hide the others
+            yield {"path": str(child), "kind": f"cannot be opened: {error}"}
 
 
 def _labels_facts(path: Path) -> Facts:
@@ -118,21 +119,18 @@ def _image_facts(image: StoredImage) -> Facts:
 
 
 def _level(root: Path, path: str) -> Facts:
-    import zarr
+    from ._zarr_array import ZarrArray
 
-    try:
-        array = zarr.open_array(str(root / path), mode="r")
-        return {
-            "path": path,
-            "zarr_format": array.metadata.zarr_format,
-            "shape": list(array.shape),
-            "dtype": str(array.dtype),
-            "chunks": list(array.chunks),
-            "shards": list(array.shards) if array.shards else None,
-            "codecs": [_codec(codec) for codec in array.compressors] or ["none"],
-        }
-    except Exception as error:
-        raise InvalidStore(f"array {root / path} cannot be opened: {error}") from error
+    array = ZarrArray(root / path)
+    return {
+        "path": path,
+        "zarr_format": array.zarr_format,
+        "shape": list(array.shape),
+        "dtype": str(array.dtype),
+        "chunks": list(array.chunks),
+        "shards": list(array.shards) if array.shards else None,
+        "codecs": [_codec(codec) for codec in array.codecs] or ["none"],
+    }
 
 
 def _codec(codec: Any) -> str:

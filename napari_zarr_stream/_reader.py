@@ -16,9 +16,11 @@ from ._stored import (
     ShownChannel,
     StoredImage,
     inside,
+    listed_in,
     open_array,
     open_image,
     open_node,
+    series_of,
     state_of,
     understanding,
 )
@@ -31,12 +33,19 @@ PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 MAX_CHANNEL_LAYERS = 16
 """More channels than this are a spectrum, not stains: one layer with a slider."""
 
-SEEN_PIXELS = 4096
+SEEN_PIXELS, SEEN_CHUNKS = 4096, 16
 """From the middle of a plane in each direction, where contrast is looked for."""
+
+EDITABLE_CHUNKS = 1024
+"""Of labels that are read as a whole: 0.3 s."""
 
 EDITABLE_BYTES = 256 * 2**20
 """Labels of one level up to this are read as a whole, so that they can be painted; a
 chunk above it is not decoded only to find contrast limits."""
+
+MAX_PROPERTIES = 2**22
+"""Values in the table of objects, which has a column for every name that one of them
+has: names of their own for all would make gigabytes."""
 
 _COLORMAPS = {
     "FFFFFF": "gray", "FF0000": "red", "00FF00": "green", "0000FF": "blue",
@@ -77,7 +86,7 @@ def layers_of(path: str | os.PathLike[str]) -> list[LayerData]:
     """Layers of a store, as pyramids that read only what is shown.
 
     One for each channel and one for each label image. Images of a plate or a well are
-    put together as ome-zarr does it.
+    put together, as ome-zarr does it.
 
     Returns
     -------
@@ -102,24 +111,21 @@ def _layers_of(root: Path) -> list[LayerData]:
         return [_plain_layer(root)]
     kind = _kind(node)
     if kind in ("plate", "well"):
-        from ._plate import plate_layers  # ome-zarr takes 1.5 s to import
+        from ._plate import plate_image  # brings in zarr: 0.3 s
 
-        return [layer for image in plate_layers(node) for layer in _layers(image)]
+        return _layers(plate_image(node))
     if kind == "bioformats2raw.layout":
         return _series_layers(node)
     if kind == "multiscales":
-        return _image_layers(root)
+        return _image_layers(node)
     if kind == "labels" and (layers := _label_layers(root)):
         return layers
     raise InvalidStore(f"{root} is a Zarr group without an OME-NGFF image")
 
 
-def _image_layers(path: Path) -> list[LayerData]:
+def _image_layers(node: Node) -> list[LayerData]:
     """Layers of an image and its labels."""
-    node = open_node(path)
-    if node is None:
-        raise InvalidStore(f"{path} is not there")
-    image = open_image(node)
+    path, image = node.path, open_image(node)
     state = state_of(path, image.record)
     if state != WHOLE and not state.startswith(BEING_WRITTEN):
         if 0 in image.levels[0].shape:
@@ -134,8 +140,10 @@ def _series_layers(node: Node) -> list[LayerData]:
     failures: list[InvalidStore] = []
     for child in series_of(node):
         try:
+            if (image := open_node(child)) is None:
+                raise InvalidStore(f"{child} is not there")
             with understanding(child):
-                layers += _image_layers(child)
+                layers += _image_layers(image)
         except InvalidStore as error:
             failures.append(error)
     if failures and not layers:
@@ -145,22 +153,12 @@ def _series_layers(node: Node) -> list[LayerData]:
     return layers
 
 
-def series_of(node: Node) -> list[Path]:
-    """Images of a bioformats2raw group: those listed, or those numbered 0, 1, 2 ..."""
-    overview = open_node(node.path / "OME")
-    listed = overview.ome.get("series") if overview else None
-    if isinstance(listed, list) and listed:
-        return [inside(node.path, name) for name in listed]
-    numbers = (int(p.name) for p in node.path.iterdir() if p.name.isdecimal())
-    return [node.path / str(number) for number in sorted(numbers)]
-
-
 def _label_layers(group: Path) -> list[LayerData]:
     """Label images of a `labels` group; a damaged one does not hide the others."""
     node = open_node(group)
     names = node.ome.get("labels") if node else None
     layers = []
-    for name in names if isinstance(names, list) else []:
+    for name in listed_in(group, names):
         try:
             child = open_node(inside(group, name))
             if child is None:
@@ -229,7 +227,7 @@ def _layer(
     data = list(levels) if len(levels) > 1 else levels[0]
     if is_label and np.issubdtype(levels[0].dtype, np.integer):
         meta |= _objects(image)
-        if len(levels) == 1 and levels[0].nbytes <= EDITABLE_BYTES:
+        if len(levels) == 1 and _is_small(levels[0]):
             data = _read(data, image.path)
         return data, meta, "labels"
     meta |= {
@@ -274,9 +272,10 @@ def _limits(levels: Sequence[Any], path: Path | None) -> tuple[float, float]:
     if math.prod(smallest.chunks) * smallest.dtype.itemsize > EDITABLE_BYTES:
         return range_of(smallest.dtype)  # one would have to be decoded
     middle = tuple(size // 2 for size in smallest.shape[:-2])
+    reaches = [min(SEEN_PIXELS, SEEN_CHUNKS * side) for side in smallest.chunks[-2:]]
     part = [
-        slice(max(0, size // 2 - SEEN_PIXELS), size // 2 + SEEN_PIXELS + 1)
-        for size in smallest.shape[-2:]
+        slice(max(0, size // 2 - reach), size // 2 + reach + 1)
+        for size, reach in zip(smallest.shape[-2:], reaches, strict=True)
     ]
     plane = _read(smallest[(*middle, *part)], path)
     values = plane[np.isfinite(plane)]
@@ -284,6 +283,16 @@ def _limits(levels: Sequence[Any], path: Path | None) -> tuple[float, float]:
         (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
     )
     return (low, high) if low < high else (low, low + 1.0)
+
+
+def _is_small(level: Any) -> bool:
+    """Whether it can be read as a whole at once."""
+    chunks = math.prod(
+        -(-size // side) for size, side in zip(level.shape, level.chunks, strict=True)
+    )
+    stored = math.prod(level.chunks) * level.dtype.itemsize
+    most: int = max(level.nbytes, stored)
+    return most <= EDITABLE_BYTES and chunks <= EDITABLE_CHUNKS
 
 
 def _read(data: Any, path: Path | None) -> np.ndarray[Any, Any]:
@@ -311,6 +320,8 @@ def _objects(image: StoredImage) -> dict[str, Any]:
     rows = [row for row in label.get("properties") or [] if "label-value" in row]
     if rows:
         keys = sorted({key for row in rows for key in row} - {"label-value"})
+        if len(rows) * len(keys) > MAX_PROPERTIES:
+            raise InvalidStore(f"{image.path}: {len(keys)} properties of its objects")
         shown["features"] = {
             "index": [row["label-value"] for row in rows],
             **{key: [row.get(key) for row in rows] for key in keys},

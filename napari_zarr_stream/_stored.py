@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ._writer.chunk_grid import AXES
-from ._writer.errors import InvalidProperties, InvalidStore
+from ._writer.errors import InvalidProperties, InvalidStore, ZarrStreamError
 from ._writer.lazy import LazyArray
 from ._writer.lock import holder_of
 from ._writer.ngff import AXIS_TYPES, RECORD_KEY, check_units
@@ -28,6 +28,12 @@ BEING_WRITTEN = "being written by"
 
 MAX_CHANNELS = 2**16
 """More than any spectrum has."""
+
+MAX_IMAGES = 256
+"""Together: each is one or more layers, and takes some 10 ms to open."""
+
+MAX_LEVELS = 64
+"""No size can be halved more often."""
 
 VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5")
 
@@ -101,6 +107,11 @@ def open_node(path: Path) -> Node | None:
     InvalidStore
         Its metadata is damaged.
     """
+    with understanding(path):
+        return _open_node(path)
+
+
+def _open_node(path: Path) -> Node | None:
     if (v3 := read_json(path / "zarr.json")) is not None:
         attributes = _mapping(v3.get("attributes"))
         ome = _mapping(attributes.get("ome"))
@@ -131,9 +142,9 @@ def understanding(path: Path) -> Iterator[None]:
         yield
     except (
         KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError,
-        RecursionError,
+        RecursionError, OSError, MemoryError,
     ) as error:  # fmt: skip
-        if isinstance(error, InvalidStore):
+        if isinstance(error, ZarrStreamError):
             raise
         raise InvalidStore(
             f"{path}: its OME-NGFF metadata cannot be understood: {error!r}"
@@ -156,6 +167,41 @@ def inside(root: Path, name: object) -> Path:
     if not is_inside or path.resolve() == root.resolve():
         raise InvalidStore(f"{path} is not in the store: left alone")
     return path
+
+
+def series_of(node: Node) -> list[Path]:
+    """Images of a bioformats2raw group: those listed, or those numbered 0, 1, 2 ...
+
+    Raises
+    ------
+    InvalidStore
+        They lie outside, or are more than can be shown.
+    """
+    with understanding(node.path):
+        overview = open_node(node.path / "OME")
+        names = overview.ome.get("series") if overview else None
+        if isinstance(names, list) and names:
+            return [inside(node.path, name) for name in listed_in(node.path, names)]
+        numbers = [int(p.name) for p in node.path.iterdir() if p.name.isdecimal()]
+        listed = listed_in(node.path, sorted(numbers))
+        return [inside(node.path, number) for number in listed]
+
+
+def listed_in(group: Path, names: Any) -> list[Any]:
+    """Names of images that a group lists, each once.
+
+    Raises
+    ------
+    InvalidStore
+        More than can be shown.
+    """
+    once = list(dict.fromkeys(names)) if isinstance(names, list) else []
+    if len(once) > MAX_IMAGES:
+        raise InvalidStore(
+            f"{group} holds {len(once)} images; {MAX_IMAGES} can be shown together: "
+            "open them one by one"
+        )
+    return once
 
 
 def _open_image(node: Node) -> StoredImage:
@@ -203,6 +249,8 @@ def _open_levels(
     """The levels that can be read: a pyramid can do without all but level 0."""
     levels: list[Any] = []
     paths: list[str] = []
+    if len(datasets) > MAX_LEVELS:
+        raise InvalidStore(f"{root}: its metadata lists {len(datasets)} levels")
     for dataset in datasets:
         path = str(dataset["path"])
         try:
@@ -239,21 +287,13 @@ def open_array(path: Path) -> LazyArray:
     Raises
     ------
     InvalidStore
-        It is not there, or zarr cannot read it.
+        It is not there, cannot be read, or holds no pixels.
     """
-    import zarr  # 0.3 s, which listing the readers of a file need not cost
+    from ._zarr_array import ZarrArray  # 0.3 s, which listing readers need not cost
 
-    for name in ("zarr.json", ".zarray", ".zattrs"):
-        if (path / name).exists() and not (path / name).is_file():
-            raise InvalidStore(f"{path / name} is no file")  # a pipe is waited for
-    try:
-        array = LazyArray(zarr.open_array(str(path), mode="r"))
-    except Exception as error:
-        raise InvalidStore(f"array {path} cannot be opened: {error}") from error
+    array = LazyArray(ZarrArray(path))
     if array.dtype.kind not in "biuf":
         raise InvalidStore(f"array {path} holds {array.dtype}, which are no pixels")
-    if 0 in array.chunks:
-        raise InvalidStore(f"array {path} has chunks of {array.chunks} pixels")
     return array
 
 

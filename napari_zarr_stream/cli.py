@@ -19,10 +19,9 @@ from ._export import default_properties, export_layers
 from ._files import layer_sources
 from ._info import facts_of, text_of
 from ._interrupt import Interrupt
-from ._reader import series_of
 from ._recording import FinishReason, RecordingStatus
 from ._source import CameraSource
-from ._stored import open_node
+from ._stored import open_node, series_of
 from ._together import Recordings
 from ._writer.errors import InvalidProperties, InvalidStore, ZarrStreamError
 from ._writer.ngff import BF2RAW
@@ -51,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = given.run(given)
     except ZarrStreamError as error:
         # One line, whatever a library put into its message.
-        print("napari-zarr-stream:", *str(error).split(), file=sys.stderr)
+        print("napari-zarr-stream:", *_plain(str(error)).split(), file=sys.stderr)
         return REFUSED if isinstance(error, InvalidProperties) else FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -422,9 +421,14 @@ def _export(given: argparse.Namespace) -> int:
     return 0
 
 
+def _plain(text: str) -> str:
+    """Without what steers a terminal or cannot be printed: names may be anything."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
 def _info(given: argparse.Namespace) -> int:
     facts = facts_of(given.store)
-    print(json.dumps(facts, indent=2) if given.json else text_of(facts))
+    print(json.dumps(facts, indent=2) if given.json else _plain(text_of(facts)))
     return 0
 
 
@@ -433,7 +437,7 @@ def _repair(given: argparse.Namespace) -> int:
     reports = []
     for image in _images_in(given.store):
         reports.append(act(image))
-        print(_report_text(reports[-1], done=not given.check))
+        print(_plain(_report_text(reports[-1], done=not given.check)))
     if given.check and any(report.can_be_repaired for report in reports):
         return REPAIRABLE
     return FRAMES_LOST if any(report.has_losses for report in reports) else 0

@@ -12,6 +12,7 @@ import os
 import random
 import resource
 import shutil
+import struct
 import sys
 import time
 import warnings
@@ -25,6 +26,7 @@ from napari_zarr_stream._info import facts_of, text_of
 from napari_zarr_stream._layer_source import LayerSource
 from napari_zarr_stream._reader import get_reader, layers_of
 from napari_zarr_stream._writer.errors import ZarrStreamError
+from napari_zarr_stream._writer.marks import encode_mark
 from napari_zarr_stream._writer.ngff import RECORD_KEY
 from napari_zarr_stream._writer.repair import examine, repair
 
@@ -167,7 +169,9 @@ def spoil_tree(chance, store):
     """Links that lead out or round, pipes, folders where files should be."""
     inside = [p for p in store.rglob("*") if not p.is_symlink()]
     path = chance.choice(inside)
-    what = chance.choice(["out", "round", "pipe", "folder", "gone", "deep", "file"])
+    what = chance.choice(
+        ["out", "round", "pipe", "zero", "folder", "gone", "deep", "file"]
+    )
     if what == "deep":
         for _ in range(40):
             path = path / "0" if path.is_dir() else path.parent / "deep"
@@ -179,12 +183,65 @@ def spoil_tree(chance, store):
         path.symlink_to(store.parent / "outside")
     elif what == "round":
         path.symlink_to(chance.choice([path, path.parent, store]))
-    elif what == "pipe" and not path.name.isdigit():  # a chunk is zarr's to open
+    elif what == "pipe":
         os.mkfifo(path)
+    elif what == "zero":
+        path.symlink_to("/dev/zero")
     elif what == "folder":
         path.mkdir()
     elif what == "file":
         path.write_bytes(b"abc")
+
+
+def spoil_shape(chance, store):
+    """A plane and chunks that might be true, at all levels or one."""
+    side, chunk = chance.choice([(10**6, 40_000), (30_000, 30_000), (9000, 1), (50, 1)])
+    for path in documents(store)[chance.randrange(3) :]:
+        document = json.loads(path.read_text())
+        if "shape" in document:
+            document["shape"][-2:] = side, side
+            grid = document.get("chunk_grid", {}).get("configuration", document)
+            grid["chunk_shape" if "chunk_shape" in grid else "chunks"][-2:] = [
+                chunk
+            ] * 2
+            path.write_text(json.dumps(document))
+
+
+def spoil_list(chance, store):
+    """A list that is as long as no list should be."""
+    path = chance.choice(documents(store))
+    document = json.loads(path.read_text())
+    lists = [p for p in paths_in(document) if value_at(document, p).__class__ is list]
+    found = value_at(document, chance.choice(lists))
+    found += [chance.choice(found)] * 10**4
+    path.write_text(json.dumps(document))
+
+
+def value_at(document, path):
+    for key in path:
+        document = document[key]
+    return document
+
+
+def spoil_lock(chance, store):
+    """What is in the place of the lock is none."""
+    lock = store.with_name(f".{store.name}.lock")
+    if chance.random() < 0.3:
+        os.mkfifo(lock)
+        return
+    said = {"pid": 1, "host": "", "started": 0, "since": "", "token": ""}
+    said[chance.choice(list(said))] = chance.choice([*ODD, float("inf")])
+    lock.write_text(json.dumps(said))
+    os.utime(lock, (1, 1))
+
+
+def spoil_marks(chance, store):
+    """Marks behind the chunks of a file that say nothing true."""
+    entries = [(chance.choice([0, 1, 2**20]), 0)] * chance.choice([1, 100, 2**16])
+    with chance.choice(chunks(store)).open("ab") as file:
+        size = file.tell()
+        file.write(encode_mark(size, *zip(*entries, strict=True)))
+        file.write(struct.pack("<8sQI", b"nzs-mark", size, 2**16) * 10**4)
 
 
 def spoil_end(chance, store):
@@ -213,7 +270,10 @@ def chunks(store):
     )
 
 
-SPOILS = [spoil_value] * 5 + [spoil_text, spoil_chunk, spoil_index, spoil_tree]
+SPOILS = [spoil_value] * 5 + [
+    spoil_text, spoil_chunk, spoil_index, spoil_tree, spoil_shape, spoil_list,
+    spoil_lock, spoil_marks,
+]  # fmt: skip
 
 
 def spoil(number, stores, place):
@@ -238,29 +298,52 @@ def spoil(number, stores, place):
 
 
 def open_all(store):
-    """Everything that looks at a store; only errors of ours may come out."""
+    """Everything that looks at a store; only errors of ours may come out.
+
+    Returns
+    -------
+    (calls that found something good, seconds of the slowest)
+    """
     calls = [
         lambda: text_of(facts_of(store)),
         lambda: json.dumps(facts_of(store)),
         lambda: examine(store),
         lambda: get_reader(str(store)),
-        lambda: layers_of(store),
+        lambda: found.extend(layers_of(store)),
+        lambda: [look_at(d if isinstance(d, list) else [d]) for d, _, _ in found],
         lambda: repair(store),
         lambda: examine(store),
     ]
-    opened = 0
+    found, opened, slowest_s = [], 0, 0.0
     for call in calls:
+        start = time.monotonic()
         with contextlib.suppress(ZarrStreamError):
             call()
             opened += 1
-    return opened
+        slowest_s = max(slowest_s, time.monotonic() - start)
+    return opened, slowest_s
+
+
+def look_at(levels):
+    """As napari does: planes, whole ones of the smallest level; zarr may fail there."""
+    for level in levels:
+        *outer, height, width = level.shape
+        cut = (height, width) if level is levels[-1] else (1024, 1024)
+        for part in (0, 2):
+            at = tuple((size - 1) * part // 2 for size in outer)
+            try:
+                np.asarray(level[(*at, slice(cut[0]), slice(cut[1]))])
+            except MemoryError:
+                raise
+            except Exception:  # noqa: S110, BLE001
+                pass  # damaged pixels
 
 
 def outside_of(place):
     return {
         str(p.relative_to(place)): p.read_bytes() if p.is_file() else None
         for p in sorted(place.rglob("*"))
-        if p.parts[len(place.parts)] != "a.zarr"
+        if p.parts[len(place.parts)] not in ("a.zarr", ".a.zarr.lock")
     }
 
 
@@ -278,11 +361,9 @@ def run_batch(stores, place, numbers):
         done = spoil(number, stores, here)
         before = outside_of(here)
         print("begin", number, *done, flush=True)
-        faulthandler.dump_traceback_later(LIMIT_S + 5, exit=True)
-        start = time.monotonic()
+        faulthandler.dump_traceback_later(10 * LIMIT_S, exit=True)
         with contextlib.redirect_stdout(io.StringIO()):
-            opened = open_all(here / "a.zarr")
-        took_s = time.monotonic() - start
+            opened, took_s = open_all(here / "a.zarr")
         faulthandler.cancel_dump_traceback_later()
         assert took_s < LIMIT_S, f"{number}: took {took_s:.1f} s"
         assert outside_of(here) == before, f"{number}: something outside was changed"

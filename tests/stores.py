@@ -103,9 +103,9 @@ class _TestedFile:
         self._store._enter("lengthen", self._key)
         self._file.lengthen(size)
 
-    def cut(self, size):
-        self._store._enter("cut", self._key)
-        self._file.cut(size)
+    def end_with(self, offset, data):
+        self._store._enter("end_with", self._key)
+        self._file.end_with(offset, data)
 
     def close(self):
         self._file.close()

@@ -66,8 +66,9 @@ class MemoryFile:
     def lengthen(self, size):
         self.content.extend(bytes(size - len(self.content)))
 
-    def cut(self, size):
-        del self.content[size:]
+    def end_with(self, offset, data):
+        self.write_at(offset, data)
+        del self.content[offset + len(data) :]
 
     def close(self):
         self.is_open = False

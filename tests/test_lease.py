@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from napari_zarr_stream._writer.lease import MOST_PATIENCE_S, Cutter
+from napari_zarr_stream._writer.lease import MOST_PATIENCE_S, Patience
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="leases are Linux'")
 
@@ -19,13 +19,18 @@ def file(tmp_path):
     os.close(descriptor)
 
 
+def end_with(patience, descriptor, size):
+    with patience.alone_with(descriptor):
+        os.ftruncate(descriptor, size)
+
+
 def size_of(path):
     return path.stat().st_size
 
 
-def test_a_file_is_cut_when_its_reader_lets_go(file):
+def test_it_waits_until_a_reader_lets_go(file):
     path, descriptor = file
-    cutting = threading.Thread(target=Cutter().cut, args=(descriptor, 50))
+    cutting = threading.Thread(target=end_with, args=(Patience(), descriptor, 50))
     with path.open("rb") as reader:
         cutting.start()
         time.sleep(MOST_PATIENCE_S / 4)
@@ -34,19 +39,32 @@ def test_a_file_is_cut_when_its_reader_lets_go(file):
     assert size_of(path) == 50
 
 
+def test_a_reader_that_comes_meanwhile_waits(file):
+    path, descriptor = file
+    sizes = []
+    reading = threading.Thread(target=lambda: sizes.append(len(path.read_bytes())))
+    with Patience().alone_with(descriptor):
+        reading.start()
+        time.sleep(0.1)
+        assert sizes == []
+        os.ftruncate(descriptor, 50)
+    reading.join()
+    assert sizes == [50]
+
+
 def test_a_reader_that_never_lets_go_keeps_no_frame_waiting(file):
     path, descriptor = file
-    cutter = Cutter()
+    patience = Patience()
     with path.open("rb"):
         began = time.monotonic()
         for size in range(99, 0, -1):
-            cutter.cut(descriptor, size)
+            end_with(patience, descriptor, size)
             assert size_of(path) == size
     assert time.monotonic() - began < 3 * MOST_PATIENCE_S
 
 
-def test_a_file_that_cannot_be_cut_is_heard_and_others_may_open_it(file):
+def test_others_may_open_a_file_whose_end_could_not_be_moved(file):
     path, descriptor = file
     with pytest.raises(OSError, match="Invalid argument"):
-        Cutter().cut(descriptor, -1)
+        end_with(Patience(), descriptor, -1)
     assert path.read_bytes() == bytes(100)

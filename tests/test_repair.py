@@ -250,6 +250,7 @@ class WatchedStore(LocalStore):
         self.calls = []
         self._copies, self._chance = copies, chance
         self._watch_lock = threading.Lock()
+        self.tears = random.Random(0)
 
     @contextlib.contextmanager
     def watching(self, name, tear=None):
@@ -281,25 +282,29 @@ class WatchedFile:
 
     def write_at(self, offset, *pieces):
         data = b"".join(map(bytes, pieces))
+        with self._watching("write_at", offset, data[: len(data) // 2]):
+            self._file.write_at(offset, *pieces)
+
+    def _watching(self, name, offset, data):
+        """The store as it was is copied, or with `data` written and no more."""
 
         def tear(copy):
             with (copy / self._key).open("r+b") as file:
                 file.seek(offset)
-                file.write(data[: len(data) // 2])
+                file.write(data)
 
-        # Not every other one: an index and the cut behind it come in pairs.
-        is_torn = len(self._store.calls) % 5 < 3
-        name = "torn" if is_torn else "write_at"
-        with self._store.watching(name, tear if is_torn else None):
-            self._file.write_at(offset, *pieces)
+        is_torn = self._store.tears.random() < 0.5
+        name = f"torn {name}" if is_torn else name
+        return self._store.watching(name, tear if is_torn else None)
 
     def lengthen(self, size):
         with self._store.watching("lengthen"):
             self._file.lengthen(size)
 
-    def cut(self, size):
-        with self._store.watching("cut"):
-            self._file.cut(size)
+    def end_with(self, offset, data):
+        # An index of a page is written as a whole.
+        with self._watching("end_with", offset, data):
+            self._file.end_with(offset, data)
 
     def close(self):
         with self._store.watching("close"):
@@ -335,7 +340,10 @@ def test_killed_between_any_two_calls_and_in_the_middle_of_a_write(
     stores = []
 
     def chance(name, _number):
-        return random_call.random() < {"cut": 0.25}.get(name, 0.08)
+        is_torn = "write_at" in name or "end_with" in name
+        return random_call.random() < (0.4 if is_torn else 0.1) / len(
+            stream.plan.level_shapes
+        )
 
     def make(path, overwrite):
         stores.append(WatchedStore(path, overwrite, tmp_path / "copies", chance))
@@ -359,7 +367,7 @@ def test_killed_between_any_two_calls_and_in_the_middle_of_a_write(
     stream.close()
     copies = sorted((tmp_path / "copies").iterdir())
     made = {copy.stem.partition("-")[2] for copy in copies}
-    assert {"torn", "cut"} <= made
+    assert {"torn write_at", "torn end_with", "end_with"} <= made
     gained = 0
     for copy in copies:
         before = check_frames(copy, 0)

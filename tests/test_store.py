@@ -83,15 +83,17 @@ class StoreContract:
         assert self.read("0/c/0") == b"ab\0\0efgh"
 
     @pytest.mark.parametrize("keep_open", [True, False])
-    def test_lengthen_fills_with_zeros_and_cut_shortens(self, store, keep_open):
+    def test_lengthen_fills_with_zeros_and_an_end_moves(self, store, keep_open):
         store.publish()
         file = store.create_file("0/c/0", keep_open)
         file.lengthen(3)
         assert self.read("0/c/0") == b"\0\0\0"
         file.write_at(0, b"abc")
-        file.cut(1)
+        file.end_with(1, b"z")
+        assert self.read("0/c/0") == b"az"
+        file.end_with(4, b"y")
         file.close()
-        assert self.read("0/c/0") == b"a"
+        assert self.read("0/c/0") == b"az\0\0y"
 
     @pytest.mark.parametrize("keep_open", [True, False])
     def test_pieces_from_several_threads(self, store, keep_open):

@@ -39,6 +39,13 @@ MAX_OPEN_FILES = 64
 layers are written at a time; the levels below have a third as many together."""
 
 
+MOST_INDEXES = 16
+"""One before another in a shard that fills: an end that moves down is as it was or as
+it will be, whenever the program is killed; one that moves up may have half an index."""
+
+PAGE = 4096
+"""Of memory: systems write one of a file as a whole."""
+
 MAX_OVERHEAD = 16
 """Most that encoding adds to a chunk: BLOSC_MAX_OVERHEAD, the header."""
 
@@ -182,7 +189,8 @@ class _Shard(_Growing):
     A shard that is not full yet can be read as well: far behind its chunks lies an
     index, with a hole between them that takes no disk space. A newer one is written
     just before it, and the file is cut there. So whoever opens the file finds a whole
-    index in its last bytes, at any moment.
+    index in its last bytes, at any moment. When the room for that is used up, one is
+    written at the far end again.
     """
 
     def __init__(
@@ -200,14 +208,13 @@ class _Shard(_Growing):
         self._is_new = False  # something is not in the index; guarded by _lock
         index_bytes = len(encode_shard_index(self._index))
         most = parts * (chunk_bytes + MAX_OVERHEAD + mark_bytes(1))
-        # Above what chunks and the last index can take. Where a hole takes no space
-        # there is room for an index after each chunk: a file's end can be moved down
-        # at once, but not up, so that room which is used up costs readers a moment.
+        # Above what chunks and the last index can take.
         self._floor = most + index_bytes
-        room = parts * index_bytes
+        room = MOST_INDEXES * index_bytes
         if not has_holes:
             room = max(2 * index_bytes, min(room, most))
-        self._far_end = self._floor + room
+        # So that an index of a page is written there at once, or not at all.
+        self._far_end = -(-(self._floor + room) // PAGE) * PAGE
         self._end = 0  # where the last index ends, if there is one; guarded by _lock
 
     def write(self, parts: Sequence[Part]) -> int:
@@ -233,17 +240,13 @@ class _Shard(_Growing):
             end = self._end - len(index)
             if end - len(index) < self._floor:
                 end = self._far_end
-            self._file.write_at(end - len(index), index)
-            if self._end > end:
-                self._file.cut(end)
+            self._file.end_with(end - len(index), index)
             self._end = end
 
     def _finish(self) -> None:
         self._is_new = False  # who was about to publish it comes too late
         index = encode_shard_index(self._index)
-        self._file.write_at(self._size, index)
-        if self._end:
-            self._file.cut(self._size + len(index))
+        self._file.end_with(self._size, index)
 
 
 class _BloscChunk(_Growing):

@@ -1,16 +1,17 @@
-"""Cutting a file that others may read: only while nobody has it open.
+"""Moving the end of a file that others may read: only while nobody has it open.
 
-A reader of a shard opens it, asks where it ends, and reads what lies before. Cut
-between the last two, the file would have no index. Linux gives a *lease* on a file that
-no other program has open, and lets who would open it wait until the lease is given
+A reader of a shard opens it, asks where it ends, and reads what lies before. Were the
+end moved between the last two, there would be no index. Linux gives a *lease* on a file
+that no other program has open, and lets who would open it wait until the lease is given
 back: fcntl(2), F_SETLEASE.
 """
 
+import contextlib
 import errno
-import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 
 MOST_PATIENCE_S = 0.1
 """Readers of a few chunks let go of a file within 0.1 ms, unless the system has
@@ -22,27 +23,24 @@ PATIENCE_SHARE = 0.05
 _PAUSE_S = 0.0001
 
 
-class Cutter:
-    """Cuts files while nobody has them open, as far as its patience goes."""
+class Patience:
+    """Waits until nobody has a file open, as far as it goes."""
 
     def __init__(self) -> None:
         # Threads may change both at once; then a little more or less is waited.
-        self._patience_s = MOST_PATIENCE_S
+        self._left_s = MOST_PATIENCE_S
         self._since = time.monotonic()
 
-    def cut(self, descriptor: int, size: int) -> None:
-        """Make a file shorter: `size` bytes long.
+    @contextlib.contextmanager
+    def alone_with(self, descriptor: int) -> Iterator[None]:
+        """Have others wait who would open the file that is open here.
 
-        At once where the system has no leases, or somebody keeps the file open.
-
-        Raises
-        ------
-        OSError
-            From the cut itself.
+        Nobody waits where the system has no leases, and where somebody keeps the file
+        open for long.
         """
         leased = self._waits_for_lease(descriptor)
         try:
-            os.ftruncate(descriptor, size)
+            yield
         finally:
             if leased:
                 _give_back(descriptor)
@@ -50,13 +48,13 @@ class Cutter:
     def _waits_for_lease(self, descriptor: int) -> bool:
         began = time.monotonic()
         gained = (began - self._since) * PATIENCE_SHARE
-        patience_s = min(MOST_PATIENCE_S, self._patience_s + gained)
+        patience_s = min(MOST_PATIENCE_S, self._left_s + gained)
         while (leased := _lease(descriptor)) is None:
             if time.monotonic() - began > patience_s:
                 break
             time.sleep(_PAUSE_S)
         self._since = time.monotonic()
-        self._patience_s = max(0.0, patience_s - (self._since - began))
+        self._left_s = max(0.0, patience_s - (self._since - began))
         return bool(leased)
 
 

@@ -6,9 +6,11 @@ more is recognised and taken over; readers never meet it, since it is not in the
 
 import contextlib
 import datetime
+import errno
 import json
 import os
 import socket
+import stat
 import time
 import uuid
 from dataclasses import asdict, dataclass
@@ -112,15 +114,19 @@ def _read(lock: Path) -> Holder | None:
         There may be one, but it cannot be read.
     """
     try:
+        if not stat.S_ISREG(lock.stat().st_mode):  # a pipe would be waited for
+            raise OSError(errno.EINVAL, "it is no file")
         with lock.open("rb") as file:
             said: Any = json.loads(file.read(4096))
         pid, started = int(said["pid"]), float(said["started"])
+        if pid < 1:
+            return None
         return Holder(
             pid, str(said["host"]), started, str(said["since"]), str(said["token"])
         )
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 

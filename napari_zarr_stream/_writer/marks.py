@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import google_crc32c
+import numpy as np
 
 _MAGIC = b"nzs-mark"
 _HEAD = struct.Struct("<8sQI")
@@ -21,6 +22,10 @@ _CHECKSUM_BYTES = 4
 
 MAX_ENTRIES = 2**16
 """As many as an index has at the most."""
+
+MAX_FALSE = 1000
+"""Of a piece of a file. No pixels look like so many marks by chance, and a checksum
+over half a megabyte for each would take hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +67,14 @@ def find_marks(data: bytes, offset: int) -> Iterator[Mark]:
 
     A mark holds its own place, so that none is taken for one that was copied.
     """
-    at = data.find(_MAGIC)
-    while at >= 0:
+    at, false = data.find(_MAGIC), 0
+    while at >= 0 and false < MAX_FALSE:
         if (mark := _parse(data, at, offset + at)) is not None:
             yield mark
-        at = data.find(_MAGIC, at + 1)
+            at = mark.end - offset
+        else:
+            at, false = at + 1, false + 1
+        at = data.find(_MAGIC, at)
 
 
 def _parse(data: bytes, at: int, here: int) -> Mark | None:
@@ -78,12 +86,12 @@ def _parse(data: bytes, at: int, here: int) -> Mark | None:
         return None
     body = data[at : end - _CHECKSUM_BYTES]
     checksum = google_crc32c.value(body).to_bytes(_CHECKSUM_BYTES, "little")
-    entries = list(_ENTRY.iter_unpack(body[_HEAD.size :]))
-    whole = start + sum(size for _, size in entries) == here
+    entries = np.frombuffer(body, "<u4", offset=_HEAD.size).reshape(-1, 2)
+    whole = start + int(entries[:, 1].sum(dtype=np.uint64)) == here
     if not whole or data[end - _CHECKSUM_BYTES : end] != checksum:
         return None
     placed = []
-    for number, size in entries:
+    for number, size in entries.tolist():
         placed.append(Placed(number, start, size))
         start += size
     return Mark(tuple(placed), here + mark_bytes(count))

@@ -7,6 +7,7 @@ chunks and the old one before the file is cut there. So it may be killed at any 
 and run again.
 """
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,6 +40,9 @@ MAX_CHUNK_BYTES = 2**36
 
 MAX_PARTS = 2**20
 """Chunks of a shard, or frames of a chunk."""
+
+MAX_OWN_DOCUMENT_BYTES = 2 * 2**20
+"""A document that we write holds channels at the most, thousands of them."""
 
 DOCUMENTS = frozenset({"zarr.json", ".zarray", ".zattrs", ".zgroup"})
 
@@ -113,7 +117,7 @@ def examine(path: Path) -> Report:
     place = _resolved(path)
     if holder := holder_of(place):
         return Report(place, holder)
-    return _Examination(place).report()
+    return _examined(place).report()
 
 
 def repair(path: Path) -> Report:
@@ -136,7 +140,7 @@ def repair(path: Path) -> Report:
         return found  # nor is its folder touched by a lock
     store = ExistingStore(place)
     try:
-        examination = _Examination(place)
+        examination = _examined(place)
         for action in examination.actions:
             action(store)
         return examination.report()
@@ -168,6 +172,25 @@ def leftovers(path: Path) -> Iterator[Path]:
 
 
 Action = Callable[[ExistingStore], None]
+
+
+def _examined(place: Path) -> "_Examination":
+    try:
+        return _Examination(place)
+    except (OSError, MemoryError, RecursionError) as error:
+        raise InvalidStore(f"{place} cannot be looked into: {error!r}") from error
+
+
+def _rewritable(path: Path) -> Document | None:
+    """A document that may have to be written again; None where there is none."""
+    document = read_json(path)
+    if document is not None and path.stat().st_size > MAX_OWN_DOCUMENT_BYTES:
+        raise InvalidStore(f"{path} has {path.stat().st_size} bytes: none of ours has")
+    try:
+        json.dumps(document, indent=2, allow_nan=False)
+    except (ValueError, RecursionError) as error:
+        raise InvalidStore(f"{path} holds what JSON cannot: {error}") from error
+    return document
 
 
 class _Examination:
@@ -242,7 +265,7 @@ class _Examination:
     def _read_group(self) -> None:
         self._is_v3 = self._group_key() == "zarr.json"
         self._key = "zarr.json" if self._is_v3 else ".zattrs"
-        self._document = read_json(self.root / self._key) or {}
+        self._document = _rewritable(self.root / self._key) or {}
         attributes: Any = self._document
         if self._is_v3:
             attributes = self._document.get("attributes")
@@ -388,7 +411,7 @@ class _Examination:
         if (self.root / key).parent.is_symlink():
             raise InvalidStore(f"{self.root / key} leads out of the store")
         try:
-            here = read_json(self.root / key)
+            here = _rewritable(self.root / key)
         except InvalidStore as error:
             self._find(key, str(error))
             return None

@@ -19,7 +19,8 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
-from .chunk_grid import Plan
+from .array import PAGE
+from .chunk_grid import MAX_BLOSC_BYTES, Plan
 from .codecs import EMPTY, Blocks, BlockTable, Blosc, Codec, empty_shard_index
 from .marks import MAX_ENTRIES, Mark, Placed, find_marks, mark_bytes
 
@@ -34,9 +35,6 @@ PIECE_BYTES = 16 * 2**20
 
 CACHE_BYTES = 512 * 2**20
 """Of decoded chunks: a chunk that stacks frames is needed for each of them."""
-
-PAGE = 4096
-"""The system writes no less of a file at once, unless the file ends before."""
 
 
 class Need(Enum):
@@ -322,8 +320,8 @@ class Level:
             found.there[:] = True
             return
         found.problem = f"no blosc buffer of {self.plan.bytes_per_chunk} bytes"
-        if self.parts == 1 or not self._is_open:
-            return
+        if self.parts == 1 or not self._is_open or size > MAX_BLOSC_BYTES // 2:
+            return  # nor was such a file joined from parts
         part_bytes = self.plan.bytes_per_chunk // self.parts
         placed = [
             part
@@ -331,10 +329,13 @@ class Level:
             for part in mark.placed
             if part.number < self.parts and part.size <= 2 * part_bytes
         ]
-        for part in placed:
-            if self._blocks(os.pread(descriptor, part.size, part.offset)) is not None:
-                found.there[part.number] = True
-        found.placed = tuple(part for part in placed if found.there[part.number])
+        whole = {
+            part.number: part
+            for part in placed
+            if self._blocks(os.pread(descriptor, part.size, part.offset)) is not None
+        }
+        found.there[list(whole)] = True
+        found.placed = tuple(whole.values())
         if found.placed:
             found.need = Need.HEAD
         table = _BLOSC.size + 4 * self._blocks_per_part * self.parts

@@ -18,7 +18,7 @@ from typing import Any, Protocol, Self
 
 from .codecs import Encoded
 from .errors import InvalidStore, StoreExists, StoreInUse, WriteFailed, ZarrStreamError
-from .lease import Cutter
+from .lease import Patience
 from .lock import StoreLock, holder_of
 
 _HINTS = {
@@ -44,8 +44,8 @@ class StoredFile(Protocol):
     def lengthen(self, size: int) -> None:
         """Make the file `size` bytes long; what was never written reads as zeros."""
 
-    def cut(self, size: int) -> None:
-        """Make the file shorter, when nobody is about to read its end."""
+    def end_with(self, offset: int, data: bytes) -> None:
+        """Have the file end with `data` at `offset`, for whoever opens it."""
 
     def close(self) -> None:
         """Let go of the file; may be called twice."""
@@ -77,8 +77,9 @@ class Store(Protocol):
         """Make an empty file to be written in pieces."""
 
 
-MAX_DOCUMENT_BYTES = 64 * 2**20
-"""No document is as large: a plate of 1536 wells with 100 fields each takes 10 MiB."""
+MAX_DOCUMENT_BYTES = 16 * 2**20
+"""No document is as large: a plate of 1536 wells with 100 fields each takes 10 MiB.
+What Python makes of one may take 30 times its size."""
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -197,9 +198,9 @@ class LocalFile:
     holds one of many planes, and a process may have about a thousand open.
     """
 
-    def __init__(self, path: Path, keep_open: bool, cutter: Cutter) -> None:
+    def __init__(self, path: Path, keep_open: bool, patience: Patience) -> None:
         self._path = path
-        self._cutter = cutter
+        self._patience = patience
         self._descriptor: int | None = None
         with _writing(path):
             descriptor = os.open(path, _FLAGS | os.O_TRUNC, 0o666)
@@ -237,10 +238,18 @@ class LocalFile:
         with self._open() as descriptor:
             os.ftruncate(descriptor, size)
 
-    def cut(self, size: int) -> None:
-        """See `StoredFile.cut`."""
+    def end_with(self, offset: int, data: bytes) -> None:
+        """See `StoredFile.end_with`."""
+        end = offset + len(data)
         with self._open() as descriptor:
-            self._cutter.cut(descriptor, size)
+            grows = os.fstat(descriptor).st_size < end
+            if not grows:
+                _write_all(descriptor, offset, (data,))  # where nobody looks yet
+            with self._patience.alone_with(descriptor):
+                if grows:
+                    _write_all(descriptor, offset, (data,))
+                else:
+                    os.ftruncate(descriptor, end)
 
     def close(self) -> None:
         """See `StoredFile.close`."""
@@ -287,7 +296,7 @@ class LocalStore:
         mark = uuid.uuid4().hex[:8]
         self._root = self._path.with_name(f".{self._path.name[:40]}.{mark}")
         self._made: set[Path] = set()
-        self._cutter = Cutter()
+        self._patience = Patience()
         try:
             with _writing(self._path):
                 self._root.mkdir()
@@ -413,7 +422,7 @@ class LocalStore:
         path = self._root / key
         with _writing(path):
             self._make_folder(path.parent)
-        return LocalFile(path, keep_open, self._cutter)
+        return LocalFile(path, keep_open, self._patience)
 
 
 class PartOfStore:
@@ -480,10 +489,10 @@ def _check_inside(root: Path, path: Path) -> None:
 class ReplacingFile(LocalFile):
     """A file that takes the place of an old one as a whole, when it is closed."""
 
-    def __init__(self, path: Path, keep_open: bool, cutter: Cutter) -> None:
+    def __init__(self, path: Path, keep_open: bool, patience: Patience) -> None:
         self._place = path
         self._replaced = False
-        super().__init__(_partial(path), keep_open, cutter)
+        super().__init__(_partial(path), keep_open, patience)
 
     def __enter__(self) -> Self:
         return self
@@ -523,7 +532,7 @@ class ExistingStore(LocalStore):
         self._overwrite = False
         self._has_holes = False  # what is repaired is written once, from end to end
         self._made = set()
-        self._cutter = Cutter()
+        self._patience = Patience()
         with _writing(self._path):
             self._lock = StoreLock(self._path)
 
@@ -544,7 +553,7 @@ class ExistingStore(LocalStore):
         path = self._root / key
         with _writing(path):
             self._make_folder(path.parent)
-        return ReplacingFile(path, keep_open, self._cutter)
+        return ReplacingFile(path, keep_open, self._patience)
 
     def copy(self, key: str) -> ReplacingFile:
         """As `create_file`, with the bytes that are there now."""
@@ -556,32 +565,38 @@ class ExistingStore(LocalStore):
                 at += len(piece)
         return file
 
+    @contextlib.contextmanager
+    def _open_in_place(self, key: str) -> Iterator[int]:
+        """A file that is changed itself, unless it is known by another name as well."""
+        path = self._root / key
+        _check_inside(self._root, path)
+        with _writing(path):
+            descriptor = os.open(path, os.O_WRONLY | _NO_LINK)
+            try:
+                if os.fstat(descriptor).st_nlink > 1:
+                    raise WriteFailed(
+                        f"{path} is also known by another name (a hard link), perhaps "
+                        "of a backup: repair a copy of the store"
+                    )
+                yield descriptor
+            finally:
+                os.close(descriptor)
+
     def end_with(self, key: str, offset: int, data: bytes) -> None:
         """Have a file end with `data` at `offset`; what lay behind it is cut off.
 
         The old end stays until `data` is on the disk.
         """
-        path = self._root / key
-        _check_inside(self._root, path)
-        with _writing(path):
-            descriptor = os.open(path, os.O_WRONLY | _NO_LINK)
-            try:
-                _write_all(descriptor, offset, (data,))
-                os.fsync(descriptor)
-                self._cutter.cut(descriptor, offset + len(data))
-            finally:
-                os.close(descriptor)
+        with self._open_in_place(key) as descriptor:
+            _write_all(descriptor, offset, (data,))
+            os.fsync(descriptor)
+            with self._patience.alone_with(descriptor):
+                os.ftruncate(descriptor, offset + len(data))
 
     def lengthen(self, key: str, size: int) -> None:
         """Make a file `size` bytes long, with zeros, at once."""
-        path = self._root / key
-        _check_inside(self._root, path)
-        with _writing(path):
-            descriptor = os.open(path, os.O_WRONLY | _NO_LINK)
-            try:
-                os.ftruncate(descriptor, size)
-            finally:
-                os.close(descriptor)
+        with self._open_in_place(key) as descriptor:
+            os.ftruncate(descriptor, size)
 
     def remove(self, path: Path) -> None:
         """Take away a file, or a folder with all in it, of ours."""

@@ -1,6 +1,7 @@
-"""Plates and wells: the same field of all wells, or the fields of a well, as one image.
+"""Plates and wells: the same field of all wells, or all of a well, as one image.
 
-Fields are opened when they are looked at: a plate has thousands.
+Fields are opened when they are looked at: a plate has thousands. What a well is, in
+each version of OME-NGFF, ome-zarr knows.
 """
 
 import math
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from ome_zarr.format import format_from_version
 
 from ._stored import (
     Node,
@@ -24,7 +26,7 @@ from ._writer.errors import InvalidStore
 from ._writer.lazy import LazyArray
 from ._zarr_array import MAX_CHUNKS, refuse_beyond_memory
 
-MAX_SIDE = 2**10
+MAX_SIDE = 2**7
 """Wells in a row or a column; the largest plates in use have 72."""
 
 Place = tuple[int, int]
@@ -65,13 +67,21 @@ def _wells(node: Node) -> tuple[Place, Mapping[Place, str]]:
     """Rows and columns of a plate, and the first well's first field of each well."""
     plate = node.ome["plate"]
     rows, columns = (
-        {str(entry["name"]): i for i, entry in enumerate(plate[key])}
-        for key in ("rows", "columns")
+        [entry["name"] for entry in plate[key]] for key in ("rows", "columns")
     )
+    if max(len(rows), len(columns)) > MAX_SIDE:
+        raise InvalidStore(f"{node.path}: {len(rows)} x {len(columns)} wells")
+    version = str(node.ome.get("version") or plate.get("version") or "0.1")
     wells = {}
-    for entry in plate["wells"]:
-        row, column = str(entry["path"]).split("/")
-        wells[rows[row], columns[column]] = str(entry["path"])
+    for entry in plate["wells"][: MAX_SIDE**2]:
+        try:
+            format_from_version(version).validate_well_dict(entry, rows, columns)
+        except ValueError as error:
+            raise InvalidStore(
+                f"{node.path}: {entry} is no well as OME-NGFF {version} has them"
+            ) from error
+        row, column = entry["path"].split("/")
+        wells[rows.index(row), columns.index(column)] = entry["path"]
     well = open_node(inside(node.path, wells[min(wells)])) if wells else None
     if well is None:
         raise InvalidStore(f"{node.path} has no first well, and so no first field")

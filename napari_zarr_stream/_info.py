@@ -92,8 +92,9 @@ def _labels_facts(path: Path) -> Facts:
 def _image_facts(image: StoredImage) -> Facts:
     array = image.levels[0]
     axes = zip(image.axes, image.scale, image.translation, image.units, strict=True)
+    kind = "image" if image.label is None else "labels image"
     return {
-        "kind": "image" if image.label is None else "labels image",
+        "kind": f"{kind}, no frames yet" if 0 in array.shape else kind,
         "ome_ngff": image.version,
         "name": image.name,
         "axes": [

@@ -729,6 +729,8 @@ def test_a_slow_store_makes_the_caller_wait(path, way, call, monkeypatch):
     monkeypatch.setattr("napari_zarr_stream._writer.chunk_grid.QUEUE_BYTES", 2**20)
     # All slots are full, however long filling them takes.
     monkeypatch.setattr(stream_module, "SEAL_AFTER_S", 60)
+    # A caller that helps would wait in the store itself.
+    monkeypatch.setattr(slot_queue.SlotQueue, "_spare_task", lambda *_: None)
     store = TestedStore()
     monkeypatch.setattr(stream_module, "LocalStore", store)
     with stream_of(path, way=way) as stream:

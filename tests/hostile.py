@@ -287,8 +287,9 @@ def spoil(number, stores, place):
         how = chance.choice(SPOILS)
         # An earlier one may have left nothing to spoil.
         with contextlib.suppress(
-            IndexError, ValueError, KeyError, TypeError, OSError, RecursionError
-        ):
+            IndexError, ValueError, KeyError, TypeError, OSError, RecursionError,
+            MemoryError,
+        ):  # fmt: skip
             how(chance, store)
             done.append(how.__name__)
     if chance.random() < 0.5:

@@ -364,7 +364,7 @@ def stored_dtype(dtype: npt.DTypeLike) -> np.dtype[np.generic]:
     """
     try:
         given = np.dtype(dtype)
-    except TypeError as error:
+    except (TypeError, ValueError, SyntaxError, OverflowError) as error:
         raise InvalidProperties(f"{dtype!r} is no type of pixels: {error}") from error
     if not (given.kind in "biu" or (given.kind == "f" and given.itemsize in (4, 8))):
         raise InvalidProperties(

@@ -69,12 +69,12 @@ class CameraSection(QWidget):
         )
         self.region_from_shape = PushButton(
             name="region_from_shape",
-            text="Region: rectangle",
+            text="ROI: rectangle",
             tooltip="Read out only the selected rectangle of a Shapes layer",
         )
         self.region_from_view = PushButton(
             name="region_from_view",
-            text="Region: view",
+            text="ROI: view",
             tooltip="Read out only what is in view now",
         )
         self.full_sensor = PushButton(

@@ -65,16 +65,17 @@ MAX_CRASH_S = 10.0
 
 def _layer_time(plan: Plan, frame_rate: float | None) -> list[str]:
     """How long a chunk layer fills, and what a crash costs before it is full."""
-    if plan.shard_shape or plan.frames_per_chunk == 1 or not frame_rate:
+    if plan.frames_per_chunk == 1 or not frame_rate:
         return []
     seconds = plan.frames_per_chunk * plan.planes_per_step / frame_rate
     said = [f"A chunk layer fills in {duration_in_words(seconds)}"]
     is_whole = plan.parts_per_chunk == 1
     if seconds > MAX_CRASH_S and (is_whole or plan.steps_per_file > 1):
         back = "" if is_whole else ", until it is repaired"
+        safer = "" if plan.shard_shape else "shards, or "
         said.append(
-            f"A crash could cost the last {duration_in_words(seconds)}{back}: shards, "
-            "or fewer frames per chunk, are safer"
+            f"A crash could cost the last {duration_in_words(seconds)}{back}: {safer}"
+            "fewer frames per chunk are safer"
         )
     return said
 

@@ -122,6 +122,7 @@ def test_a_path_that_is_not_there_yet(tmp_path):
         (LZ4, {"frames_per_chunk": 30, "tile_width": 32}, "60 s", "60 s:"),
         ("Zarr", {"frames_per_chunk": 30}, "60 s", None),
         ("ZarrV3", {"sharded": True}, None, None),
+        ("ZarrV3", {"sharded": True, "frames_per_chunk": 30}, "60 s", "60 s: fewer"),
     ],
 )  # fmt: skip
 def test_the_summary_says_what_a_crash_costs(kind, options, fills, costs):

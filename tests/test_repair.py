@@ -510,6 +510,16 @@ def test_leftovers_of_ours_go_and_others_stay(tmp_path):
     assert snapshot(path) == healthy
 
 
+def test_a_store_that_never_came_to_be_is_not_called_healthy(tmp_path):
+    left = tmp_path / ".a.zarr.4567abcd"
+    left.mkdir()
+    (left / "0").write_text("pixels of an export that was killed")
+    for look in (examine, repair):
+        with pytest.raises(InvalidStore, match=r"a.zarr is not .*4567abcd: left by an"):
+            look(tmp_path / "a.zarr")
+    assert list(tmp_path.iterdir()) == [left]
+
+
 def test_a_store_that_was_being_replaced_comes_back(tmp_path):
     path = tmp_path / "a.zarr"
     live = left_open(path, pixels((3, 512, 512)))

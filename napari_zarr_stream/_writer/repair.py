@@ -204,8 +204,9 @@ class _Examination:
         self._look_beside()
         self._beside = tuple(self.findings)
         if self._group_key() is None:
-            if not self.findings:
-                raise InvalidStore(f"{root} is not a Zarr group")
+            if not any(finding.remedy for finding in self.findings):
+                beside = "".join(f"; beside it: {found}" for found in self.findings)
+                raise InvalidStore(f"{root} is not a Zarr group{beside}")
             return
         self._read_group()
         self._look_for_partials()

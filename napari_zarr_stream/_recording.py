@@ -13,7 +13,7 @@ import contextlib
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
@@ -555,23 +555,22 @@ class Recording:
             record["end_of_source"] = str(self._end_of_source)
         if self._stop_reason:
             record["stop_reason"] = self._stop_reason
-        channels = self._description.channels
-        if channels is None and self._contrast_limits is not None:
-            shown = _channel_of(self._description)
-            channels = (replace(shown, contrast_limits=self._contrast_limits),)
+        channels = _channels_of(self._description)
+        if self._description.channels is None and channels and self._contrast_limits:
+            channels = (replace(channels[0], contrast_limits=self._contrast_limits),)
         stream.annotate(channels=channels, record=record)
 
 
-def _channel_of(description: SourceDescription) -> Channel:
-    return Channel(description.name, value_range=description.value_range)
+def _channels_of(description: SourceDescription) -> Sequence[Channel] | None:
+    """Those of a source, or one named as it is where there is no axis for them."""
+    if description.channels is None and "c" not in description.axes:
+        return (Channel(description.name, value_range=description.value_range),)
+    return description.channels
 
 
 def _open_stream(
     properties: StorageProperties, description: SourceDescription, store: Store | None
 ) -> ZarrStream:
-    channels = description.channels
-    if channels is None and "c" not in description.axes:
-        channels = (_channel_of(description),)
     return ZarrStream(
         properties,
         axes=description.axes,
@@ -580,7 +579,7 @@ def _open_stream(
         scale=description.scale,
         translation=description.translation,
         units=description.units,
-        channels=channels,
+        channels=_channels_of(description),
         name=description.name,
         is_label=description.is_label,
         record=description.record,

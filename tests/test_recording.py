@@ -1,5 +1,6 @@
 """A recording's states, counts and ends, with real simulated cameras."""
 
+import dataclasses
 import itertools
 import subprocess
 import sys
@@ -409,6 +410,21 @@ def test_colours_are_channels_that_are_named_and_coloured(tmp_path, opened):
     assert shown == [("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF")]
     assert attributes(path)["frames_committed"] == 5
     assert len(log_of(path)["device_index"]) == 5
+
+
+class Unnamed(CameraSource):
+    def describe(self):
+        return dataclasses.replace(super().describe(), channels=None)
+
+
+def test_channels_that_a_source_does_not_name(tmp_path, opened):
+    path = tmp_path / "a.zarr"
+    camera = opened(lambda: Colours({}, {}))
+    recording = Recording(Unnamed(camera, "rgb", 2), properties(path))
+    recording.start()
+    assert recording.wait(20)
+    ome = dict(zarr.open_group(path, mode="r").attrs)["ome"]
+    assert len(ome["omero"]["channels"]) == 3
 
 
 def test_settings_change_while_a_recording_goes_on(tmp_path, camera):

@@ -35,6 +35,7 @@ from napari_zarr_stream import (
     InvalidStore,
     StorageProperties,
     StoreInUse,
+    WriteFailed,
     ZarrStream,
     cli,
     plan,
@@ -518,6 +519,24 @@ def test_a_store_that_never_came_to_be_is_not_called_healthy(tmp_path):
         with pytest.raises(InvalidStore, match=r"a.zarr is not .*4567abcd: left by an"):
             look(tmp_path / "a.zarr")
     assert list(tmp_path.iterdir()) == [left]
+
+
+def test_a_folder_in_the_place_of_a_chunk(tmp_path):
+    path = tmp_path / "a.zarr"
+    left_open(path, pixels((3, 512, 512)))
+    chunk = next(p for p in sorted((path / "1").rglob("*")) if p.name.isdigit())
+    while chunk.is_dir():
+        chunk = next(chunk.iterdir())
+    chunk.unlink()
+    chunk.mkdir()
+    before = snapshot(path)
+    with pytest.raises(WriteFailed, match="a folder is where a file should be: move"):
+        repair(path)
+    assert not list(path.rglob("*.partial"))
+    assert snapshot(path).keys() == before.keys()
+    chunk.rmdir()
+    assert not repair(path).has_losses
+    assert not examine(path).can_be_repaired
 
 
 def test_a_store_that_was_being_replaced_comes_back(tmp_path):

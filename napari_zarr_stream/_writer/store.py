@@ -29,6 +29,7 @@ _HINTS = {
     errno.ENOENT: "the folder is gone: was it moved, deleted or unplugged?",
     errno.ENOTDIR: "a file is where a folder should be: choose another place",
     errno.EEXIST: "a file is where a folder should be: choose another place",
+    errno.EISDIR: "a folder is where a file should be: move it away",
     errno.EFBIG: "this disk takes no file of that size: choose a lower chunk cap",
     errno.EBUSY: "it is a drive of its own: choose a folder in it",
     errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
@@ -172,12 +173,16 @@ def _partial(path: Path) -> Path:
 
 def _replace(partial: Path, path: Path) -> None:
     """Put a file in its place, on the disk before it is seen there."""
-    descriptor = os.open(partial, os.O_RDWR | _NO_LINK)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    partial.replace(path)
+        descriptor = os.open(partial, os.O_RDWR | _NO_LINK)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def _has_holes(folder: Path) -> bool:

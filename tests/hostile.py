@@ -226,6 +226,7 @@ def value_at(document, path):
 def spoil_lock(chance, store):
     """What is in the place of the lock is none."""
     lock = store.with_name(f".{store.name}.lock")
+    lock.unlink(missing_ok=True)
     if chance.random() < 0.3:
         os.mkfifo(lock)
         return
@@ -359,10 +360,10 @@ def run_batch(stores, place, numbers):
         (here / "outside" / "0").mkdir(parents=True)
         (here / "outside" / "zarr.json").write_text("{}")
         (here / "outside" / "0" / "0").write_bytes(b"a thesis")
+        faulthandler.dump_traceback_later(10 * LIMIT_S, exit=True)
         done = spoil(number, stores, here)
         before = outside_of(here)
         print("begin", number, *done, flush=True)
-        faulthandler.dump_traceback_later(10 * LIMIT_S, exit=True)
         with contextlib.redirect_stdout(io.StringIO()):
             opened, took_s = open_all(here / "a.zarr")
         faulthandler.cancel_dump_traceback_later()

@@ -23,7 +23,6 @@ PROBLEM_STYLE = "color: #201800; background-color: #e8a84c; padding: 2px 4px"
 """Dark on amber, as no amber letters are readable on both the dark and the light theme:
 2.9 to 1 on one or the other, and 9 to 1 so."""
 
-
 Row = tuple[str, QWidget]
 
 

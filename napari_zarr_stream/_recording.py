@@ -50,7 +50,6 @@ SILENT_S = 5.0
 RATE_WINDOW_S = 0.5
 """Rates are taken over this: shorter flickers, longer lags behind what is seen."""
 
-
 LOG_INTERVAL_S = 0.1
 """What is known of frames is written this often: hardly later than their pixels."""
 
@@ -447,6 +446,8 @@ class Recording:
         self._move(_Event.END)
         try:
             with self._keeping_failure():
+                stream.log_frames(self._infos.take())
+            with self._keeping_failure():
                 self._annotate(stream)
             with self._keeping_failure():
                 stream.abort() if self._abort_asked.is_set() else stream.close()
@@ -540,7 +541,6 @@ class Recording:
 
     def _annotate(self, stream: ZarrStream) -> None:
         assert self._description is not None
-        stream.log_frames(self._infos.take())
         record: dict[str, Any] = {
             "frames_acquired": stream.status().frames_appended,
             "frames_lost": "unknown" if self._lost is None else self._lost,

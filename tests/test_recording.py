@@ -333,6 +333,20 @@ def test_what_a_camera_does_not_say_is_said_to_be_missing(tmp_path, opened):
     assert all(time_ns > 0 for time_ns in log["time_ns"])
 
 
+def test_a_number_that_cannot_be_kept_fails_the_recording_and_its_record(
+    tmp_path, opened
+):
+    path = tmp_path / "a.zarr"
+    camera = opened(lambda: Scripted({}, {"device_index": 2**70}))
+    recording = Recording(CameraSource(camera, "script", 2), properties(path))
+    recording.start()
+    with pytest.raises(SourceFailed, match="the recording failed: OverflowError"):
+        recording.wait(20)
+    assert attributes(path)["finish_reason"] == "failed"
+    assert "OverflowError" in attributes(path)["error"]
+    assert zarr.open_array(path / "0", mode="r")[:, 0, 0].tolist() == [0, 1]
+
+
 def test_lost_is_unknown_where_a_camera_cannot_know(tmp_path, opened):
     path = tmp_path / "a.zarr"
     camera = opened(lambda: Scripted({}, {}))

@@ -11,9 +11,8 @@ import dask.array as da
 import numpy as np
 import pytest
 import zarr
-from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication
+from windows import click, messages, wait_until
 
 import napari_zarr_stream._cameras_section as cameras_section
 from napari_zarr_stream import (
@@ -56,25 +55,9 @@ def widget(viewer, tmp_path, monkeypatch):
     return widget
 
 
-def wait_until(condition, timeout_s=30):
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it took too long"
-        QApplication.processEvents()
-        time.sleep(0.002)
-
-
-def click(button, qtbot):
-    qtbot.mouseClick(button.native, Qt.MouseButton.LeftButton)
-
-
 def choose(widget, name):
     widget.source.value = name
     wait_until(lambda: widget.cameras.first.is_ready or name != CAMERA)
-
-
-def told():
-    return [str(record.message) for record in notification_manager.records]
 
 
 def is_ready_again(widget, viewer, qtbot, folder):
@@ -104,7 +87,7 @@ def test_record_clicked_twice(widget, viewer, qtbot, tmp_path):
     click(widget.stop, qtbot)
     wait_until(lambda: not session_of(viewer).is_busy)
     assert len(list((tmp_path / "out").iterdir())) == 1
-    assert "Saved in" in told()[-1]
+    assert "Saved in" in messages()[-1]
     assert is_ready_again(widget, viewer, qtbot, tmp_path / "b")
 
 
@@ -114,8 +97,8 @@ def test_stop_while_it_starts(widget, viewer, qtbot, tmp_path):
     wait_until(lambda: not session_of(viewer).is_busy)
     status = session_of(viewer).status()
     assert status.finish_reason is FinishReason.STOPPED
-    assert f"{status.frames_acquired} frame" in told()[-1]
-    assert str(status.path) in told()[-1]
+    assert f"{status.frames_acquired} frame" in messages()[-1]
+    assert str(status.path) in messages()[-1]
     assert is_ready_again(widget, viewer, qtbot, tmp_path / "b")
 
 
@@ -156,7 +139,7 @@ def test_a_layer_that_changes_is_recorded_as_it_was(
     wait_until(lambda: session.status().frames_acquired > 3)
     live = viewer.layers[-1]
     change(viewer, slow_stack)
-    [said] = [text for text in told() if words in text]
+    [said] = [text for text in messages() if words in text]
     assert said == (
         f"Layer 'stack' {words}: the recording goes on with the data that it had at "
         "the start."
@@ -165,7 +148,7 @@ def test_a_layer_that_changes_is_recorded_as_it_was(
     wait_until(lambda: not session.is_busy)
     pixels = zarr.open_array(session.status().path / "0", mode="r")[:, 0, 0]
     assert pixels.tolist() == list(range(50))
-    assert "50 frames acquired, 50 committed" in told()[-1]
+    assert "50 frames acquired, 50 committed" in messages()[-1]
     assert is_ready_again(widget, viewer, qtbot, tmp_path / "b")
 
 
@@ -191,7 +174,7 @@ def test_two_recordings_into_one_directory(widget, viewer, qtbot, tmp_path):
     widget.uri.value = tmp_path / "mine.zarr"
     click(widget.record, qtbot)
     assert not session_of(viewer).is_busy
-    for said in (told()[-1], widget.trouble.value):
+    for said in (messages()[-1], widget.trouble.value):
         assert f"is being written by process {os.getpid()}" in said
         assert "wait for its end, or choose another name" in said
     assert widget.trouble.visible
@@ -236,7 +219,7 @@ def test_a_name_with_everything_in_it(widget, viewer, qtbot, tmp_path):
     place = tmp_path / "Ordner 一 mit Platz"
     assert is_ready_again(widget, viewer, qtbot, place / name)
     assert [each.name for each in place.iterdir()] == [name]
-    assert str(place / name) in told()[-1]
+    assert str(place / name) in messages()[-1]
 
 
 def test_a_name_too_long(widget, viewer, qtbot, tmp_path):

@@ -5,9 +5,8 @@ import time
 import numpy as np
 import pytest
 import zarr
-from napari.utils.notifications import notification_manager
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QWidget
+from windows import click, messages, wait_until
 
 from napari_zarr_stream import DeviceKind
 from napari_zarr_stream._recording import FinishReason
@@ -53,28 +52,12 @@ def widget(viewer, tmp_path):
     return widget
 
 
-def wait_until(condition, timeout_s=30):
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it took too long"
-        QApplication.processEvents()
-        time.sleep(0.002)
-
-
-def click(button, qtbot):
-    qtbot.mouseClick(button.native, Qt.MouseButton.LeftButton)
-
-
 def record(widget, viewer, qtbot):
     click(widget.record, qtbot)
     session = session_of(viewer)
     assert session.is_busy
     wait_until(lambda: not session.is_busy)
     return session.status()
-
-
-def messages():
-    return [str(record.message) for record in notification_manager.records]
 
 
 def test_the_children_can_be_reached_by_name(widget):

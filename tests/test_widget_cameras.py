@@ -2,7 +2,6 @@
 
 import os
 import re
-import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,10 +18,8 @@ from emulators import (
     shared_core,
     write,
 )
-from napari.utils.notifications import notification_manager
 from pymmcore_plus.experimental.unicore import UniMMCore
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication
+from windows import click, messages, wait_until
 
 import napari_zarr_stream._cameras_section as cameras_section
 import napari_zarr_stream._recording as recording_module
@@ -39,22 +36,6 @@ from napari_zarr_stream.cameras import (
 from napari_zarr_stream.cameras.registry import simulated_cameras
 
 CELLS, SINE = "Simulated: cells", "Simulated: radial sine"
-
-
-def wait_until(condition, timeout_s=30):
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it took too long"
-        QApplication.processEvents()
-        time.sleep(0.002)
-
-
-def click(button, qtbot):
-    qtbot.mouseClick(button.native, Qt.MouseButton.LeftButton)
-
-
-def messages():
-    return [str(record.message) for record in notification_manager.records]
 
 
 @pytest.fixture

@@ -38,7 +38,6 @@ MAX_OPEN_FILES = 64
 """Of one level. A process on macOS may have 256 open, Qt has dozens, and two shard
 layers are written at a time; the levels below have a third as many together."""
 
-
 MOST_INDEXES = 16
 """One before another in a shard that fills: an end that moves down is as it was or as
 it will be, whenever the program is killed; one that moves up may have half an index."""

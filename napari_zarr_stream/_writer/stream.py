@@ -504,7 +504,8 @@ class ZarrStream:
             if self._closed:
                 raise IllegalTransition("log_frames after close")
             self._dataset.frame_log.add(columns)
-        self._queue.want_commit()
+        if columns:
+            self._queue.want_commit()
 
     def close(self) -> None:
         """Write all that was appended and end; may be called again.

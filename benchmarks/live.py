@@ -23,7 +23,7 @@ import numpy as np
 
 from napari_zarr_stream import DeviceKind, StorageProperties
 from napari_zarr_stream._recording import Recording
-from napari_zarr_stream._source import Sink, SourceDescription
+from napari_zarr_stream._sources.source import Sink, SourceDescription
 
 from .measure import camera_frames
 

@@ -19,7 +19,7 @@ from ._form import PROBLEM_STYLE, Fold, beside, form, wrapping
 from ._histogram import Histogram, brightness_of
 from ._live import LIVE, LivePreview, as_shown, is_colour
 from ._region import Rectangle, Region, full_sensor, region_of, region_within
-from ._source import CameraSource, SourceDescription, describe_camera
+from ._sources.source import CameraSource, SourceDescription, describe_camera
 from .cameras import CameraError
 
 SHOWS_PER_HISTOGRAM = 5

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from ._source import SourceDescription
+from ._sources.source import SourceDescription
 from ._writer.properties import Channel
 
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
-from ._channel_source import ChannelSource
 from ._contrast import ContrastFinder
-from ._layer_source import LayerSource
-from ._source import PlaneSource, SourceDescription
+from ._sources.channels import ChannelSource
+from ._sources.layer import LayerSource
+from ._sources.source import PlaneSource, SourceDescription
 from ._writer.errors import InvalidProperties
 from ._writer.ngff import serializer_of
 from ._writer.properties import DeviceKind, DownsamplingMethod, StorageProperties

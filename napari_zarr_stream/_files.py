@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ._layer_source import LayerSource
 from ._reader import get_reader
+from ._sources.layer import LayerSource
 from ._writer.errors import InvalidProperties, SourceFailed
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ._export import default_properties, export_layers
-from ._layer_source import LayerSource
+from ._sources.layer import LayerSource
 from ._writer.errors import InvalidProperties, StoreExists, WriteFailed
 
 FullLayerData = tuple[Any, Mapping[str, Any], str]

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from ._source import SourceDescription
+from ._sources.source import SourceDescription
 from ._writer.ngff import range_of
 
 FASTEST_PREVIEW_S = 1 / 30

@@ -27,7 +27,7 @@ import numpy.typing as npt
 from ._contrast import contrast_limits_of
 from ._disk import RESERVE_BYTES, DiskWatch
 from ._frame_infos import FrameInfos
-from ._source import Source, SourceDescription
+from ._sources.source import Source, SourceDescription
 from ._writer.chunk_grid import Plan, plan
 from ._writer.errors import (
     IllegalTransition,

@@ -24,7 +24,7 @@ from ._layer_watch import LayerWatch
 from ._live import LivePlane, LivePreview
 from ._reader import layers_of
 from ._recording import FinishReason, Recording, RecordingStatus
-from ._source import Source
+from ._sources.source import Source
 from ._together import Recordings
 from ._writer.errors import ZarrStreamError
 from ._writer.properties import StorageProperties

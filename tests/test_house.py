@@ -74,7 +74,7 @@ def test_the_writer_knows_no_gui(path):
     assert not roots & GUI
 
 
-@pytest.mark.parametrize("name", ["_recording", "_source", "_layer_source"])
+@pytest.mark.parametrize("name", ["_recording", "_sources/source", "_sources/layer"])
 def test_recording_knows_no_gui(name):
     for module, level in imports_of(PACKAGE / f"{name}.py"):
         assert level or module.split(".")[0] not in GUI, module

@@ -21,8 +21,8 @@ from napari_zarr_stream import (
     ZarrStream,
 )
 from napari_zarr_stream._export import default_properties, export, export_layers
-from napari_zarr_stream._layer_source import LayerSource
 from napari_zarr_stream._reader import MAX_CHANNEL_LAYERS, get_reader, layers_of
+from napari_zarr_stream._sources.layer import LayerSource
 from napari_zarr_stream._writer.lazy import LazyArray
 from napari_zarr_stream._writer.ngff import RECORD_KEY
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import zarr
 
+import napari_zarr_stream._sources.source as source_module
 from napari_zarr_stream import (
     IllegalTransition,
     InvalidProperties,
@@ -18,7 +19,6 @@ from napari_zarr_stream import (
     StorageProperties,
     StoreExists,
     WriteFailed,
-    _source,
 )
 from napari_zarr_stream._contrast import contrast_limits_of
 from napari_zarr_stream._recording import (
@@ -28,7 +28,7 @@ from napari_zarr_stream._recording import (
     RecordingState,
     _Event,
 )
-from napari_zarr_stream._source import CameraSource
+from napari_zarr_stream._sources.source import CameraSource
 from napari_zarr_stream.cameras import (
     CameraEnded,
     CameraError,
@@ -468,8 +468,8 @@ def test_a_camera_that_is_closed_under_a_recording_is_heard(tmp_path, camera):
 
 
 def test_a_driver_that_hangs_does_not_keep_a_recording(tmp_path, opened, monkeypatch):
-    monkeypatch.setattr(_source, "GIVE_UP_S", 0.3)
-    monkeypatch.setattr(_source, "ANSWER_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(source_module, "GIVE_UP_S", 0.3)
+    monkeypatch.setattr(source_module, "ANSWER_TIMEOUT_S", 0.3)
     go_on = threading.Event()
 
     class Hangs(Scripted):
@@ -576,7 +576,7 @@ import sys
 from napari_zarr_stream import StorageProperties
 from napari_zarr_stream._contrast import contrast_limits_of
 from napari_zarr_stream._recording import Recording
-from napari_zarr_stream._source import CameraSource
+from napari_zarr_stream._sources.source import CameraSource
 from napari_zarr_stream.cameras import CameraThread, SimulatedCamera
 camera = CameraThread(
     lambda: SimulatedCamera("empty", width=32, height=32, frame_rate=100)

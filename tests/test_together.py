@@ -23,7 +23,7 @@ from napari_zarr_stream import (
 from napari_zarr_stream._info import facts_of, text_of
 from napari_zarr_stream._reader import layers_of
 from napari_zarr_stream._recording import FinishReason, RecordingState
-from napari_zarr_stream._source import CameraSource
+from napari_zarr_stream._sources.source import CameraSource
 from napari_zarr_stream._together import OME_XML, Recordings
 from napari_zarr_stream._writer.lock import holder_of
 from napari_zarr_stream._writer.repair import examine
@@ -164,7 +164,7 @@ def test_one_that_gave_no_frame_does_not_hide_the_other(tmp_path, cameras):
 SCRIPT = """
 import os, sys, time
 from napari_zarr_stream import StorageProperties
-from napari_zarr_stream._source import CameraSource
+from napari_zarr_stream._sources.source import CameraSource
 from napari_zarr_stream._together import Recordings
 from napari_zarr_stream.cameras import CameraThread, SimulatedCamera
 sources = []

@@ -23,9 +23,9 @@ from napari_zarr_stream import (
     ZarrStream,
 )
 from napari_zarr_stream._export import default_properties, export
-from napari_zarr_stream._layer_source import LayerSource
 from napari_zarr_stream._recording import FinishReason, Recording
 from napari_zarr_stream._session import session_of
+from napari_zarr_stream._sources.layer import LayerSource
 from napari_zarr_stream._widget import RecordWidget
 from napari_zarr_stream._writer.lock import StoreLock
 from napari_zarr_stream.cameras import CameraError, FoundCameras, SimulatedCamera

@@ -11,10 +11,15 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ._writer.properties import Channel
-from ._writer.stream import Place
-from .cameras.protocol import Camera, CameraLost, FrameInfo, SettingValue
-from .cameras.thread import CameraThread
+from napari_zarr_stream._writer.properties import Channel
+from napari_zarr_stream._writer.stream import Place
+from napari_zarr_stream.cameras.protocol import (
+    Camera,
+    CameraLost,
+    FrameInfo,
+    SettingValue,
+)
+from napari_zarr_stream.cameras.thread import CameraThread
 
 T = TypeVar("T")
 

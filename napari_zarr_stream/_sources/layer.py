@@ -6,8 +6,13 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from ._layer_axes import axes_of, check_axes
-from ._layer_meta import (
+from napari_zarr_stream._writer.chunk_grid import stored_dtype
+from napari_zarr_stream._writer.errors import InvalidProperties, SourceFailed
+from napari_zarr_stream._writer.ngff import check_scale, check_translation
+from napari_zarr_stream._writer.properties import Channel
+
+from .layer_axes import axes_of, check_axes
+from .layer_meta import (
     channels_of,
     checked_units,
     colormaps_of,
@@ -18,12 +23,8 @@ from ._layer_meta import (
     rgb_channels,
     units_of,
 )
-from ._plane_reader import PlaneReader
-from ._source import Frame, Sink, SourceDescription
-from ._writer.chunk_grid import stored_dtype
-from ._writer.errors import InvalidProperties, SourceFailed
-from ._writer.ngff import check_scale, check_translation
-from ._writer.properties import Channel
+from .plane_reader import PlaneReader
+from .source import Frame, Sink, SourceDescription
 
 
 class LayerSource:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from ._layer_source import LayerSource
-from ._source import Frame, SourceDescription
-from ._writer.chunk_grid import AXES
-from ._writer.errors import InvalidProperties, SourceFailed
+from napari_zarr_stream._writer.chunk_grid import AXES
+from napari_zarr_stream._writer.errors import InvalidProperties, SourceFailed
+
+from .layer import LayerSource
+from .source import Frame, SourceDescription
 
 _T = TypeVar("_T")
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ._writer.errors import InvalidProperties
-from ._writer.ngff import _CHANNEL_COLORS, check_units, range_of
-from ._writer.properties import Channel
+from napari_zarr_stream._writer.errors import InvalidProperties
+from napari_zarr_stream._writer.ngff import _CHANNEL_COLORS, check_units, range_of
+from napari_zarr_stream._writer.properties import Channel
 
 Meta = Mapping[str, Any]
 

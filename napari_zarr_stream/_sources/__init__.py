@@ -1,0 +1,1 @@
+"""What frames come from: cameras, napari layers, files."""

@@ -14,11 +14,11 @@ import numpy.typing as npt
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from ._background import in_background
-from ._preview import Preview, halted, take_one
-from ._region import Region, set_region
 from ._writer.errors import ZarrStreamError
 from .cameras import Camera, CameraError, CameraThread, Setting
+from .cameras.preview import Preview, halted, take_one
 from .cameras.protocol import SettingValue
+from .cameras.region import Region, set_region
 from .cameras.thread import CLOSE_TIMEOUT_S
 
 BLINK_S = 0.1

@@ -18,9 +18,9 @@ from ._contrast import contrast_limits_of
 from ._form import PROBLEM_STYLE, Fold, beside, form, wrapping
 from ._histogram import Histogram, brightness_of
 from ._live import LIVE, LivePreview, as_shown, is_colour
-from ._region import Rectangle, Region, full_sensor, region_of, region_within
 from ._sources.source import CameraSource, SourceDescription, describe_camera
 from .cameras import CameraError
+from .cameras.region import Rectangle, Region, full_sensor, region_of, region_within
 
 SHOWS_PER_HISTOGRAM = 5
 """Frames shown for one that is counted: exposure is set more slowly than it is seen."""

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_zarr_stream._region import (
+from napari_zarr_stream.cameras import CameraError, Setting, SimulatedCamera
+from napari_zarr_stream.cameras.region import (
     Rectangle,
     Region,
     full_sensor,
@@ -14,7 +15,6 @@ from napari_zarr_stream._region import (
     region_within,
     set_region,
 )
-from napari_zarr_stream.cameras import CameraError, Setting, SimulatedCamera
 
 SHOWN = Region(100, 200, 640, 480)
 

@@ -1,6 +1,6 @@
 """Cameras: what a camera is to us, and those that there are."""
 
-from napari_zarr_stream.cameras.protocol import (
+from .protocol import (
     Camera,
     CameraEnded,
     CameraError,
@@ -11,13 +11,13 @@ from napari_zarr_stream.cameras.protocol import (
     SettingValue,
     coerced,
 )
-from napari_zarr_stream.cameras.registry import FoundCameras, find_cameras
-from napari_zarr_stream.cameras.simulated import (
+from .registry import FoundCameras, find_cameras
+from .simulated import (
     Fault,
     SimulatedCamera,
     read_stamp,
 )
-from napari_zarr_stream.cameras.thread import CameraThread
+from .thread import CameraThread
 
 __all__ = [
     "Camera",

@@ -2,7 +2,7 @@
 
 import time
 
-from napari_zarr_stream.cameras.protocol import CameraStats, FrameInfo
+from .protocol import CameraStats, FrameInfo
 
 GIGE_PERIOD = 65535
 """GigE Vision's block ids of 16 bits: 1 follows 65535, 0 is skipped."""

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
-from napari_zarr_stream.cameras.frame_numbers import GIGE_PERIOD
-from napari_zarr_stream.cameras.protocol import (
+from .frame_numbers import GIGE_PERIOD
+from .protocol import (
     Camera,
     CameraLost,
     FrameInfo,
     SettingValue,
 )
-from napari_zarr_stream.cameras.standard_camera import (
+from .standard_camera import (
     Feature,
     PixelFormat,
     StandardCamera,

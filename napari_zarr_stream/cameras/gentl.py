@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_zarr_stream.cameras.frame_numbers import GIGE_PERIOD
-from napari_zarr_stream.cameras.protocol import (
+from .frame_numbers import GIGE_PERIOD
+from .protocol import (
     Camera,
     CameraError,
     CameraLost,
@@ -21,7 +21,7 @@ from napari_zarr_stream.cameras.protocol import (
     Setting,
     SettingValue,
 )
-from napari_zarr_stream.cameras.standard_camera import (
+from .standard_camera import (
     Feature,
     PixelFormat,
     StandardCamera,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_zarr_stream.cameras.protocol import (
+from .protocol import (
     Camera,
     CameraError,
     CameraLost,

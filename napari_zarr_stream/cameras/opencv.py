@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from napari_zarr_stream.cameras.protocol import (
+from .protocol import (
     Camera,
     CameraEnded,
     CameraError,

@@ -13,8 +13,8 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import NamedTuple
 
-from napari_zarr_stream.cameras.protocol import Camera
-from napari_zarr_stream.cameras.simulated import PATTERNS, SimulatedCamera
+from .protocol import Camera
+from .simulated import PATTERNS, SimulatedCamera
 
 Cameras = Mapping[str, Callable[[], Camera]]
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from napari_zarr_stream.cameras.protocol import (
+from .protocol import (
     CameraError,
     CameraLost,
     CameraStats,

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from napari_zarr_stream.cameras.frame_numbers import FrameNumbers
-from napari_zarr_stream.cameras.protocol import (
+from .frame_numbers import FrameNumbers
+from .protocol import (
     CameraError,
     CameraStats,
     FrameInfo,

@@ -21,7 +21,8 @@ from concurrent.futures import Future, wait
 from typing import Any, Generic, TypeVar
 
 from napari_zarr_stream._writer.errors import IllegalTransition
-from napari_zarr_stream.cameras.protocol import Camera, CameraError
+
+from .protocol import Camera, CameraError
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .cameras.protocol import Camera, CameraError, Setting
+from .protocol import Camera, CameraError, Setting
 
 
 class Rectangle(NamedTuple):

@@ -12,8 +12,10 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ._contrast import contrast_limits_of
-from .cameras import Camera, CameraError, CameraThread
+from napari_zarr_stream._contrast import contrast_limits_of
+
+from .protocol import Camera, CameraError
+from .thread import CameraThread
 
 READ_TIMEOUT_S = 0.1
 """A stop is heard at least this often."""

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from napari_zarr_stream import DeviceKind, StorageProperties
-from napari_zarr_stream._recording import Recording
+from napari_zarr_stream._recording.recording import Recording
 from napari_zarr_stream._sources.source import Sink, SourceDescription
 
 from .measure import camera_frames

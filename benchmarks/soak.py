@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from napari_zarr_stream import StorageProperties
-from napari_zarr_stream._recording import Recording
+from napari_zarr_stream._recording.recording import Recording
 from napari_zarr_stream._sources.source import CameraSource
 from napari_zarr_stream.cameras import CameraThread, SimulatedCamera
 

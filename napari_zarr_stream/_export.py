@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
-from ._contrast import ContrastFinder
+from ._recording.contrast import ContrastFinder
 from ._sources.channels import ChannelSource
 from ._sources.layer import LayerSource
 from ._sources.source import PlaneSource, SourceDescription

@@ -18,14 +18,14 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 from qtpy.QtWidgets import QMessageBox, QWidget
 
-from ._counts import amiss_in_words, lost_in_words
-from ._interrupt import Interrupt
 from ._layer_watch import LayerWatch
 from ._live import LivePlane, LivePreview
 from ._reader import layers_of
-from ._recording import FinishReason, Recording, RecordingStatus
+from ._recording.counts import amiss_in_words, lost_in_words
+from ._recording.interrupt import Interrupt
+from ._recording.recording import FinishReason, Recording, RecordingStatus
+from ._recording.together import Recordings
 from ._sources.source import Source
-from ._together import Recordings
 from ._writer.errors import ZarrStreamError
 from ._writer.properties import StorageProperties
 

@@ -11,10 +11,10 @@ from magicgui.widgets import CheckBox, ComboBox, FileEdit, Label, SpinBox
 from magicgui.widgets.bases import Widget
 from qtpy.QtWidgets import QWidget
 
-from ._disk import free_bytes
 from ._form import Fold, form, wrapping
-from ._naming import free_paths
-from ._summary import size_in_words
+from ._recording.disk import free_bytes
+from ._recording.naming import free_paths
+from ._recording.summary import size_in_words
 from ._writer.chunk_grid import Plan
 from ._writer.errors import InvalidProperties
 from ._writer.properties import DeviceKind, StorageProperties

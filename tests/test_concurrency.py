@@ -32,7 +32,7 @@ from napari_zarr_stream import (
     ZarrStream,
     ZarrStreamError,
 )
-from napari_zarr_stream._recording import (
+from napari_zarr_stream._recording.recording import (
     TRANSITIONS,
     FinishReason,
     Recording,

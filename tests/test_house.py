@@ -29,7 +29,7 @@ FLOORS = [
 
 MAY_START_THREADS = {
     "_writer/stream.py",
-    "_recording.py",
+    "_recording/recording.py",
     "_background.py",
     "cameras/thread.py",
 }

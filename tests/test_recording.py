@@ -20,8 +20,8 @@ from napari_zarr_stream import (
     StoreExists,
     WriteFailed,
 )
-from napari_zarr_stream._contrast import contrast_limits_of
-from napari_zarr_stream._recording import (
+from napari_zarr_stream._recording.contrast import contrast_limits_of
+from napari_zarr_stream._recording.recording import (
     TRANSITIONS,
     FinishReason,
     Recording,
@@ -574,8 +574,8 @@ def test_it_can_be_started_again_and_again_without_leaking_threads(tmp_path, cam
 SCRIPT = """
 import sys
 from napari_zarr_stream import StorageProperties
-from napari_zarr_stream._contrast import contrast_limits_of
-from napari_zarr_stream._recording import Recording
+from napari_zarr_stream._recording.contrast import contrast_limits_of
+from napari_zarr_stream._recording.recording import Recording
 from napari_zarr_stream._sources.source import CameraSource
 from napari_zarr_stream.cameras import CameraThread, SimulatedCamera
 camera = CameraThread(

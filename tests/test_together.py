@@ -22,9 +22,9 @@ from napari_zarr_stream import (
 )
 from napari_zarr_stream._info import facts_of, text_of
 from napari_zarr_stream._reader import layers_of
-from napari_zarr_stream._recording import FinishReason, RecordingState
+from napari_zarr_stream._recording.recording import FinishReason, RecordingState
+from napari_zarr_stream._recording.together import OME_XML, Recordings
 from napari_zarr_stream._sources.source import CameraSource
-from napari_zarr_stream._together import OME_XML, Recordings
 from napari_zarr_stream._writer.lock import holder_of
 from napari_zarr_stream._writer.repair import examine
 from napari_zarr_stream.cameras import (
@@ -165,7 +165,7 @@ SCRIPT = """
 import os, sys, time
 from napari_zarr_stream import StorageProperties
 from napari_zarr_stream._sources.source import CameraSource
-from napari_zarr_stream._together import Recordings
+from napari_zarr_stream._recording.together import Recordings
 from napari_zarr_stream.cameras import CameraThread, SimulatedCamera
 sources = []
 for width in (96, 40):

@@ -22,9 +22,9 @@ from pymmcore_plus.experimental.unicore import UniMMCore
 from windows import click, messages, wait_until
 
 import napari_zarr_stream._cameras_section as cameras_section
-import napari_zarr_stream._recording as recording_module
-import napari_zarr_stream._together as together_module
-from napari_zarr_stream._recording import FinishReason
+import napari_zarr_stream._recording.recording as recording_module
+import napari_zarr_stream._recording.together as together_module
+from napari_zarr_stream._recording.recording import FinishReason
 from napari_zarr_stream._remembered import Remembered
 from napari_zarr_stream._session import session_of
 from napari_zarr_stream._widget import ONE_STORE, RecordWidget
@@ -520,7 +520,7 @@ def test_the_dock_fits_a_small_window(viewer, dock):
 
 
 def test_little_disk_space_is_said(dock, viewer, qtbot, monkeypatch):
-    import napari_zarr_stream._disk as module
+    import napari_zarr_stream._recording.disk as module
 
     widget = dock()
     small(widget)

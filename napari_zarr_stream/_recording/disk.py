@@ -6,8 +6,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ._summary import size_in_words
-from ._writer.errors import WriteFailed
+from napari_zarr_stream._writer.errors import WriteFailed
+
+from .summary import size_in_words
 
 RESERVE_BYTES = 2**30
 """Left free for others: a system whose disk is full to the last byte fails all over.

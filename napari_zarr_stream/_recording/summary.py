@@ -1,7 +1,7 @@
 """What settings come to, in words a biologist reads at a glance."""
 
-from ._writer.chunk_grid import Plan
-from ._writer.properties import StorageProperties
+from napari_zarr_stream._writer.chunk_grid import Plan
+from napari_zarr_stream._writer.properties import StorageProperties
 
 
 def size_in_words(size: float) -> str:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from ._sources.source import SourceDescription
-from ._writer.properties import Channel
+from napari_zarr_stream._sources.source import SourceDescription
+from napari_zarr_stream._writer.properties import Channel
 
 
 class ContrastFinder:

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from ._disk import time_left
-from ._recording import RecordingStatus
-from ._summary import duration_in_words, size_in_words
+from .disk import time_left
+from .recording import RecordingStatus
+from .summary import duration_in_words, size_in_words
 
 
 def lost_in_words(lost: int | None) -> str:

@@ -12,12 +12,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Self
 
-from ._recording import Recording, RecordingStatus
-from ._sources.source import Source
-from ._writer.errors import InvalidProperties, ZarrStreamError
-from ._writer.ngff import ome_xml, serializer_of
-from ._writer.properties import StorageProperties
-from ._writer.store import LocalStore, PartOfStore, Store
+from napari_zarr_stream._sources.source import Source
+from napari_zarr_stream._writer.errors import InvalidProperties, ZarrStreamError
+from napari_zarr_stream._writer.ngff import ome_xml, serializer_of
+from napari_zarr_stream._writer.properties import StorageProperties
+from napari_zarr_stream._writer.store import LocalStore, PartOfStore, Store
+
+from .recording import Recording, RecordingStatus
 
 OME_XML = "OME/METADATA.ome.xml"
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .cameras.protocol import FrameInfo
+from napari_zarr_stream.cameras.protocol import FrameInfo
 
 Columns = dict[str, npt.NDArray[np.generic]]
 

@@ -4,7 +4,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._writer.errors import InvalidProperties
+from napari_zarr_stream._writer.errors import InvalidProperties
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,20 +24,21 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ._contrast import contrast_limits_of
-from ._disk import RESERVE_BYTES, DiskWatch
-from ._frame_infos import FrameInfos
-from ._sources.source import Source, SourceDescription
-from ._writer.chunk_grid import Plan, plan
-from ._writer.errors import (
+from napari_zarr_stream._sources.source import Source, SourceDescription
+from napari_zarr_stream._writer.chunk_grid import Plan, plan
+from napari_zarr_stream._writer.errors import (
     IllegalTransition,
     SourceFailed,
     ZarrStreamError,
 )
-from ._writer.properties import Channel, StorageProperties
-from ._writer.store import Store
-from ._writer.stream import Place, StreamStatus, ZarrStream
-from .cameras.protocol import CameraEnded
+from napari_zarr_stream._writer.properties import Channel, StorageProperties
+from napari_zarr_stream._writer.store import Store
+from napari_zarr_stream._writer.stream import Place, StreamStatus, ZarrStream
+from napari_zarr_stream.cameras.protocol import CameraEnded
+
+from .contrast import contrast_limits_of
+from .disk import RESERVE_BYTES, DiskWatch
+from .frame_infos import FrameInfos
 
 T = TypeVar("T")
 

@@ -157,7 +157,7 @@ def _read(run: Run, frames: Frames, folder: Path) -> dict[str, Any]:
     """Milliseconds of a step of the time slider, and of reading frames in bulk."""
     import zarr
 
-    from napari_zarr_stream._writer.lazy import LazyArray
+    from napari_zarr_stream._reading.lazy import LazyArray
 
     path = folder / "store"
     stream = open_ours(run, path)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ._reader import get_reader
+from ._reading.reader import get_reader
 from ._sources.layer import LayerSource
 from ._writer.errors import InvalidProperties, SourceFailed
 

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import QMessageBox, QWidget
 
 from ._layer_watch import LayerWatch
 from ._live import LivePlane, LivePreview
-from ._reader import layers_of
+from ._reading.reader import layers_of
 from ._recording.counts import amiss_in_words, lost_in_words
 from ._recording.interrupt import Interrupt
 from ._recording.recording import FinishReason, Recording, RecordingStatus

@@ -15,14 +15,14 @@ from tqdm import tqdm
 
 from ._export import default_properties, export_layers
 from ._files import layer_sources
-from ._info import facts_of, text_of
+from ._reading.info import facts_of, text_of
+from ._reading.stored import open_node, series_of
 from ._recording.counts import amiss_in_words
 from ._recording.disk import RESERVE_BYTES
 from ._recording.interrupt import Interrupt
 from ._recording.recording import FinishReason, RecordingStatus
 from ._recording.together import Recordings
 from ._sources.source import CameraSource
-from ._stored import open_node, series_of
 from ._writer.errors import InvalidProperties, InvalidStore, ZarrStreamError
 from ._writer.ngff import BF2RAW
 from ._writer.properties import DeviceKind, DownsamplingMethod, StorageProperties

@@ -7,12 +7,12 @@ import zarr
 from napari.layers import Image, Labels, Points
 
 from napari_zarr_stream import InvalidProperties, SourceFailed
+from napari_zarr_stream._reading.lazy import LazyArray
 from napari_zarr_stream._sources.layer import LayerSource
 from napari_zarr_stream._sources.plane_reader import (
     CHUNK_BATCH_BYTES,
     MEMORY_BATCH_BYTES,
 )
-from napari_zarr_stream._writer.lazy import LazyArray
 
 
 def addressed(shape, dtype="u4"):

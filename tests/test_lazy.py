@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import basic_indices
 
-from napari_zarr_stream._writer.lazy import LazyArray
+from napari_zarr_stream._reading.lazy import LazyArray
 
 SHAPE = (7, 5, 6)
 PIXELS = np.arange(np.prod(SHAPE), dtype="uint16").reshape(SHAPE)

@@ -21,9 +21,9 @@ from napari_zarr_stream import (
     ZarrStream,
 )
 from napari_zarr_stream._export import default_properties, export, export_layers
-from napari_zarr_stream._reader import MAX_CHANNEL_LAYERS, get_reader, layers_of
+from napari_zarr_stream._reading.lazy import LazyArray
+from napari_zarr_stream._reading.reader import MAX_CHANNEL_LAYERS, get_reader, layers_of
 from napari_zarr_stream._sources.layer import LayerSource
-from napari_zarr_stream._writer.lazy import LazyArray
 from napari_zarr_stream._writer.ngff import RECORD_KEY
 
 KINDS = [DeviceKind.ZARR_LZ4, DeviceKind.ZARR_V3_LZ4]
@@ -485,7 +485,7 @@ def test_the_reader_takes_stores_only(path, tmp_path):
 def test_asking_for_the_reader_imports_neither_napari_nor_zarr(path):
     write(path, addressed((20, 20)))
     code = (
-        "import sys; from napari_zarr_stream._reader import get_reader;"
+        "import sys; from napari_zarr_stream._reading.reader import get_reader;"
         f"assert get_reader({str(path)!r});"
         "print([m for m in ('napari', 'zarr', 'ome_zarr', 'dask') if m in sys.modules])"
     )

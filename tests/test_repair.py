@@ -40,7 +40,7 @@ from napari_zarr_stream import (
     cli,
     plan,
 )
-from napari_zarr_stream._reader import layers_of
+from napari_zarr_stream._reading.reader import layers_of
 from napari_zarr_stream._writer import slot_queue
 from napari_zarr_stream._writer import stream as stream_module
 from napari_zarr_stream._writer.codecs import encode_shard_index

@@ -20,8 +20,8 @@ from napari_zarr_stream import (
     StoreInUse,
     cli,
 )
-from napari_zarr_stream._info import facts_of, text_of
-from napari_zarr_stream._reader import layers_of
+from napari_zarr_stream._reading.info import facts_of, text_of
+from napari_zarr_stream._reading.reader import layers_of
 from napari_zarr_stream._recording.recording import FinishReason, RecordingState
 from napari_zarr_stream._recording.together import OME_XML, Recordings
 from napari_zarr_stream._sources.source import CameraSource

@@ -16,7 +16,7 @@ import psutil
 import zarr
 from zarr.storage import LocalStore, WrapperStore
 
-from ._writer.errors import InvalidStore
+from napari_zarr_stream._writer.errors import InvalidStore
 
 MAX_CHUNKS = 2**13
 """Of one read, where chunks are small: zarr takes 1 to 3 s for so many."""

@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ._stored import (
+from napari_zarr_stream._writer.errors import InvalidStore
+from napari_zarr_stream._writer.ngff import RECORD_KEY, range_of
+
+from .stored import (
     BEING_WRITTEN,
     WHOLE,
     Node,
@@ -24,8 +27,6 @@ from ._stored import (
     state_of,
     understanding,
 )
-from ._writer.errors import InvalidStore
-from ._writer.ngff import RECORD_KEY, range_of
 
 LayerData = tuple[Any, dict[str, Any], str]
 PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -111,7 +112,7 @@ def _layers_of(root: Path) -> list[LayerData]:
         return [_plain_layer(root)]
     kind = _kind(node)
     if kind in ("plate", "well"):
-        from ._plate import plate_image  # ome-zarr takes 1 s to import
+        from .plate import plate_image  # ome-zarr takes 1 s to import
 
         return _layers(plate_image(node))
     if kind == "bioformats2raw.layout":

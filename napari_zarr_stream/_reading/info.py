@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ._stored import (
+from napari_zarr_stream._writer.errors import InvalidStore
+
+from .stored import (
     WHOLE,
     Node,
     StoredImage,
@@ -17,7 +19,6 @@ from ._stored import (
     state_of,
     understanding,
 )
-from ._writer.errors import InvalidStore
 
 Facts = dict[str, Any]
 
@@ -120,7 +121,7 @@ def _image_facts(image: StoredImage) -> Facts:
 
 
 def _level(root: Path, path: str) -> Facts:
-    from ._zarr_array import ZarrArray
+    from .zarr_array import ZarrArray
 
     array = ZarrArray(root / path)
     return {

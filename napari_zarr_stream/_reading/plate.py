@@ -13,7 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from ome_zarr.format import format_from_version
 
-from ._stored import (
+from napari_zarr_stream._writer.errors import InvalidStore
+
+from .lazy import LazyArray
+from .stored import (
     Node,
     StoredImage,
     inside,
@@ -22,9 +25,7 @@ from ._stored import (
     open_node,
     understanding,
 )
-from ._writer.errors import InvalidStore
-from ._writer.lazy import LazyArray
-from ._zarr_array import MAX_CHUNKS, refuse_beyond_memory
+from .zarr_array import MAX_CHUNKS, refuse_beyond_memory
 
 MAX_SIDE = 2**7
 """Wells in a row or a column; the largest plates in use have 72."""

@@ -14,13 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from ._writer.chunk_grid import AXES
-from ._writer.errors import InvalidProperties, InvalidStore, ZarrStreamError
-from ._writer.lazy import LazyArray
-from ._writer.lock import holder_of
-from ._writer.ngff import AXIS_TYPES, RECORD_KEY, check_units
-from ._writer.repair import is_left_open
-from ._writer.store import read_json
+from napari_zarr_stream._writer.chunk_grid import AXES
+from napari_zarr_stream._writer.errors import (
+    InvalidProperties,
+    InvalidStore,
+    ZarrStreamError,
+)
+from napari_zarr_stream._writer.lock import holder_of
+from napari_zarr_stream._writer.ngff import AXIS_TYPES, RECORD_KEY, check_units
+from napari_zarr_stream._writer.repair import is_left_open
+from napari_zarr_stream._writer.store import read_json
+
+from .lazy import LazyArray
 
 WHOLE = "whole"
 
@@ -289,7 +294,7 @@ def open_array(path: Path) -> LazyArray:
     InvalidStore
         It is not there, cannot be read, or holds no pixels.
     """
-    from ._zarr_array import ZarrArray  # 0.3 s, which listing readers need not cost
+    from .zarr_array import ZarrArray  # 0.3 s, which listing readers need not cost
 
     array = LazyArray(ZarrArray(path))
     if array.dtype.kind not in "biuf":

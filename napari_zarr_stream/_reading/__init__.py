@@ -1,0 +1,1 @@
+"""A store to layers and facts: bounded, forgiving, read only."""

@@ -13,7 +13,6 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ._export import default_properties, export_layers
 from ._files import layer_sources
 from ._reading.info import facts_of, text_of
 from ._reading.stored import open_node, series_of
@@ -22,6 +21,7 @@ from ._recording.disk import RESERVE_BYTES
 from ._recording.interrupt import Interrupt
 from ._recording.recording import FinishReason, RecordingStatus
 from ._recording.together import Recordings
+from ._saving.export import default_properties, export_layers
 from ._sources.source import CameraSource
 from ._writer.errors import InvalidProperties, InvalidStore, ZarrStreamError
 from ._writer.ngff import BF2RAW

@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 
 from napari_zarr_stream import DeviceKind, StorageProperties, ZarrStream
-from napari_zarr_stream._export import export_layers
 from napari_zarr_stream._reading.info import facts_of, text_of
 from napari_zarr_stream._reading.reader import get_reader, layers_of
+from napari_zarr_stream._saving.export import export_layers
 from napari_zarr_stream._sources.layer import LayerSource
 from napari_zarr_stream._writer.errors import ZarrStreamError
 from napari_zarr_stream._writer.marks import encode_mark

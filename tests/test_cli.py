@@ -17,8 +17,8 @@ import tifffile
 import zarr
 
 from napari_zarr_stream import cli
-from napari_zarr_stream._export import default_properties, export_layers
 from napari_zarr_stream._reading.reader import layers_of
+from napari_zarr_stream._saving.export import default_properties, export_layers
 from napari_zarr_stream._sources.layer import LayerSource
 from napari_zarr_stream.cameras import Fault, FoundCameras, SimulatedCamera
 

@@ -20,7 +20,7 @@ from napari_zarr_stream import (
     StoreExists,
     WriteFailed,
 )
-from napari_zarr_stream._export import default_properties, export, export_layers
+from napari_zarr_stream._saving.export import default_properties, export, export_layers
 from napari_zarr_stream._sources.channels import ChannelSource
 from napari_zarr_stream._sources.layer import LayerSource
 from napari_zarr_stream._writer.store import LocalStore

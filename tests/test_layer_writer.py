@@ -7,8 +7,12 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
 from napari_zarr_stream import StoreExists, WriteFailed
-from napari_zarr_stream._layer_writer import write_image, write_labels, write_layers
 from napari_zarr_stream._reading.reader import layers_of
+from napari_zarr_stream._saving.npe2_writers import (
+    write_image,
+    write_labels,
+    write_layers,
+)
 
 PLUGIN = "napari-zarr-stream"
 

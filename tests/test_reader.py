@@ -20,9 +20,9 @@ from napari_zarr_stream import (
     StorageProperties,
     ZarrStream,
 )
-from napari_zarr_stream._export import default_properties, export, export_layers
 from napari_zarr_stream._reading.lazy import LazyArray
 from napari_zarr_stream._reading.reader import MAX_CHANNEL_LAYERS, get_reader, layers_of
+from napari_zarr_stream._saving.export import default_properties, export, export_layers
 from napari_zarr_stream._sources.layer import LayerSource
 from napari_zarr_stream._writer.ngff import RECORD_KEY
 

@@ -22,8 +22,8 @@ from napari_zarr_stream import (
     WriteFailed,
     ZarrStream,
 )
-from napari_zarr_stream._export import default_properties, export
 from napari_zarr_stream._recording.recording import FinishReason, Recording
+from napari_zarr_stream._saving.export import default_properties, export
 from napari_zarr_stream._session import session_of
 from napari_zarr_stream._sources.layer import LayerSource
 from napari_zarr_stream._widget import RecordWidget

@@ -7,9 +7,14 @@ layer meanwhile.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ._export import default_properties, export_layers
-from ._sources.layer import LayerSource
-from ._writer.errors import InvalidProperties, StoreExists, WriteFailed
+from napari_zarr_stream._sources.layer import LayerSource
+from napari_zarr_stream._writer.errors import (
+    InvalidProperties,
+    StoreExists,
+    WriteFailed,
+)
+
+from .export import default_properties, export_layers
 
 FullLayerData = tuple[Any, Mapping[str, Any], str]
 

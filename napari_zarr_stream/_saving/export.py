@@ -9,15 +9,19 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
-from ._recording.contrast import ContrastFinder
-from ._sources.channels import ChannelSource
-from ._sources.layer import LayerSource
-from ._sources.source import PlaneSource, SourceDescription
-from ._writer.errors import InvalidProperties
-from ._writer.ngff import serializer_of
-from ._writer.properties import DeviceKind, DownsamplingMethod, StorageProperties
-from ._writer.store import LocalStore
-from ._writer.stream import ZarrStream
+from napari_zarr_stream._recording.contrast import ContrastFinder
+from napari_zarr_stream._sources.channels import ChannelSource
+from napari_zarr_stream._sources.layer import LayerSource
+from napari_zarr_stream._sources.source import PlaneSource, SourceDescription
+from napari_zarr_stream._writer.errors import InvalidProperties
+from napari_zarr_stream._writer.ngff import serializer_of
+from napari_zarr_stream._writer.properties import (
+    DeviceKind,
+    DownsamplingMethod,
+    StorageProperties,
+)
+from napari_zarr_stream._writer.store import LocalStore
+from napari_zarr_stream._writer.stream import ZarrStream
 
 READ_TIMEOUT_S = 1.0
 """How long to wait for planes before asking again whether to stop."""

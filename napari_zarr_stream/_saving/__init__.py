@@ -1,0 +1,1 @@
+"""Layers and arrays into a store, here and now."""

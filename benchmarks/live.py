@@ -137,7 +137,7 @@ def _record_shown(source: Frames, properties: StorageProperties) -> Any:
     import napari
     from qtpy.QtWidgets import QApplication
 
-    from napari_zarr_stream._session import Job, session_of
+    from napari_zarr_stream._viewer.session import Job, session_of
 
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1300, 800)

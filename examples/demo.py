@@ -12,7 +12,7 @@ import napari
 from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_zarr_stream._session import session_of
+from napari_zarr_stream._viewer.session import session_of
 from napari_zarr_stream._widget import RecordWidget
 
 FOLDER = Path("demo-output").absolute()

@@ -16,9 +16,9 @@ from ._camera_control import CameraControl
 from ._camera_panel import CameraPanel
 from ._form import PROBLEM_STYLE, Fold, beside, form, wrapping
 from ._histogram import Histogram, brightness_of
-from ._live import LIVE, LivePreview, as_shown, is_colour
 from ._recording.contrast import contrast_limits_of
 from ._sources.source import CameraSource, SourceDescription, describe_camera
+from ._viewer.live import LIVE, LivePreview, as_shown, is_colour
 from .cameras import CameraError
 from .cameras.region import Rectangle, Region, full_sensor, region_of, region_within
 

@@ -26,11 +26,9 @@ from ._camera_section import CameraSection
 from ._cameras_section import CamerasSection
 from ._dock import WARM_UP_MS, DockWatch, warm_up, warn_of_unsafe_qt
 from ._form import PROBLEM_STYLE, beside, form, scrolling, wrapping
-from ._live import LivePlane
 from ._recording.counts import counts_in_words, warning_in_words
 from ._recording.summary import summary_of
 from ._remembered import Remembered
-from ._session import Job, session_of
 from ._sources.layer import LayerSource
 from ._sources.source import SourceDescription
 from ._storage_section import (
@@ -40,6 +38,8 @@ from ._storage_section import (
     room_for,
     set_quietly,
 )
+from ._viewer.live import LivePlane
+from ._viewer.session import Job, session_of
 from ._writer.chunk_grid import Plan, plan
 from ._writer.errors import InvalidProperties, ZarrStreamError
 from ._writer.properties import StorageProperties

@@ -24,8 +24,8 @@ from napari_zarr_stream import (
 )
 from napari_zarr_stream._recording.recording import FinishReason, Recording
 from napari_zarr_stream._saving.export import default_properties, export
-from napari_zarr_stream._session import session_of
 from napari_zarr_stream._sources.layer import LayerSource
+from napari_zarr_stream._viewer.session import session_of
 from napari_zarr_stream._widget import RecordWidget
 from napari_zarr_stream._writer.lock import StoreLock
 from napari_zarr_stream.cameras import CameraError, FoundCameras, SimulatedCamera
@@ -299,7 +299,7 @@ import os, signal, sys
 import napari
 from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QApplication, QMessageBox
-from napari_zarr_stream._session import session_of
+from napari_zarr_stream._viewer.session import session_of
 from napari_zarr_stream._widget import RecordWidget
 viewer = napari.Viewer()
 widget = RecordWidget(viewer)

@@ -10,7 +10,7 @@ from windows import click, messages, wait_until
 
 from napari_zarr_stream import DeviceKind
 from napari_zarr_stream._recording.recording import FinishReason
-from napari_zarr_stream._session import session_of
+from napari_zarr_stream._viewer.session import session_of
 from napari_zarr_stream._widget import KINDS, RecordWidget
 from napari_zarr_stream.cameras import find_cameras, read_stamp
 

@@ -26,7 +26,7 @@ import napari_zarr_stream._recording.recording as recording_module
 import napari_zarr_stream._recording.together as together_module
 from napari_zarr_stream._recording.recording import FinishReason
 from napari_zarr_stream._remembered import Remembered
-from napari_zarr_stream._session import session_of
+from napari_zarr_stream._viewer.session import session_of
 from napari_zarr_stream._widget import ONE_STORE, RecordWidget
 from napari_zarr_stream.cameras import (
     Fault,

@@ -18,16 +18,21 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 from qtpy.QtWidgets import QMessageBox, QWidget
 
-from ._layer_watch import LayerWatch
-from ._live import LivePlane, LivePreview
-from ._reading.reader import layers_of
-from ._recording.counts import amiss_in_words, lost_in_words
-from ._recording.interrupt import Interrupt
-from ._recording.recording import FinishReason, Recording, RecordingStatus
-from ._recording.together import Recordings
-from ._sources.source import Source
-from ._writer.errors import ZarrStreamError
-from ._writer.properties import StorageProperties
+from napari_zarr_stream._reading.reader import layers_of
+from napari_zarr_stream._recording.counts import amiss_in_words, lost_in_words
+from napari_zarr_stream._recording.interrupt import Interrupt
+from napari_zarr_stream._recording.recording import (
+    FinishReason,
+    Recording,
+    RecordingStatus,
+)
+from napari_zarr_stream._recording.together import Recordings
+from napari_zarr_stream._sources.source import Source
+from napari_zarr_stream._writer.errors import ZarrStreamError
+from napari_zarr_stream._writer.properties import StorageProperties
+
+from .layer_watch import LayerWatch
+from .live import LivePlane, LivePreview
 
 __all__ = ["Job", "LivePlane", "Session", "session_of"]
 

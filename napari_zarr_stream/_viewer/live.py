@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from ._sources.source import SourceDescription
-from ._writer.ngff import range_of
+from napari_zarr_stream._sources.source import SourceDescription
+from napari_zarr_stream._writer.ngff import range_of
 
 FASTEST_PREVIEW_S = 1 / 30
 """More is not seen."""

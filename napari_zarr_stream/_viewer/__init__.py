@@ -1,0 +1,1 @@
+"""What happens in a viewer and outlives the dock."""

@@ -22,22 +22,22 @@ from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from ._camera_section import CameraSection
-from ._cameras_section import CamerasSection
-from ._dock import WARM_UP_MS, DockWatch, warm_up, warn_of_unsafe_qt
-from ._form import PROBLEM_STYLE, beside, form, scrolling, wrapping
-from ._recording.counts import counts_in_words, warning_in_words
-from ._recording.summary import summary_of
-from ._remembered import Remembered
-from ._sources.layer import LayerSource
-from ._sources.source import SourceDescription
-from ._storage_section import (
+from ._dock.camera_section import CameraSection
+from ._dock.cameras_section import CamerasSection
+from ._dock.form import PROBLEM_STYLE, beside, form, scrolling, wrapping
+from ._dock.host import WARM_UP_MS, DockWatch, warm_up, warn_of_unsafe_qt
+from ._dock.remembered import Remembered
+from ._dock.storage_section import (
     KINDS,
     StorageSection,
     check_memory,
     room_for,
     set_quietly,
 )
+from ._recording.counts import counts_in_words, warning_in_words
+from ._recording.summary import summary_of
+from ._sources.layer import LayerSource
+from ._sources.source import SourceDescription
 from ._viewer.live import LivePlane
 from ._viewer.session import Job, session_of
 from ._writer.chunk_grid import Plan, plan

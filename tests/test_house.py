@@ -30,7 +30,7 @@ FLOORS = [
 MAY_START_THREADS = {
     "_writer/stream.py",
     "_recording/recording.py",
-    "_background.py",
+    "_dock/background.py",
     "cameras/thread.py",
 }
 

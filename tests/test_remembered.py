@@ -3,8 +3,7 @@
 import json
 
 import pytest
-
-from napari_zarr_stream._remembered import FILE_NAME, Remembered
+from napari_zarr_stream._dock.host.remembered import FILE_NAME, Remembered
 
 
 @pytest.fixture(autouse=True)

@@ -22,9 +22,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ._camera_control import CameraControl
-from ._form import form
-from .cameras import Setting
+from napari_zarr_stream.cameras import Setting
+
+from .camera_control import CameraControl
+from .form import form
 
 LARGEST_INT = 2**31 - 1
 """Of a spin box; cameras count further."""

@@ -11,13 +11,14 @@ from magicgui.widgets import CheckBox, ComboBox, FileEdit, Label, SpinBox
 from magicgui.widgets.bases import Widget
 from qtpy.QtWidgets import QWidget
 
-from ._form import Fold, form, wrapping
-from ._recording.disk import free_bytes
-from ._recording.naming import free_paths
-from ._recording.summary import size_in_words
-from ._writer.chunk_grid import Plan
-from ._writer.errors import InvalidProperties
-from ._writer.properties import DeviceKind, StorageProperties
+from napari_zarr_stream._recording.disk import free_bytes
+from napari_zarr_stream._recording.naming import free_paths
+from napari_zarr_stream._recording.summary import size_in_words
+from napari_zarr_stream._writer.chunk_grid import Plan
+from napari_zarr_stream._writer.errors import InvalidProperties
+from napari_zarr_stream._writer.properties import DeviceKind, StorageProperties
+
+from .form import Fold, form, wrapping
 
 MEMORY_SHARE = 0.8
 """Of the memory that is free, what a recording may plan to take."""

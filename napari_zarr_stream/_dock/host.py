@@ -10,7 +10,7 @@ from qtpy import PYSIDE6, PYSIDE_VERSION
 from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QWidget
 
-from ._writer.downsample import TileHalver
+from napari_zarr_stream._writer.downsample import TileHalver
 
 WARM_UP_MS = 200
 """Long enough for the widget to be painted first."""

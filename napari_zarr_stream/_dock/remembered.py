@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .cameras.protocol import SettingValue
+from napari_zarr_stream.cameras.protocol import SettingValue
 
 FILE_NAME = "napari-zarr-stream.json"
 

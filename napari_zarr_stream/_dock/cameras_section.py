@@ -9,13 +9,14 @@ from magicgui.widgets import PushButton
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from ._background import in_background
-from ._camera_control import POLL_MS
-from ._camera_section import CameraSection
-from ._form import PROBLEM_STYLE, Fold, beside, wrapping
-from ._remembered import Remembered
-from .cameras import Camera, FoundCameras, find_cameras
-from .cameras.registry import simulated_cameras
+from napari_zarr_stream.cameras import Camera, FoundCameras, find_cameras
+from napari_zarr_stream.cameras.registry import simulated_cameras
+
+from .background import in_background
+from .camera_control import POLL_MS
+from .camera_section import CameraSection
+from .form import PROBLEM_STYLE, Fold, beside, wrapping
+from .remembered import Remembered
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

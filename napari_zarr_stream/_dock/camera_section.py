@@ -12,15 +12,26 @@ from napari.utils.notifications import show_error
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from ._camera_control import CameraControl
-from ._camera_panel import CameraPanel
-from ._form import PROBLEM_STYLE, Fold, beside, form, wrapping
-from ._histogram import Histogram, brightness_of
-from ._recording.contrast import contrast_limits_of
-from ._sources.source import CameraSource, SourceDescription, describe_camera
-from ._viewer.live import LIVE, LivePreview, as_shown, is_colour
-from .cameras import CameraError
-from .cameras.region import Rectangle, Region, full_sensor, region_of, region_within
+from napari_zarr_stream._recording.contrast import contrast_limits_of
+from napari_zarr_stream._sources.source import (
+    CameraSource,
+    SourceDescription,
+    describe_camera,
+)
+from napari_zarr_stream._viewer.live import LIVE, LivePreview, as_shown, is_colour
+from napari_zarr_stream.cameras import CameraError
+from napari_zarr_stream.cameras.region import (
+    Rectangle,
+    Region,
+    full_sensor,
+    region_of,
+    region_within,
+)
+
+from .camera_control import CameraControl
+from .camera_panel import CameraPanel
+from .form import PROBLEM_STYLE, Fold, beside, form, wrapping
+from .histogram import Histogram, brightness_of
 
 SHOWS_PER_HISTOGRAM = 5
 """Frames shown for one that is counted: exposure is set more slowly than it is seen."""

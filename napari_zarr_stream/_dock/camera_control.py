@@ -13,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from ._background import in_background
-from ._writer.errors import ZarrStreamError
-from .cameras import Camera, CameraError, CameraThread, Setting
-from .cameras.preview import Preview, halted, take_one
-from .cameras.protocol import SettingValue
-from .cameras.region import Region, set_region
-from .cameras.thread import CLOSE_TIMEOUT_S
+from napari_zarr_stream._writer.errors import ZarrStreamError
+from napari_zarr_stream.cameras import Camera, CameraError, CameraThread, Setting
+from napari_zarr_stream.cameras.preview import Preview, halted, take_one
+from napari_zarr_stream.cameras.protocol import SettingValue
+from napari_zarr_stream.cameras.region import Region, set_region
+from napari_zarr_stream.cameras.thread import CLOSE_TIMEOUT_S
+
+from .background import in_background
 
 BLINK_S = 0.1
 """An answer that comes within this is waited for: widgets do not flicker then. While a

@@ -1,0 +1,1 @@
+"""Forms and sections of the dock, and what stands behind them."""

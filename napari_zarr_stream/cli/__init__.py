@@ -13,21 +13,28 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ._files import layer_sources
-from ._reading.info import facts_of, text_of
-from ._reading.stored import open_node, series_of
-from ._recording.counts import amiss_in_words
-from ._recording.disk import RESERVE_BYTES
-from ._recording.interrupt import Interrupt
-from ._recording.recording import FinishReason, RecordingStatus
-from ._recording.together import Recordings
-from ._saving.export import default_properties, export_layers
-from ._sources.source import CameraSource
-from ._writer.errors import InvalidProperties, InvalidStore, ZarrStreamError
-from ._writer.ngff import BF2RAW
-from ._writer.properties import DeviceKind, DownsamplingMethod, StorageProperties
-from ._writer.repair import Report, examine, repair
-from .cameras import (
+from napari_zarr_stream._reading.info import facts_of, text_of
+from napari_zarr_stream._reading.stored import open_node, series_of
+from napari_zarr_stream._recording.counts import amiss_in_words
+from napari_zarr_stream._recording.disk import RESERVE_BYTES
+from napari_zarr_stream._recording.interrupt import Interrupt
+from napari_zarr_stream._recording.recording import FinishReason, RecordingStatus
+from napari_zarr_stream._recording.together import Recordings
+from napari_zarr_stream._saving.export import default_properties, export_layers
+from napari_zarr_stream._sources.source import CameraSource
+from napari_zarr_stream._writer.errors import (
+    InvalidProperties,
+    InvalidStore,
+    ZarrStreamError,
+)
+from napari_zarr_stream._writer.ngff import BF2RAW
+from napari_zarr_stream._writer.properties import (
+    DeviceKind,
+    DownsamplingMethod,
+    StorageProperties,
+)
+from napari_zarr_stream._writer.repair import Report, examine, repair
+from napari_zarr_stream.cameras import (
     Camera,
     CameraError,
     CameraThread,
@@ -35,6 +42,8 @@ from .cameras import (
     SettingValue,
     find_cameras,
 )
+
+from .files import layer_sources
 
 FAILED, REFUSED, FRAMES_LOST, REPAIRABLE, INTERRUPTED = 1, 2, 3, 4, 130
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ._reading.reader import get_reader
-from ._sources.layer import LayerSource
-from ._writer.errors import InvalidProperties, SourceFailed
+from napari_zarr_stream._reading.reader import get_reader
+from napari_zarr_stream._sources.layer import LayerSource
+from napari_zarr_stream._writer.errors import InvalidProperties, SourceFailed
 
 
 def layer_sources(

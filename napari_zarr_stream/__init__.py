@@ -5,7 +5,6 @@ Importing this brings in neither Qt nor napari.
 
 from importlib.metadata import version
 
-from ._writer.chunk_grid import Plan, plan
 from ._writer.errors import (
     FrameMismatch,
     IllegalTransition,
@@ -17,6 +16,7 @@ from ._writer.errors import (
     WriteFailed,
     ZarrStreamError,
 )
+from ._writer.grid import Plan, plan
 from ._writer.properties import (
     Channel,
     DeviceKind,

@@ -40,8 +40,8 @@ from ._sources.layer import LayerSource
 from ._sources.source import SourceDescription
 from ._viewer.live import LivePlane
 from ._viewer.session import Job, session_of
-from ._writer.chunk_grid import Plan, plan
 from ._writer.errors import InvalidProperties, ZarrStreamError
+from ._writer.grid import Plan, plan
 from ._writer.properties import StorageProperties
 
 __all__ = ["KINDS", "RecordWidget"]

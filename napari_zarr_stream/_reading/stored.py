@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from napari_zarr_stream._writer.chunk_grid import AXES
 from napari_zarr_stream._writer.errors import (
     InvalidProperties,
     InvalidStore,
     ZarrStreamError,
 )
+from napari_zarr_stream._writer.grid import AXES
 from napari_zarr_stream._writer.lock import holder_of
 from napari_zarr_stream._writer.ngff import AXIS_TYPES, RECORD_KEY, check_units
 from napari_zarr_stream._writer.repair import is_left_open

@@ -25,18 +25,18 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_zarr_stream._sources.source import Source, SourceDescription
-from napari_zarr_stream._writer.chunk_grid import Plan, plan
+from napari_zarr_stream._writer.contrast import contrast_limits_of
 from napari_zarr_stream._writer.errors import (
     IllegalTransition,
     SourceFailed,
     ZarrStreamError,
 )
+from napari_zarr_stream._writer.grid import Plan, plan
 from napari_zarr_stream._writer.properties import Channel, StorageProperties
 from napari_zarr_stream._writer.store import Store
 from napari_zarr_stream._writer.stream import Place, StreamStatus, ZarrStream
 from napari_zarr_stream.cameras.protocol import CameraEnded
 
-from .contrast import contrast_limits_of
 from .disk import RESERVE_BYTES, DiskWatch
 from .frame_infos import FrameInfos
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from napari_zarr_stream._writer.chunk_grid import AXES
 from napari_zarr_stream._writer.errors import InvalidProperties, SourceFailed
+from napari_zarr_stream._writer.grid import AXES
 
 from .layer import LayerSource
 from .source import Frame, SourceDescription

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from napari_zarr_stream._writer.chunk_grid import AXES
 from napari_zarr_stream._writer.errors import InvalidProperties
+from napari_zarr_stream._writer.grid import AXES
 from napari_zarr_stream._writer.ngff import check_units
 
 _WORDS = {

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_zarr_stream._writer.errors import InvalidProperties
-from napari_zarr_stream._writer.ngff import _CHANNEL_COLORS, check_units, range_of
+from napari_zarr_stream._writer.ngff import CHANNEL_COLORS, check_units, range_of
 from napari_zarr_stream._writer.properties import Channel
 
 Meta = Mapping[str, Any]
@@ -149,9 +149,7 @@ def channels_of(name: str, meta: Meta, count: int) -> tuple[Channel, ...]:
             label = _of_channel(meta.get("name"), i) or label
         color = color_of(_of_channel(meta.get("colormap"), i))
         if color is None:
-            color = (
-                "FFFFFF" if count == 1 else _CHANNEL_COLORS[i % len(_CHANNEL_COLORS)]
-            )
+            color = "FFFFFF" if count == 1 else CHANNEL_COLORS[i % len(CHANNEL_COLORS)]
         limits = _limits(_of_channel(meta.get("contrast_limits"), i))
         span = _limits(meta.get("contrast_limits_range"))
         if limits and span:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_zarr_stream._writer.chunk_grid import AXES
+from napari_zarr_stream._writer.grid import AXES
 
 MEMORY_BATCH_BYTES = 4 * 2**20
 """Planes of an array in memory handed over at once: enough to hide what a call costs,

@@ -15,7 +15,6 @@ from operator import itemgetter
 import numpy as np
 import numpy.typing as npt
 
-from .chunk_grid import Plan
 from .codecs import (
     BlockTable,
     Blosc,
@@ -25,6 +24,7 @@ from .codecs import (
     empty_shard_index,
     encode_shard_index,
 )
+from .grid import Plan
 from .marks import encode_mark, mark_bytes
 from .ngff import Document, Serializer
 from .store import Store, StoredFile

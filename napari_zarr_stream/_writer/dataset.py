@@ -13,10 +13,10 @@ from importlib.metadata import version
 from typing import Any
 
 from .array import LevelArray
-from .chunk_grid import Plan
 from .codecs import codec_of
 from .errors import InvalidProperties
 from .frame_log import FrameLog
+from .grid import Plan
 from .ngff import Document, Image, check_channels, serializer_of
 from .properties import Channel, StorageProperties
 from .store import Store

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from .chunk_grid import stored_dtype
 from .codecs import Raw
 from .errors import InvalidProperties
+from .grid import stored_dtype
 from .ngff import Document, Serializer
 from .store import Store, StoredFile
 

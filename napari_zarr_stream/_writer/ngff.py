@@ -12,9 +12,9 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from .chunk_grid import Plan
 from .codecs import Codec, shard_index_codecs
 from .errors import InvalidProperties
+from .grid import Plan
 from .properties import Channel, DownsamplingMethod
 
 Document = dict[str, Any]
@@ -56,7 +56,7 @@ _OME_TYPES = {
     **{name: name for name in ("int8", "int16", "int32", "uint8", "uint16", "uint32")},
 }  # fmt: skip
 
-_CHANNEL_COLORS = ("00FFFF", "FF00FF", "FFFF00", "00FF00", "FF0000", "0000FF")
+CHANNEL_COLORS = ("00FFFF", "FF00FF", "FFFF00", "00FF00", "FF0000", "0000FF")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ def check_channels(
         return ()
     if count < 2:
         return (Channel("channel 0"),)[:count]
-    colors = (_CHANNEL_COLORS[i % len(_CHANNEL_COLORS)] for i in range(count))
+    colors = (CHANNEL_COLORS[i % len(CHANNEL_COLORS)] for i in range(count))
     return tuple(Channel(f"channel {i}", color) for i, color in enumerate(colors))
 
 

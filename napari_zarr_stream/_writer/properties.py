@@ -1,6 +1,6 @@
 """What the user asks for: frozen values that cannot be built wrong.
 
-What they come to with frames of a given shape is `chunk_grid.plan`'s to say.
+What they come to with frames of a given shape is `grid.plan`'s to say.
 """
 
 import math

@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 
 from .array import LevelArray
-from .chunk_grid import Plan, plan
 from .codecs import codec_of, encode_shard_index
 from .dataset import now
 from .downsample import TileHalver
 from .errors import InvalidProperties, InvalidStore, WriteFailed
+from .grid import Plan, plan
 from .lock import Holder, holder_of
 from .ngff import RECORD_KEY, Document, serializer_of
 from .properties import StorageProperties

@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .array import PAGE
-from .chunk_grid import MAX_BLOSC_BYTES, Plan
 from .codecs import EMPTY, Blocks, BlockTable, Blosc, Codec, empty_shard_index
+from .grid import MAX_BLOSC_BYTES, Plan
 from .marks import MAX_ENTRIES, Mark, Placed, find_marks, mark_bytes
 
 Index = npt.NDArray[np.uint64]

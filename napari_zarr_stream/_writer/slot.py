@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .array import Cell, LevelArray, gather_tiles, lay_tiles
-from .chunk_grid import PART_BYTES, Plan
 from .downsample import TileHalver, halve
+from .grid import PART_BYTES, Plan
 from .properties import DownsamplingMethod
 
 Planes = npt.NDArray[np.generic]

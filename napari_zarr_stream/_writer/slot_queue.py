@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from .array import Cell
-from .chunk_grid import WORKERS, Plan
 from .errors import WriteFailed, ZarrStreamError
+from .grid import WORKERS, Plan
 from .slot import Slot
 
 COMMIT_INTERVAL_S = 0.25

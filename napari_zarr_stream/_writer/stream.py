@@ -18,10 +18,10 @@ from typing import Any, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from .chunk_grid import WORKERS, plan
 from .dataset import Dataset, check_record
 from .downsample import TileHalver, check_label
 from .errors import FrameMismatch, IllegalTransition, WriteFailed, ZarrStreamError
+from .grid import WORKERS, plan
 from .ngff import (
     Image,
     check_channels,

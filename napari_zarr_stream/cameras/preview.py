@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from napari_zarr_stream._recording.contrast import contrast_limits_of
+from napari_zarr_stream._writer.contrast import contrast_limits_of
 
 from .protocol import Camera, CameraError
 from .thread import CameraThread

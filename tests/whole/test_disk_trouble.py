@@ -229,13 +229,12 @@ def test_a_disk_that_stalls(tmp_path, monkeypatch, way):
 
 def run(script, *arguments):
     """The lines that a program prints, which must not fail."""
-    here = os.path.dirname(__file__)
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=60,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([here, *sys.path])},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_zarr_stream import InvalidProperties, StorageProperties, plan
-from napari_zarr_stream._writer.chunk_grid import (
+from napari_zarr_stream._writer.grid import (
     MAX_BLOSC_BYTES,
     Plan,
     blosc_block,

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from napari_zarr_stream._dock.host.remembered import FILE_NAME, Remembered
+
+from napari_zarr_stream._dock.remembered import FILE_NAME, Remembered
 
 
 @pytest.fixture(autouse=True)

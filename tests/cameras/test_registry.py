@@ -11,7 +11,7 @@ from camera_contract import CameraContract
 from napari_zarr_stream import cli
 from napari_zarr_stream.cameras import CameraError, find_cameras, registry
 
-PAGE = Path(__file__).parents[1] / "docs" / "cameras.md"
+PAGE = Path(__file__).parents[2] / "docs" / "cameras.md"
 PATTERNS = ["cells", "uniform random", "radial sine", "empty"]
 SIMULATED = [f"Simulated: {pattern}" for pattern in PATTERNS]
 SDKS = {"pymmcore_plus", "viva_genicam", "pypylon", "harvesters", "cv2"}

@@ -20,7 +20,6 @@ from napari_zarr_stream import (
     StoreExists,
     WriteFailed,
 )
-from napari_zarr_stream._recording.contrast import contrast_limits_of
 from napari_zarr_stream._recording.recording import (
     TRANSITIONS,
     FinishReason,
@@ -29,6 +28,7 @@ from napari_zarr_stream._recording.recording import (
     _Event,
 )
 from napari_zarr_stream._sources.source import CameraSource
+from napari_zarr_stream._writer.contrast import contrast_limits_of
 from napari_zarr_stream.cameras import (
     CameraEnded,
     CameraError,
@@ -574,7 +574,7 @@ def test_it_can_be_started_again_and_again_without_leaking_threads(tmp_path, cam
 SCRIPT = """
 import sys
 from napari_zarr_stream import StorageProperties
-from napari_zarr_stream._recording.contrast import contrast_limits_of
+from napari_zarr_stream._writer.contrast import contrast_limits_of
 from napari_zarr_stream._recording.recording import Recording
 from napari_zarr_stream._sources.source import CameraSource
 from napari_zarr_stream.cameras import CameraThread, SimulatedCamera

@@ -11,7 +11,6 @@ import sys
 import textwrap
 import threading
 import time
-from pathlib import Path
 
 import dask.array
 import numpy as np
@@ -628,9 +627,9 @@ def test_frames_are_filled_into_their_place(path, way):
 def test_colours_are_planes_of_one_frame(path, way, slots, large, monkeypatch):
     """Frames that begin in one slot and end in another, or in a third."""
     if large:
-        monkeypatch.setattr("napari_zarr_stream._writer.chunk_grid.SLOT_BYTES", 1)
+        monkeypatch.setattr("napari_zarr_stream._writer.grid.SLOT_BYTES", 1)
     if slots:
-        monkeypatch.setattr("napari_zarr_stream._writer.chunk_grid.MAX_SLOTS", slots)
+        monkeypatch.setattr("napari_zarr_stream._writer.grid.MAX_SLOTS", slots)
     options = {"axes": "tcyx", "shape": (None, 3, *SHAPE), "planes_per_frame": 3}
     with stream_of(path, way=way, **options) as stream:
         for number in range(9):
@@ -726,7 +725,7 @@ def test_nothing_waits_for_a_camera_that_hangs(path):
 @any_way
 @pytest.mark.parametrize("call", ["append", "fill"])
 def test_a_slow_store_makes_the_caller_wait(path, way, call, monkeypatch):
-    monkeypatch.setattr("napari_zarr_stream._writer.chunk_grid.QUEUE_BYTES", 2**20)
+    monkeypatch.setattr("napari_zarr_stream._writer.grid.QUEUE_BYTES", 2**20)
     # All slots are full, however long filling them takes.
     monkeypatch.setattr(stream_module, "SEAL_AFTER_S", 60)
     # A caller that helps would wait in the store itself.
@@ -790,7 +789,7 @@ TROUBLES = {
 def test_every_failed_call_of_the_store_is_heard(
     tmp_path, way, for_good, monkeypatch, commits_at_once
 ):
-    monkeypatch.setattr("napari_zarr_stream._writer.chunk_grid.SLOT_BYTES", 1)
+    monkeypatch.setattr("napari_zarr_stream._writer.grid.SLOT_BYTES", 1)
     for number in range(1, 400):
         path = tmp_path / f"{number}.zarr"
         trouble, words = list(TROUBLES.items())[number % 3]
@@ -957,13 +956,12 @@ def wait_until(condition, timeout_s=20.0):
 
 def start_python(script, *arguments):
     command = [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
-    here = str(Path(__file__).parent)
     return subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": here},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
 
 

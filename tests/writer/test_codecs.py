@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_zarr_stream import DeviceKind
-from napari_zarr_stream._writer.chunk_grid import MIN_PART_BYTES, blosc_block
 from napari_zarr_stream._writer.codecs import (
     EMPTY,
     BlockTable,
@@ -22,6 +21,7 @@ from napari_zarr_stream._writer.codecs import (
     empty_shard_index,
     encode_shard_index,
 )
+from napari_zarr_stream._writer.grid import MIN_PART_BYTES, blosc_block
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -8,13 +8,13 @@ import time
 from dataclasses import replace
 
 import dask.array as da
-import napari_zarr_stream._dock.host.cameras_section as cameras_section
 import numpy as np
 import pytest
 import zarr
 from qtpy.QtCore import Qt
 from windows import click, messages, wait_until
 
+import napari_zarr_stream._dock.cameras_section as cameras_section
 from napari_zarr_stream import (
     InvalidProperties,
     StorageProperties,

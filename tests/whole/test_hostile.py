@@ -1,8 +1,8 @@
 """Stores that lie, whether by accident or on purpose: no crash, no hang, no harm.
 
 A few hundred of them, each spoiled in a way that its number names. More:
-`HOSTILE=10000 python -m pytest tests/test_hostile.py --timeout 0`; `HOSTILE_FIRST=...`
-begins at another number.
+`HOSTILE=10000 python -m pytest tests/whole/test_hostile.py --timeout 0`;
+`HOSTILE_FIRST=...` begins at another number.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hostile
 import numpy as np
 import pytest
 import zarr
@@ -45,7 +46,7 @@ def stores(tmp_path_factory):
 @pytest.mark.parametrize("first", range(FIRST, FIRST + STORES, BATCH))
 def test_no_crash_no_hang_no_harm(stores, tmp_path, first):
     last = min(first + BATCH, FIRST + STORES)
-    program = Path(__file__).with_name("hostile.py")
+    program = hostile.__file__
     arguments = [str(stores), str(tmp_path), str(first), str(last)]
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", str(program), *arguments],

@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import napari_zarr_stream._dock.host.cameras_section as cameras_section
 import numpy as np
 import pytest
 import zarr
@@ -19,12 +18,13 @@ from emulators import (
     shared_core,
     write,
 )
-from napari_zarr_stream._dock.host.remembered import Remembered
 from pymmcore_plus.experimental.unicore import UniMMCore
 from windows import click, messages, wait_until
 
+import napari_zarr_stream._dock.cameras_section as cameras_section
 import napari_zarr_stream._recording.recording as recording_module
 import napari_zarr_stream._recording.together as together_module
+from napari_zarr_stream._dock.remembered import Remembered
 from napari_zarr_stream._recording.recording import FinishReason
 from napari_zarr_stream._viewer.session import session_of
 from napari_zarr_stream._widget import ONE_STORE, RecordWidget

@@ -16,7 +16,7 @@ def test_nothing_grows(tmp_path, amount):
     command = [sys.executable, "-m", "benchmarks.soak", *amount]
     done = subprocess.run(
         [*command, "--directory", str(tmp_path)],
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         timeout=100,

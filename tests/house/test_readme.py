@@ -11,7 +11,7 @@ import pytest
 import tifffile
 import zarr
 
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 PACKAGE = README.parent / "napari_zarr_stream"
 
 

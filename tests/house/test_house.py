@@ -1,0 +1,197 @@
+"""The house rules: which room stands on which, and who may do what."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import napari_zarr_stream
+
+PACKAGE = Path(napari_zarr_stream.__file__).parent
+
+GUI = {"magicgui", "napari", "npe2", "qtpy", "PyQt5", "PyQt6", "PySide2", "PySide6"}
+
+STANDS_ON = {
+    "_writer": set(),
+    "cameras": {"_writer"},
+    "_sources": {"_writer", "cameras"},
+    "_recording": {"_writer", "cameras", "_sources"},
+    "_reading": {"_writer"},
+    "_saving": {"_writer", "_sources", "_recording"},
+    "_viewer": {"_writer", "cameras", "_sources", "_recording", "_reading"},
+    "_dock": {"_writer", "cameras", "_sources", "_recording", "_viewer"},
+    "_widget": {"_writer", "_sources", "_viewer", "_recording", "_dock"},
+    "_samples": {"cameras"},
+    "cli": {"_writer", "cameras", "_sources", "_recording", "_saving", "_reading"},
+    "": {"_writer"},
+}
+"""The rooms, and those that each may import from: the one place that says so."""
+
+KNOWS_GUI = {
+    "_dock": {"magicgui", "napari", "qtpy"},
+    "_viewer": {"napari", "qtpy"},
+    "_widget": {"magicgui", "napari", "qtpy"},
+}
+"""What a room may import of Qt, magicgui and napari."""
+
+KNOWS_GUI_INSIDE_FUNCTIONS = {
+    "_reading/reader.py": {"napari"},
+    "_dock/remembered.py": {"napari"},
+    "cli/files.py": {"npe2"},
+}
+"""The same, where only a function may: its module is imported without napari, too."""
+
+FLOORS = [
+    {"errors"},
+    {"properties", "kernels"},
+    {"grid"},
+    {"downsample", "codecs", "contrast", "marks", "lock", "lease"},
+    {"ngff", "store"},
+    {"array", "frame_log"},
+    {"slot", "dataset"},
+    {"slot_queue"},
+    {"stream"},
+    {"salvage"},
+    {"repair"},
+]
+"""The writer from the ground up: a module imports from floors below its own."""
+
+MAY_START_THREADS = {
+    "_writer/stream.py",
+    "_recording/recording.py",
+    "_dock/background.py",
+    "cameras/thread.py",
+}
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+WRITER = sorted((PACKAGE / "_writer").rglob("*.py"))
+
+
+def name_of(path):
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def room_of(path):
+    """The folder at the top, or the file there; the package itself is ''."""
+    top = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    return "" if top == "__init__" else top
+
+
+def imports_of(path):
+    """(absolute module, name, whether inside a function) of every import."""
+    package = ("napari_zarr_stream", *path.relative_to(PACKAGE).parts[:-1])
+
+    def visit(node, inside):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "", inside) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else ()
+            module = ".".join([*base, *filter(None, [node.module])])
+            yield from ((module, alias.name, inside) for alias in node.names)
+        inside = inside or isinstance(node, ast.FunctionDef)
+        for child in ast.iter_child_nodes(node):
+            yield from visit(child, inside)
+
+    yield from visit(ast.parse(path.read_text(encoding="utf-8")), False)
+
+
+def own_imports_of(path):
+    """(room, path below it, name) of every import from this package."""
+    for module, name, _ in imports_of(path):
+        first, *rest = module.split(".")
+        if first == "napari_zarr_stream":
+            rest = rest or [name]
+            yield rest[0], rest[1:], name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_room_stands_on_those_below_it(path):
+    room = room_of(path)
+    assert room in STANDS_ON, "give it a place in the table"
+    for imported, _, name in own_imports_of(path):
+        if imported != room and imported != "__version__":
+            assert imported in STANDS_ON[room], f"{imported}: {name}"
+
+
+def test_no_two_rooms_stand_on_each_other():
+    def below(room, seen=()):
+        assert room not in seen, (room, seen)
+        for other in STANDS_ON[room]:
+            below(other, (*seen, room))
+
+    for room in STANDS_ON:
+        below(room)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_some_rooms_know_a_gui(path):
+    for module, _, inside in imports_of(path):
+        root = module.split(".")[0]
+        if root in GUI:
+            allowed = KNOWS_GUI.get(room_of(path), set())
+            if inside:
+                allowed = allowed | KNOWS_GUI_INSIDE_FUNCTIONS.get(name_of(path), set())
+            assert root in allowed, module
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_private_name_is_imported_from_another_module(path):
+    for module, name, _ in imports_of(path):
+        if module.startswith("napari_zarr_stream"):
+            private = name.startswith("_") and name not in STANDS_ON
+            assert not private or name == "__version__", f"{module}: {name}"
+
+
+@pytest.mark.parametrize("path", WRITER, ids=name_of)
+def test_the_writer_imports_downwards(path):
+    floors = {module: floor for floor, names in enumerate(FLOORS) for module in names}
+    assert path.stem == "__init__" or path.stem in floors, "give it a floor"
+    for _, [module, *_], _ in own_imports_of(path):
+        assert floors[module] < floors[path.stem], module
+
+
+def calls_of(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_listed_files_start_threads(path):
+    starting = re.compile(r"(^|\.)(Thread|Timer|ThreadPoolExecutor|thread_worker)$")
+    started = [call for call in calls_of(path) if starting.search(call)]
+    if name_of(path) not in MAY_START_THREADS:
+        assert not started
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_every_module_begins_with_its_idea(path):
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    assert docstring
+    assert docstring.split("\n\n")[0].rstrip().endswith((".", "`."))
+
+
+def test_importing_brings_in_neither_qt_nor_napari():
+    script = (
+        "import sys, napari_zarr_stream\n"
+        f"print(sorted({GUI!r} & {{m.split('.')[0] for m in sys.modules}}))"
+    )
+    command = [sys.executable, "-W", "error", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_all_names_are_public_and_sorted():
+    public = {
+        name
+        for name, value in vars(napari_zarr_stream).items()
+        if not name.startswith("_") and not isinstance(value, type(sys))
+    }
+    # `version` of importlib is how the package learns its own.
+    assert sorted(napari_zarr_stream.__all__) == napari_zarr_stream.__all__
+    assert set(napari_zarr_stream.__all__) == public - {"version"} | {"__version__"}
+    for name in napari_zarr_stream.__all__:
+        assert hasattr(napari_zarr_stream, name)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_zarr_stream._writer.colours import WHITE, colormap_of
 from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.ngff import RECORD_KEY, range_of
 
@@ -47,11 +48,6 @@ chunk above it is not decoded only to find contrast limits."""
 MAX_PROPERTIES = 2**22
 """Values in the table of objects, which has a column for every name that one of them
 has: names of their own for all would make gigabytes."""
-
-_COLORMAPS = {
-    "FFFFFF": "gray", "FF0000": "red", "00FF00": "green", "0000FF": "blue",
-    "00FFFF": "cyan", "FF00FF": "magenta", "FFFF00": "yellow",
-}  # fmt: skip
 
 
 def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | None:
@@ -251,7 +247,7 @@ def _name(image: str, channel: ShownChannel, number: int | None) -> str:
 
 def _colormap(image: StoredImage, color: str | None, number: int) -> str:
     """From black to the channel's colour, or what our own record calls by its name."""
-    color = color or "FFFFFF"
+    color = color or WHITE
     recorded = image.record.get("colormaps")
     own = recorded[number] if recorded and number < len(recorded) else None
     if own and own["color"] == color:
@@ -259,7 +255,7 @@ def _colormap(image: StoredImage, color: str | None, number: int) -> str:
 
         if own["name"] in AVAILABLE_COLORMAPS:
             return str(own["name"])
-    return _COLORMAPS.get(color, f"#{color}")
+    return colormap_of(color)
 
 
 def _limits(levels: Sequence[Any], path: Path | None) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_zarr_stream._writer.colours import hex_of
 from napari_zarr_stream._writer.errors import (
     InvalidProperties,
     InvalidStore,
@@ -352,13 +353,11 @@ def _channels(omero: Any, count: int) -> tuple[ShownChannel, ...]:
     for entry in map(_mapping, entries[:count]):
         window = _mapping(entry.get("window"))
         limits = (window.get("start"), window.get("end"))
-        color = str(entry.get("color") or "").removeprefix("#").upper()
-        is_color = len(color) == 6 and set(color) <= set("0123456789ABCDEF")
         label = entry.get("label")
         channels.append(
             ShownChannel(
                 name=None if label is None else str(label),
-                color=color if is_color else None,
+                color=hex_of(str(entry.get("color") or "")),
                 contrast_limits=_limits(limits),
                 active=bool(entry.get("active", True)),
             )

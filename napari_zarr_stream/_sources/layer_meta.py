@@ -9,23 +9,21 @@ from typing import Any
 
 import numpy as np
 
+from napari_zarr_stream._writer.colours import (
+    BLACK,
+    NAMED,
+    RGB,
+    WHITE,
+    given_color,
+    hex_of,
+)
 from napari_zarr_stream._writer.errors import InvalidProperties
-from napari_zarr_stream._writer.ngff import CHANNEL_COLORS, check_units, range_of
+from napari_zarr_stream._writer.ngff import check_units, range_of
 from napari_zarr_stream._writer.properties import Channel
 
 Meta = Mapping[str, Any]
 
-_COLOR_OF_COLORMAP = {
-    "red": "FF0000", "green": "00FF00", "blue": "0000FF", "cyan": "00FFFF",
-    "magenta": "FF00FF", "yellow": "FFFF00",
-}  # fmt: skip
-
-_RGBA = (
-    ("Red", "FF0000"),
-    ("Green", "00FF00"),
-    ("Blue", "0000FF"),
-    ("Alpha", "000000"),
-)
+_RGBA = (*((name.capitalize(), NAMED[name]) for name in RGB), ("Alpha", BLACK))
 """Alpha is black, since light is what viewers add up."""
 
 
@@ -149,7 +147,7 @@ def channels_of(name: str, meta: Meta, count: int) -> tuple[Channel, ...]:
             label = _of_channel(meta.get("name"), i) or label
         color = color_of(_of_channel(meta.get("colormap"), i))
         if color is None:
-            color = "FFFFFF" if count == 1 else CHANNEL_COLORS[i % len(CHANNEL_COLORS)]
+            color = WHITE if count == 1 else given_color(i)
         limits = _limits(_of_channel(meta.get("contrast_limits"), i))
         span = _limits(meta.get("contrast_limits_range"))
         if limits and span:
@@ -193,10 +191,8 @@ def _limits(given: Any) -> tuple[float, float] | None:
 def color_of(colormap: Any) -> str | None:
     """Last colour of a colormap as six hex digits; None for grey and unknown ones."""
     if isinstance(colormap, str):
-        known = _COLOR_OF_COLORMAP.get(colormap.lower())
-        plain = colormap.removeprefix("#").upper()
-        is_hex = len(plain) == 6 and set(plain) <= set("0123456789ABCDEF")
-        return known or (plain if is_hex else None)
+        name = colormap.lower()
+        return None if name == "gray" else NAMED.get(name) or hex_of(colormap)
     if isinstance(colormap, Mapping):
         colors = colormap.get("colors")
     else:
@@ -205,4 +201,4 @@ def color_of(colormap: Any) -> str | None:
         return None
     last = np.asarray(colors, dtype=float)[-1][:3]
     text = "".join(f"{round(255 * value):02X}" for value in np.clip(last, 0, 1))
-    return None if text == "FFFFFF" else text
+    return None if text == WHITE else text

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from napari_zarr_stream._writer.colours import NAMED, RGB
 from napari_zarr_stream._writer.properties import Channel
 from napari_zarr_stream._writer.stream import Place
 from napari_zarr_stream.cameras.protocol import (
@@ -31,8 +32,6 @@ GIVE_UP_S = 10.0
 
 POLL_S = 0.2
 """How often it is asked whether a run is to stop, while its source has the thread."""
-
-_RGB = (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,8 +245,10 @@ def describe_camera(
     colours = camera.shape[:-2]
     value_range = (0.0, float(2**camera.bit_depth - 1))
     channels = None
-    if colours == (len(_RGB),):
-        channels = tuple(Channel(*rgb, value_range=value_range) for rgb in _RGB)
+    if colours == (len(RGB),):
+        channels = tuple(
+            Channel(name, NAMED[name], value_range=value_range) for name in RGB
+        )
     return SourceDescription(
         name=name,
         axes="tcyx" if colours else "tyx",

@@ -13,6 +13,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from .codecs import Codec, shard_index_codecs
+from .colours import WHITE, given_color
 from .errors import InvalidProperties
 from .grid import Plan
 from .properties import Channel, DownsamplingMethod
@@ -55,8 +56,6 @@ _OME_TYPES = {
     "bool": "bit", "float32": "float", "float64": "double",
     **{name: name for name in ("int8", "int16", "int32", "uint8", "uint16", "uint32")},
 }  # fmt: skip
-
-CHANNEL_COLORS = ("00FFFF", "FF00FF", "FFFF00", "00FF00", "FF0000", "0000FF")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +198,7 @@ def check_channels(
         return ()
     if count < 2:
         return (Channel("channel 0"),)[:count]
-    colors = (CHANNEL_COLORS[i % len(CHANNEL_COLORS)] for i in range(count))
-    return tuple(Channel(f"channel {i}", color) for i, color in enumerate(colors))
+    return tuple(Channel(f"channel {i}", given_color(i)) for i in range(count))
 
 
 def range_of(dtype: np.dtype[np.generic]) -> tuple[float, float]:
@@ -298,7 +296,7 @@ def _omero(image: Image) -> Document:
             }
         )
     model = "color"
-    if [channel.color for channel in image.channels] == ["FFFFFF"]:
+    if [channel.color for channel in image.channels] == [WHITE]:
         model = "greyscale"  # in which readers show nothing but grey
     return {
         "name": image.name,

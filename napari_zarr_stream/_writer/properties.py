@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
+from .colours import WHITE, hex_of
 from .errors import InvalidProperties
 
 
@@ -218,13 +219,13 @@ class Channel:
     """
 
     name: str
-    color: str = "FFFFFF"
+    color: str = WHITE
     contrast_limits: tuple[float, float] | None = None
     value_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        color = self.color.removeprefix("#").upper()
-        if not re.fullmatch("[0-9A-F]{6}", color):
+        color = hex_of(self.color)
+        if color is None:
             raise InvalidProperties(
                 f"channel {self.name!r}: color {self.color!r} is not six hex digits"
             )

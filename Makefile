@@ -28,6 +28,11 @@ check: setup
 	.venv/bin/mypy
 	.venv/bin/npe2 validate --imports napari-zarr-stream
 
+# The README's table of files and the picture in CONTRIBUTING.md, out of the code.
+.PHONY: docs
+docs:
+	@$(firstword $(wildcard .venv/bin/python) python3) tools/house.py
+
 .PHONY: bench bench-quick bench-live
 
 # Half an hour, best on a quiet machine; writes docs/benchmarks.{md,png}.

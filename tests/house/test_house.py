@@ -4,13 +4,11 @@ import ast
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from house import MODULES, imports_of, name_of, own_imports_of, room_of
 
 import napari_zarr_stream
-
-PACKAGE = Path(napari_zarr_stream.__file__).parent
 
 GUI = {"magicgui", "napari", "npe2", "qtpy", "PyQt5", "PyQt6", "PySide2", "PySide6"}
 
@@ -66,45 +64,7 @@ MAY_START_THREADS = {
     "cameras/thread.py",
 }
 
-MODULES = sorted(PACKAGE.rglob("*.py"))
-WRITER = sorted((PACKAGE / "_writer").rglob("*.py"))
-
-
-def name_of(path):
-    return path.relative_to(PACKAGE).as_posix()
-
-
-def room_of(path):
-    """The folder at the top, or the file there; the package itself is ''."""
-    top = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    return "" if top == "__init__" else top
-
-
-def imports_of(path):
-    """(absolute module, name, whether inside a function) of every import."""
-    package = ("napari_zarr_stream", *path.relative_to(PACKAGE).parts[:-1])
-
-    def visit(node, inside):
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, "", inside) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) + 1 - node.level] if node.level else ()
-            module = ".".join([*base, *filter(None, [node.module])])
-            yield from ((module, alias.name, inside) for alias in node.names)
-        inside = inside or isinstance(node, ast.FunctionDef)
-        for child in ast.iter_child_nodes(node):
-            yield from visit(child, inside)
-
-    yield from visit(ast.parse(path.read_text(encoding="utf-8")), False)
-
-
-def own_imports_of(path):
-    """(room, path below it, name) of every import from this package."""
-    for module, name, _ in imports_of(path):
-        first, *rest = module.split(".")
-        if first == "napari_zarr_stream":
-            rest = rest or [name]
-            yield rest[0], rest[1:], name
+WRITER = [path for path in MODULES if room_of(path) == "_writer"]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

@@ -7,12 +7,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 import tifffile
 import zarr
 
 README = Path(__file__).parents[2] / "README.md"
-PACKAGE = README.parent / "napari_zarr_stream"
 
 
 def block(language, containing):
@@ -47,16 +45,3 @@ def test_the_commands(tmp_path):
         assert done.returncode in (0, 3), done.stderr
     assert (tmp_path / "simulated.zarr" / "zarr.json").exists()
     assert (tmp_path / "picture.zarr" / "zarr.json").exists()
-
-
-def named_in_the_table():
-    rows = re.findall(r"^\| (`.*?) \|", README.read_text("utf-8"), re.MULTILINE)
-    names = re.findall(r"`([\w/]+\.py)`", " ".join(rows))
-    return {Path(name).name for name in names}
-
-
-@pytest.mark.parametrize("folder", ["", "_writer"])
-def test_every_module_is_in_the_table_of_files(folder):
-    modules = {path.name for path in (PACKAGE / folder).glob("*.py")}
-    left_out = {"__init__.py", "errors.py"}
-    assert modules - named_in_the_table() <= left_out

@@ -7,19 +7,16 @@ from typing import Any
 
 import numpy.typing as npt
 
+from .features import Feature
 from .frame_numbers import GIGE_PERIOD
+from .pixel_format import PixelFormat
 from .protocol import (
     Camera,
     CameraLost,
     FrameInfo,
     SettingValue,
 )
-from .standard_camera import (
-    Feature,
-    PixelFormat,
-    StandardCamera,
-    ring_frames,
-)
+from .standard_camera import StandardCamera, ring_frames
 
 _NO_BLOCK_ID = 2**64 - 1
 

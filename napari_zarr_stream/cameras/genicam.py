@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
+from .features import Feature
 from .frame_numbers import GIGE_PERIOD
+from .pixel_format import PixelFormat
 from .protocol import (
     Camera,
     CameraLost,
     FrameInfo,
     SettingValue,
 )
-from .standard_camera import (
-    Feature,
-    PixelFormat,
-    StandardCamera,
-)
+from .standard_camera import StandardCamera
 
 if TYPE_CHECKING:
     import viva_genicam

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .features import Feature
 from .frame_numbers import GIGE_PERIOD
+from .pixel_format import PixelFormat
 from .protocol import (
     Camera,
     CameraError,
@@ -21,12 +23,7 @@ from .protocol import (
     Setting,
     SettingValue,
 )
-from .standard_camera import (
-    Feature,
-    PixelFormat,
-    StandardCamera,
-    ring_frames,
-)
+from .standard_camera import StandardCamera, ring_frames
 
 _ANY = "GenTL: producer file"
 _PATHS = "GENICAM_GENTL64_PATH"  # where makers' installers say what they installed

@@ -13,8 +13,9 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import NamedTuple
 
+from .patterns import PATTERNS
 from .protocol import Camera
-from .simulated import PATTERNS, SimulatedCamera
+from .simulated import SimulatedCamera
 
 Cameras = Mapping[str, Callable[[], Camera]]
 

@@ -1,21 +1,29 @@
 """A camera with GenICam's standard features, whichever SDK reads them.
 
-The names are those of the Standard Features Naming Convention (SFNC) and of what came
-before it. Knows no SDK: a subclass says how a feature is read and how a frame is had.
+Knows no SDK: a subclass says how a feature is read and how a frame is had.
 """
 
-import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from .features import (
+    BY_NAME,
+    FRAME_RATE_ENABLE,
+    RESULTING_FRAME_RATE,
+    STANDARD,
+    Feature,
+    automatic,
+    fitting,
+    scaled,
+)
 from .frame_numbers import FrameNumbers
+from .pixel_format import PixelFormat
 from .protocol import (
     CameraError,
     CameraStats,
@@ -30,127 +38,6 @@ _RING_BYTES = 256 << 20  # half a second of a fast camera, and little of a compu
 def ring_frames(frame_bytes: int) -> int:
     """Return how many frames an SDK shall hold for a reader that is late."""
     return max(4, min(64, _RING_BYTES // max(1, frame_bytes)))
-
-
-@dataclass(frozen=True, slots=True)
-class PixelFormat:
-    """A pixel format of the Pixel Format Naming Convention (PFNC).
-
-    Attributes
-    ----------
-    name : str
-        As the camera spells it.
-    components : str
-        "Mono", "RGB" or "BGR", "RGBa" or "BGRa", or "BayerRG" and its like.
-    bit_depth : int
-    packed : bool
-        Whether pixels share bytes.
-    """
-
-    name: str
-    components: str
-    bit_depth: int
-    packed: bool
-
-    @classmethod
-    def of(cls, name: str) -> "PixelFormat | None":
-        """Return what a name means, None where it is nothing that we record."""
-        match = re.fullmatch(
-            r"(Mono|Bayer(?:RG|GR|GB|BG)|(?:RGB|BGR)a?)(8|10|12|14|16)(p|packed)?",
-            name,
-            re.IGNORECASE,
-        )
-        if match is None:
-            return None
-        components, bits, packing = match.groups()
-        # "RGB8Packed" is an old name of "RGB8": its bytes were never shared.
-        packed = packing is not None and int(bits) not in (8, 16)
-        return cls(name, components, int(bits), packed)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of a pixel once unpacked."""
-        return np.dtype(np.uint8 if self.bit_depth == 8 else np.uint16)
-
-    @property
-    def is_colour(self) -> bool:
-        """Whether a pixel has all colours; one of a Bayer mosaic has one."""
-        return self.components[:3].upper() in ("RGB", "BGR")
-
-    @property
-    def is_mosaic(self) -> bool:
-        """Whether each pixel has one colour, as the sensor sees it."""
-        return self.components.startswith("Bayer")
-
-    def shape(self, height: int, width: int) -> tuple[int, ...]:
-        """Return the shape of a frame; red, green and blue come first."""
-        return (3, height, width) if self.is_colour else (height, width)
-
-    def planes(self, frame: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return a view of a frame as it came, `(h, w)` or `(h, w, 3 or 4)`.
-
-        Of colour it is red, green and blue, `(3, h, w)`, without alpha.
-        """
-        if frame.ndim != 3:
-            return frame
-        colours = frame.transpose(2, 0, 1)[:3]
-        return colours[::-1] if self.components.upper().startswith("BGR") else colours
-
-
-@dataclass(frozen=True, slots=True)
-class Feature:
-    """A feature as it is now: its value, and what of it the camera permits."""
-
-    value: SettingValue
-    writable: bool
-    minimum: float | None = None
-    maximum: float | None = None
-    step: float | None = None
-    choices: tuple[str, ...] = ()
-    unit: str = ""
-
-
-class _Standard(NamedTuple):
-    """A setting of ours and the features that may be behind it; the first is taken."""
-
-    name: str
-    label: str
-    features: tuple[str, ...]
-    unit: str = ""  # where the camera says none
-    scale: float = 1.0  # from the feature's unit to ours
-    locked: bool = False  # since it changes what a frame is, or where
-
-
-_STANDARD = (
-    _Standard("width", "Width", ("Width",), "px", locked=True),
-    _Standard("height", "Height", ("Height",), "px", locked=True),
-    _Standard("offset_x", "Offset x", ("OffsetX",), "px", locked=True),
-    _Standard("offset_y", "Offset y", ("OffsetY",), "px", locked=True),
-    _Standard("binning", "Binning", ("BinningHorizontal",), locked=True),
-    _Standard("pixel_type", "Pixel type", ("PixelFormat",), locked=True),
-    _Standard(
-        "frame_rate",
-        "Frame rate",
-        ("AcquisitionFrameRate", "AcquisitionFrameRateAbs"),
-        "Hz",
-    ),
-    _Standard("exposure_auto", "Automatic exposure", ("ExposureAuto",)),
-    _Standard(
-        "exposure_ms", "Exposure", ("ExposureTime", "ExposureTimeAbs"), "ms", 1e-3
-    ),
-    _Standard("gain_auto", "Automatic gain", ("GainAuto",)),
-    _Standard("gain", "Gain", ("Gain", "GainAbs", "GainRaw")),
-    _Standard("trigger", "Trigger", ("TriggerMode",)),
-    _Standard("trigger_source", "Trigger source", ("TriggerSource",)),
-)
-_BY_NAME = {standard.name: standard for standard in _STANDARD}
-_FRAME_RATE_ENABLE = ("AcquisitionFrameRateEnable", "AcquisitionFrameRateEnabled")
-_RESULTING_FRAME_RATE = (
-    "ResultingFrameRate",
-    "AcquisitionResultingFrameRate",
-    "BslResultingAcquisitionFrameRate",
-    "ResultingFrameRateAbs",
-)
 
 
 class StandardCamera(ABC):
@@ -273,7 +160,7 @@ class StandardCamera(ABC):
         trigger = self._read("TriggerMode")
         if trigger is not None and trigger.value == "On":
             return None
-        if (resulting := self._first(_RESULTING_FRAME_RATE)) is not None:
+        if (resulting := self._first(RESULTING_FRAME_RATE)) is not None:
             rate = float(resulting[1].value)
         elif "frame_rate" in self._offered and self._keeps_frame_rate():
             rate = float(self.get("frame_rate"))
@@ -331,14 +218,14 @@ class StandardCamera(ABC):
         setting, feature = self._setting(name)
         if setting.locked_while_running and self._layout is not None:
             raise CameraError(f"stop the camera first: {name} is locked while it runs")
-        automatic = _automatic(name)
-        if not feature.writable and automatic in self._offered:
-            raise CameraError(f"{name} is automatic now: set {automatic} to Off first")
-        standard = _BY_NAME[name]
-        wanted = _fitting(setting, feature, standard.scale, value)
+        auto = automatic(name)
+        if not feature.writable and auto in self._offered:
+            raise CameraError(f"{name} is automatic now: set {auto} to Off first")
+        standard = BY_NAME[name]
+        wanted = fitting(setting, feature, standard.scale, value)
         with self._asking(f"refused {name} = {value}"):
             if name == "frame_rate":
-                for enable in _FRAME_RATE_ENABLE:
+                for enable in FRAME_RATE_ENABLE:
                     self._write_if_possible(enable, True)
             if name == "binning":
                 self._write_if_possible("BinningVertical", wanted)
@@ -419,11 +306,11 @@ class StandardCamera(ABC):
     def _find_settings(self) -> dict[str, str]:
         """Return the feature behind each setting that can be offered."""
         offered: dict[str, str] = {}
-        for standard in _STANDARD:
+        for standard in STANDARD:
             if (found := self._first(standard.features)) is None:
                 continue
             # Automatic exposure locks the exposure, and can be turned off.
-            if found[1].writable or _automatic(standard.name) in offered:
+            if found[1].writable or automatic(standard.name) in offered:
                 offered[standard.name] = found[0]
         return offered
 
@@ -434,7 +321,7 @@ class StandardCamera(ABC):
             raise CameraError(
                 f"{self._name} has no setting {name!r}, only {', '.join(self._offered)}"
             )
-        standard = _BY_NAME[name]
+        standard = BY_NAME[name]
         feature = self._read(self._offered[name])
         if feature is None:
             raise CameraError(f"{self._name} cannot tell its {name} now")
@@ -447,7 +334,7 @@ class StandardCamera(ABC):
         return Setting(
             name,
             standard.label,
-            _scaled(value, standard.scale),
+            scaled(value, standard.scale),
             None if feature.minimum is None else feature.minimum * standard.scale,
             None if feature.maximum is None else feature.maximum * standard.scale,
             choices,
@@ -456,7 +343,7 @@ class StandardCamera(ABC):
         ), feature
 
     def _keeps_frame_rate(self) -> bool:
-        enable = self._first(_FRAME_RATE_ENABLE)
+        enable = self._first(FRAME_RATE_ENABLE)
         return enable is None or bool(enable[1].value)
 
     def _is_usable(self, name: str) -> bool:
@@ -486,36 +373,3 @@ class StandardCamera(ABC):
                 f"{', '.join(feature.choices) or feature.value}"
             )
         self._write("PixelFormat", usable[0])
-
-
-def _automatic(name: str) -> str:
-    """Return the setting that locks this one where it is on."""
-    return f"{name.removesuffix('_ms')}_auto"
-
-
-def _scaled(value: SettingValue, scale: float) -> SettingValue:
-    return value if scale == 1 else float(value) * scale
-
-
-def _fitting(
-    setting: Setting, feature: Feature, scale: float, value: SettingValue
-) -> SettingValue:
-    """Return what to write: of the feature's type, in its range and on its steps."""
-    if setting.choices:
-        if value in setting.choices:
-            return value
-        raise CameraError(f"{setting.name} is one of {setting.choices}, not {value!r}")
-    try:
-        number = float(value) / scale
-    except ValueError:
-        raise CameraError(f"{setting.name} is a number, not {value!r}") from None
-    if not np.isfinite(number):
-        raise CameraError(f"{setting.name} is a finite number, not {value!r}")
-    low = -np.inf if feature.minimum is None else feature.minimum
-    high = np.inf if feature.maximum is None else feature.maximum
-    number = min(max(low, number), high)
-    if isinstance(feature.value, int):
-        step = int(feature.step or 1)
-        start = 0 if feature.minimum is None else int(feature.minimum)
-        return start + (int(number) - start) // step * step
-    return number

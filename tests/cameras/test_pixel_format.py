@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_zarr_stream.cameras.standard_camera import PixelFormat
+from napari_zarr_stream.cameras.pixel_format import PixelFormat
 
 
 @pytest.mark.parametrize(

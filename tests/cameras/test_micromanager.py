@@ -20,8 +20,9 @@ from emulators import (
 from pymmcore_plus.experimental.unicore import UniMMCore
 from useq import MDAEvent
 
-from napari_zarr_stream.cameras import CameraError, CameraLost, micromanager
+from napari_zarr_stream.cameras import CameraError, CameraLost
 from napari_zarr_stream.cameras.micromanager import MicroManagerCamera, find
+from napari_zarr_stream.cameras.micromanager.core import running_core
 
 # importing pymmcore_plus turns on the debug messages of all libraries
 logging.root.setLevel(logging.WARNING)
@@ -132,11 +133,11 @@ def test_the_running_core_is_left_as_it_was(share):
 
 def test_a_core_of_its_own_is_never_shared(cfg, share):
     with closing(opened(address=str(cfg))):
-        assert micromanager._running_core() is None
+        assert running_core() is None
         assert list(find()) == ["Micro-Manager: configuration file"]
         core = share()
         with closing(opened()):
-            assert micromanager._running_core() is core
+            assert running_core() is core
 
 
 def test_looking_sets_no_region(share):
@@ -309,7 +310,7 @@ def test_the_demonstration_of_micromanager():
 
 def test_python_cameras_of_a_file(tmp_path, monkeypatch):
     (tmp_path / "labcameras.py").write_text(
-        "from test_cameras_micromanager import StampedCamera as Camera\n"
+        "from emulators import StampedCamera as Camera\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     path = tmp_path / "python.cfg"

@@ -15,8 +15,8 @@ import pymmcore
 from pymmcore_plus import CMMCorePlus
 from pymmcore_plus.experimental.unicore import SimpleCameraDevice
 
-from napari_zarr_stream.cameras import micromanager
 from napari_zarr_stream.cameras.genicam import GenICamCamera
+from napari_zarr_stream.cameras.micromanager.core import running_core
 
 # importing pymmcore_plus turns on the debug messages of all libraries
 logging.root.setLevel(logging.WARNING)
@@ -215,7 +215,7 @@ def shared_core():
 
     def start(kind=CMMCorePlus, device=None, adapter=("DemoCamera", "DCam"), **before):
         gc.collect()
-        assert micromanager._running_core() is None
+        assert running_core() is None
         core = kind()
         cores.append(core)
         assert core is CMMCorePlus.instance()
@@ -242,4 +242,4 @@ def shared_core():
     cores.clear()
     core = None
     gc.collect()
-    assert micromanager._running_core() is None, "a core is still held"
+    assert running_core() is None, "a core is still held"

@@ -1,15 +1,10 @@
-"""Cameras of Micro-Manager: of the core that is running, or of a configuration file.
+"""A camera of Micro-Manager: the camera device of a core, whose ring is polled.
 
 Only losses in the core's ring can be seen, none in the camera or its driver.
 """
 
-import atexit
-import logging
-import sys
 import time
-import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .protocol import (
+from napari_zarr_stream.cameras.protocol import (
     Camera,
     CameraError,
     CameraLost,
@@ -29,94 +24,25 @@ from .protocol import (
     setting_of,
 )
 
+from .core import asking, own_core, release, running_core, use
+from .settings import PROPERTIES, Size, change, sensor_of, settings_of
+
 if TYPE_CHECKING:
-    # a third of a second, which nobody shall wait for who only looks
     from pymmcore_plus import CMMCorePlus
 
 _POLL_S = 0.001  # the core has no call that waits
 _ENDLESS = 2**31 - 1
-_REGION = {
-    "offset_x": "Offset x",
-    "offset_y": "Offset y",
-    "width": "Width",
-    "height": "Height",
-}
-_PROPERTIES = {
-    "binning": ("Binning", "Binning", True),
-    "pixel_type": ("PixelType", "Pixel type", True),
-    "gain": ("Gain", "Gain", False),
-    "em_gain": ("EMGain", "EM gain", False),
-}
-"""Name here: name in Micro-Manager, label, whether it is locked while running."""
-
 _INTERVAL = "ActualInterval-ms"
-_MODULE_OF_THE_INSTANCE = "pymmcore_plus.core._mmcore_plus"
-
-# A callback that is left at exit may be called while the interpreter is taken down,
-# which aborts the process.
-_cores: "weakref.WeakSet[CMMCorePlus]" = weakref.WeakSet()
-
-
-@atexit.register
-def _silence_cores() -> None:
-    for core in _cores:
-        _silence(core)
-
-
-def _silence(core: "CMMCorePlus") -> None:
-    import pymmcore
-
-    # the method of CMMCorePlus refuses
-    pymmcore.CMMCore.registerCallback(core, None)
 
 
 def find() -> dict[str, Callable[[], Camera]]:
     """Return the camera of the running core, if any, and one for a file."""
     cameras: dict[str, Callable[[], Camera]] = {}
-    core = _running_core()
+    core = running_core()
     if core is not None and (label := core.getCameraDevice()):
         cameras[f"Micro-Manager: {label}"] = MicroManagerCamera
     cameras["Micro-Manager: configuration file"] = partial(MicroManagerCamera, "")
     return cameras
-
-
-def _running_core() -> "CMMCorePlus | None":
-    """Return `CMMCorePlus.instance()`, which would make one, only if it is there."""
-    module = sys.modules.get(_MODULE_OF_THE_INSTANCE)
-    reference = None if module is None else vars(module)["_instance"]
-    return None if reference is None else reference()
-
-
-def _own_core(configuration: Path) -> "CMMCorePlus":
-    """Return a core for a file, never the one that other programs share."""
-    level = logging.root.level
-    from pymmcore_plus import CMMCorePlus
-    from pymmcore_plus.experimental.unicore import UniMMCore
-
-    # importing it turns on the debug messages of all libraries
-    logging.root.setLevel(level)
-    text = ""
-    if configuration.is_file():  # else the core looks beside its adapters
-        text = configuration.read_text("utf-8", errors="replace")
-    python_devices = any(line.startswith("#py ") for line in text.splitlines())
-    module = vars(sys.modules[_MODULE_OF_THE_INSTANCE])
-    before = module["_instance"]
-    try:
-        return UniMMCore() if python_devices else CMMCorePlus()
-    finally:
-        # the first core that is made becomes the instance
-        module["_instance"] = before
-
-
-@contextmanager
-def _asking(what: str) -> Iterator[None]:
-    """Turn any error of the core or a device, which may be Python, into ours."""
-    try:
-        yield
-    except CameraError:
-        raise
-    except Exception as error:
-        raise CameraError(f"Micro-Manager cannot {what}: {error}") from error
 
 
 class MicroManagerCamera:
@@ -139,7 +65,7 @@ class MicroManagerCamera:
         self._open = self._running = False
         self._core: CMMCorePlus | None = None
         self._label = ""
-        self._sensor: tuple[int, int] | None = None  # width, height; None: no region
+        self._sensor: Size | None = None  # None: no region can be set
         self._shape: tuple[int, ...] = ()  # while running
         self._dtype = np.dtype(np.uint8)
         self._next = 0  # ImageNumber that follows the last one delivered
@@ -172,11 +98,8 @@ class MicroManagerCamera:
                 Setting("address", "Configuration file", self._address, is_path=True)
             )
         if self._core is not None:
-            with _asking(f"tell the settings of {self._label}"):
-                settings.append(self._exposure_setting(self._core))
-                for name in _PROPERTIES:
-                    settings.extend(self._property_setting(self._core, name))
-                settings.extend(self._region_settings(self._core))
+            with asking(f"tell the settings of {self._label}"):
+                settings.extend(settings_of(self._core, self._label, self._sensor))
         return settings
 
     @property
@@ -241,7 +164,7 @@ class MicroManagerCamera:
         if self._open:
             return
         if self._address is None:
-            core = _running_core()
+            core = running_core()
             if core is None:
                 raise CameraError("Micro-Manager does not run in this process any more")
             self._take(core)
@@ -251,22 +174,22 @@ class MicroManagerCamera:
 
     def _load(self, address: str) -> None:
         path = Path(address).expanduser()
-        with _asking(f"load {address}"):
-            core = _own_core(path)
+        with asking(f"load {address}"):
+            core = own_core(path)
             try:
                 core.loadSystemConfiguration(path)
                 self._take(core)
             except BaseException:
-                _release(core)
+                release(core)
                 raise
 
     def _take(self, core: "CMMCorePlus") -> None:
         label = core.getCameraDevice()
         if not label:
             raise CameraError("Micro-Manager has no camera: load one and choose it")
-        _cores.add(core)
+        use(core)
         self._core, self._label = core, label
-        self._measure()
+        self._sensor = sensor_of(core)
 
     def close(self) -> None:
         """Disconnect; devices of a shared core stay loaded. May be called twice."""
@@ -279,8 +202,8 @@ class MicroManagerCamera:
     def _unload(self) -> None:
         core, self._core = self._core, None
         if core is not None and self._address is not None:
-            with _asking("unload its devices"):
-                _release(core)
+            with asking("unload its devices"):
+                release(core)
 
     # settings
 
@@ -306,82 +229,11 @@ class MicroManagerCamera:
             self._address = str(value)
             return self._address
         core = self._loaded()
-        with _asking(f"set {name} to {value}"):
-            if name == "exposure_ms":
-                core.setExposure(float(value))
-            elif name in _REGION:
-                region = dict(zip(_REGION, core.getROI(), strict=True))
-                core.setROI(*(region | {name: int(value)}).values())
-            else:
-                core.setProperty(self._label, _PROPERTIES[name][0], value)
-                if not self._running:
-                    self._measure()  # binning changes it
+        with asking(f"set {name} to {value}"):
+            change(core, self._label, name, value)
+            if name in PROPERTIES and not self._running:
+                self._sensor = sensor_of(core)  # binning changes it
         return self.get(name)
-
-    def _exposure_setting(self, core: "CMMCorePlus") -> Setting:
-        low, high = _limits(core, self._label, "Exposure")
-        value = float(core.getExposure())
-        return Setting(
-            "exposure_ms", "Exposure", value, low or 0.0, high, (), "ms", False
-        )
-
-    def _property_setting(self, core: "CMMCorePlus", name: str) -> Iterator[Setting]:
-        """Yield a property as a setting where the camera has it and lets it be set."""
-        from pymmcore_plus import PropertyType
-
-        key, title, locked = _PROPERTIES[name]
-        label = self._label
-        if not core.hasProperty(label, key) or core.isPropertyReadOnly(label, key):
-            return
-        value: Any = core.getProperty(label, key)
-        # they come sorted as text: 1, 16, 2
-        values = map(str, core.getAllowedPropertyValues(label, key))
-        choices = tuple(sorted(values, key=lambda text: (len(text), text)))
-        kind = core.getPropertyType(label, key)
-        if len(choices) > 1:
-            yield Setting(
-                name, title, str(value), choices=choices, locked_while_running=locked
-            )
-        elif not choices and kind in (PropertyType.Integer, PropertyType.Float):
-            number = int(value) if kind is PropertyType.Integer else float(value)
-            limits = _limits(core, label, key)
-            yield Setting(name, title, number, *limits, locked_while_running=locked)
-
-    def _region_settings(self, core: "CMMCorePlus") -> Iterator[Setting]:
-        if self._sensor is None:
-            return
-        x, y, width, height = core.getROI()
-        free = self._sensor[0] - width, self._sensor[1] - height
-        room = self._sensor[0] - x, self._sensor[1] - y
-        bounds = ((x, 0, free[0]), (y, 0, free[1]), (width, 1, room[0]))
-        for name, numbers in zip(_REGION, (*bounds, (height, 1, room[1])), strict=True):
-            yield Setting(name, _REGION[name], *numbers, unit="px")
-
-    def _measure(self) -> None:
-        """Find the size of the sensor, by a region that is taken away and put back.
-
-        There is no other way to ask, and devices take regions that reach beyond it.
-        """
-        core = self._loaded()
-        self._sensor = None
-        with suppress(RuntimeError):  # a Python device has no such thing
-            if core.isMultiROIEnabled():
-                return
-        if core.isSequenceRunning():
-            return
-        region = core.getROI()
-        core.clearROI()
-        whole = core.getROI()
-        try:
-            core.setROI(*whole)
-        except RuntimeError:
-            return  # this camera has no regions
-        if region == whole:
-            core.clearROI()  # some crop in software while there is a region
-        else:
-            core.setROI(*region)
-        _, _, width, height = whole
-        self._sensor = width, height
 
     # frames
 
@@ -398,7 +250,7 @@ class MicroManagerCamera:
         self._shape, self._dtype = self._format()
         self._next = self._delivered = self._lost = 0
         self._left = None
-        with _asking(f"start {self._label}"):
+        with asking(f"start {self._label}"):
             core.startSequenceAcquisition(_ENDLESS, 0, True)
         self._running = True
 
@@ -434,7 +286,7 @@ class MicroManagerCamera:
             self._stop_sequence()
 
     def _stop_sequence(self) -> None:
-        with _asking(f"stop {self._label}"):
+        with asking(f"stop {self._label}"):
             core = self._loaded()
             try:
                 core.stopSequenceAcquisition()
@@ -523,20 +375,3 @@ class MicroManagerCamera:
         return FrameInfo(
             self._delivered - 1, number, time_ns, host_ns, lost, True, meta
         )
-
-
-def _limits(
-    core: "CMMCorePlus", label: str, key: str
-) -> tuple[float | None, float | None]:
-    if core.hasProperty(label, key) and core.hasPropertyLimits(label, key):
-        low = core.getPropertyLowerLimit(label, key)
-        return low, core.getPropertyUpperLimit(label, key)
-    return None, None
-
-
-def _release(core: "CMMCorePlus") -> None:
-    """Free the devices of a core of our own, and the core."""
-    try:
-        core.unloadAllDevices()
-    finally:
-        _silence(core)

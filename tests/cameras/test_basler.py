@@ -51,7 +51,7 @@ def infos_of(camera, count):
     return [read(camera)[1] for _ in range(count)]
 
 
-class TestContract(CameraContract):
+class TestContract(CameraContract, has=("region", "pixel_type", "binning")):
     @pytest.fixture
     def make(self):
         return small

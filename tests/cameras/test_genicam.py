@@ -48,14 +48,14 @@ def lost_after_s(camera):
     return time.perf_counter() - start
 
 
-class TestGigeContract(CameraContract):
+class TestGigeContract(CameraContract, has=("region", "pixel_type", "binning")):
     @pytest.fixture
     def make(self):
         with FakeGigeCamera(64, 48, fps=100, pixel_format="Mono16") as fake:
             yield partial(gige, fake)
 
 
-class TestU3vContract(CameraContract):
+class TestU3vContract(CameraContract, has=("pixel_type",)):
     @pytest.fixture
     def make(self):
         fake = FakeU3vCamera(64, 48, "Mono12p")

@@ -48,13 +48,13 @@ class QuickCamera(GenTLCamera):
         self.set("frame_rate", 200)
 
 
-class TestContract(CameraContract):
+class TestContract(CameraContract, has=("pixel_type",)):
     @pytest.fixture
     def make(self):
         return partial(QuickCamera, *next(iter(find().values())).args)
 
 
-class TestContractOfAnAddress(CameraContract):
+class TestContractOfAnAddress(CameraContract, has=("pixel_type",)):
     @pytest.fixture
     def make(self):
         def made():

@@ -66,20 +66,20 @@ def read_to_the_end(camera):
         infos.append(info)
 
 
-class TestConfigurationFile(CameraContract):
+class TestConfigurationFile(CameraContract, has=("region", "pixel_type", "binning")):
     @pytest.fixture
     def make(self, cfg):
         return partial(MicroManagerCamera, str(cfg))
 
 
-class TestRunningCore(CameraContract):
+class TestRunningCore(CameraContract, has=("region", "pixel_type", "binning")):
     @pytest.fixture
     def make(self, share):
         share()
         return MicroManagerCamera
 
 
-class TestPythonCamera(CameraContract):
+class TestPythonCamera(CameraContract, has=("region",)):
     @pytest.fixture
     def make(self, share):
         share(UniMMCore, StampedCamera())

@@ -54,7 +54,7 @@ def read_ids(camera, count):
     return [read(camera)[1].device_index for _ in range(count)]
 
 
-class TestContract(CameraContract):
+class TestContract(CameraContract, has=("region", "pixel_type")):
     @pytest.fixture(params=PATTERNS)
     def make(self, request):
         return lambda: SimulatedCamera(request.param, width=64, height=48)

@@ -65,7 +65,16 @@ class CameraContract:
 
     They are not open, but ready to be: where there is an "address", it is set. What a
     factory makes is made again and again, while at most one is open.
+
+    A subclass says which of `OPTIONAL` its cameras have: there is a test more for each.
     """
+
+    has = frozenset()
+
+    def __init_subclass__(cls, has=()):
+        cls.has = frozenset(has)
+        for name in has:
+            setattr(cls, f"test_every_{name}_gives_frames_that_fit", OPTIONAL[name])
 
     @pytest.fixture
     def make(self):
@@ -236,6 +245,11 @@ class CameraContract:
 
     # settings
 
+    def test_it_has_what_it_is_tested_for(self, camera):
+        names = set(names_of(camera))
+        found = names & OPTIONAL.keys()
+        assert found | ({"region"} if set(REGION) <= names else set()) == self.has
+
     def test_settings_are_what_they_say(self, camera):
         names = names_of(camera)
         assert len(set(names)) == len(names)
@@ -300,32 +314,30 @@ class CameraContract:
         camera.stop()
         self.test_a_setting_can_be_set_to_what_it_is(camera)
 
-    def test_a_region_of_interest(self, camera):
-        if not set(REGION) <= set(names_of(camera)):
-            pytest.skip("this camera has no region of interest")
-        full = {name: camera.get(name) for name in REGION}
-        wanted = {
-            "width": full["width"] // 2,
-            "height": full["height"] // 4,
-            "offset_x": full["width"] // 4,
-            "offset_y": full["height"] // 8,
-        }
-        for name, value in wanted.items():
-            in_force = camera.set(name, value)
-            assert abs(in_force - value) < 64, "steps of a sensor are smaller"
-            assert camera.shape[-2:] == (camera.get("height"), camera.get("width"))
-        camera.start()
-        read(camera)
-        camera.stop()
-        for name in REGION:  # offsets first, to make room
-            camera.set(name, full[name])
-        assert {name: camera.get(name) for name in REGION} == full
-        assert camera.shape[-2:] == (full["height"], full["width"])
 
-    @pytest.mark.parametrize("name", ["pixel_type", "binning"])
-    def test_every_choice_gives_frames_that_fit(self, camera, name):
-        if name not in names_of(camera):
-            pytest.skip(f"this camera has no {name}")
+def every_region_gives_frames_that_fit(self, camera):
+    full = {name: camera.get(name) for name in REGION}
+    wanted = {
+        "width": full["width"] // 2,
+        "height": full["height"] // 4,
+        "offset_x": full["width"] // 4,
+        "offset_y": full["height"] // 8,
+    }
+    for name, value in wanted.items():
+        in_force = camera.set(name, value)
+        assert abs(in_force - value) < 64, "steps of a sensor are smaller"
+        assert camera.shape[-2:] == (camera.get("height"), camera.get("width"))
+    camera.start()
+    read(camera)
+    camera.stop()
+    for name in REGION:  # offsets first, to make room
+        camera.set(name, full[name])
+    assert {name: camera.get(name) for name in REGION} == full
+    assert camera.shape[-2:] == (full["height"], full["width"])
+
+
+def every_choice_gives_frames_that_fit(name):
+    def test(self, camera):
         setting = setting_of(camera, name)
         choices = setting.choices or (1, 2)
         for choice in (*choices, setting.value):
@@ -343,3 +355,13 @@ class CameraContract:
             frame, info = read(camera)
             assert info.complete is False or frame.max() < 2**camera.bit_depth
             camera.stop()
+
+    return test
+
+
+OPTIONAL = {
+    "region": every_region_gives_frames_that_fit,
+    "pixel_type": every_choice_gives_frames_that_fit("pixel_type"),
+    "binning": every_choice_gives_frames_that_fit("binning"),
+}
+"""What a camera need not have, and what holds where it has it."""

@@ -9,16 +9,9 @@ from typing import Any
 
 from napari_zarr_stream._writer.errors import InvalidStore
 
-from .stored import (
-    WHOLE,
-    Node,
-    StoredImage,
-    open_image,
-    open_node,
-    series_of,
-    state_of,
-    understanding,
-)
+from .contents import series_of
+from .documents import Node, open_node, understanding
+from .image import WHOLE, StoredImage, open_image, state_of
 
 Facts = dict[str, Any]
 

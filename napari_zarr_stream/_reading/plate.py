@@ -15,16 +15,10 @@ from ome_zarr.format import format_from_version
 
 from napari_zarr_stream._writer.errors import InvalidStore
 
+from .documents import Node, inside, open_node, understanding
+from .image import StoredImage, open_image
 from .lazy import LazyArray
-from .stored import (
-    Node,
-    StoredImage,
-    inside,
-    open_array,
-    open_image,
-    open_node,
-    understanding,
-)
+from .levels import open_array
 from .zarr_array import MAX_CHUNKS, refuse_beyond_memory
 
 MAX_SIDE = 2**7

@@ -13,8 +13,9 @@ from typing import Any
 
 from tqdm import tqdm
 
+from napari_zarr_stream._reading.contents import series_of
+from napari_zarr_stream._reading.documents import open_node
 from napari_zarr_stream._reading.info import facts_of, text_of
-from napari_zarr_stream._reading.stored import open_node, series_of
 from napari_zarr_stream._recording.counts import amiss_in_words
 from napari_zarr_stream._recording.disk import RESERVE_BYTES
 from napari_zarr_stream._recording.interrupt import Interrupt

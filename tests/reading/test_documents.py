@@ -1,0 +1,56 @@
+"""Documents that are damaged, newer, or none."""
+
+import pytest
+from odd_stores import addressed, change, write
+
+from napari_zarr_stream import InvalidStore
+from napari_zarr_stream._reading.reader import get_reader, layers_of
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda m: m.update(datasets=[]), "no levels"),
+        (lambda m: m.pop("datasets"), "datasets"),
+        (lambda m: m.update(axes=["y", "x"]), "metadata names y, x"),
+        (lambda m: m.update(axes=3), "cannot be understood"),
+        (lambda m: m["datasets"][0].update(path="nowhere"), "nowhere"),
+        (
+            lambda m: m["datasets"][0].update(
+                coordinateTransformations=[{"type": "affine", "affine": []}]
+            ),
+            "'affine' is unknown",
+        ),
+        (
+            lambda m: m["datasets"][0]["coordinateTransformations"][0].update(
+                scale=[0, 1, 1]
+            ),
+            "scale",
+        ),
+    ],
+)
+def test_damaged_metadata_is_said_in_words(edit, said, path):
+    write(path, addressed((3, 20, 20)))
+    change(path / "zarr.json", lambda d: edit(d["attributes"]["ome"]["multiscales"][0]))
+    with pytest.raises(InvalidStore, match=said) as caught:
+        layers_of(path)
+    assert str(path) in str(caught.value)
+
+
+def test_json_that_is_cut_off(path):
+    write(path, addressed((3, 20, 20)))
+    text = (path / "zarr.json").read_text()
+    (path / "zarr.json").write_text(text[: len(text) // 2])
+    assert get_reader(str(path)) is not None
+    with pytest.raises(InvalidStore, match="cannot be read"):
+        layers_of(path)
+    (path / "zarr.json").write_text("[]")
+    with pytest.raises(InvalidStore, match="no JSON object"):
+        layers_of(path)
+
+
+def test_a_newer_version_is_refused_by_its_number(path):
+    write(path, addressed((3, 20, 20)))
+    change(path / "zarr.json", lambda d: d["attributes"]["ome"].update(version="0.6"))
+    with pytest.raises(InvalidStore, match=r"0\.6"):
+        layers_of(path)

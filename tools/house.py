@@ -8,6 +8,7 @@ comments of its name. `python tools/house.py` writes them, `tests/house` compare
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -26,7 +27,14 @@ def room_of(path: Path) -> str:
     return "" if top == "__init__" else top
 
 
-def imports_of(path: Path) -> Iterator[tuple[str, str, bool]]:
+@cache
+def parsed(path: Path) -> ast.Module:
+    """The code of a module."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def imports_of(path: Path) -> list[tuple[str, str, bool]]:
     """(absolute module, name, whether inside a function) of every import."""
     package = (PACKAGE.name, *path.relative_to(PACKAGE).parts[:-1])
 
@@ -41,7 +49,7 @@ def imports_of(path: Path) -> Iterator[tuple[str, str, bool]]:
         for child in ast.iter_child_nodes(node):
             yield from visit(child, inside)
 
-    yield from visit(ast.parse(path.read_text(encoding="utf-8")), False)
+    return list(visit(parsed(path), False))
 
 
 def own_imports_of(path: Path) -> Iterator[tuple[str, list[str], str]]:
@@ -55,11 +63,12 @@ def own_imports_of(path: Path) -> Iterator[tuple[str, list[str], str]]:
 
 def idea_of(path: Path) -> str:
     """The first sentence of a module's docstring."""
-    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    docstring = ast.get_docstring(parsed(path)) or ""
     paragraph = " ".join(docstring.split("\n\n")[0].split())
     return re.split(r"(?<=\.)\s", paragraph)[0]
 
 
+@cache
 def arrows() -> dict[str, set[str]]:
     """Each room, top first, with the rooms it imports from."""
     found: dict[str, set[str]] = {room_of(path): set() for path in MODULES}

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from house import MODULES, imports_of, name_of, own_imports_of, room_of
+from house import MODULES, imports_of, name_of, own_imports_of, parsed, room_of
 
 import napari_zarr_stream
 
@@ -114,7 +114,7 @@ def test_the_writer_imports_downwards(path):
 
 
 def calls_of(path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Call):
             yield ast.unparse(node.func)
 
@@ -129,7 +129,7 @@ def test_only_listed_files_start_threads(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_every_module_begins_with_its_idea(path):
-    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    docstring = ast.get_docstring(parsed(path))
     assert docstring
     assert docstring.split("\n\n")[0].rstrip().endswith((".", "`."))
 

@@ -42,6 +42,7 @@ from ._viewer.live import LivePlane
 from ._viewer.session import Job, session_of
 from ._writer.errors import InvalidProperties, ZarrStreamError
 from ._writer.grid import Plan, plan
+from ._writer.names import image_name
 from ._writer.properties import StorageProperties
 
 __all__ = ["KINDS", "RecordWidget"]
@@ -332,7 +333,7 @@ class RecordWidget(Container[Widget]):
         if self._layer is not None:
             return [LayerSource.of(self._layer).describe()]
         return [
-            section.describe(_stem(each), frames)
+            section.describe(image_name(each.path), frames)
             for section, each in zip(self._sections(), properties, strict=True)
         ]
 
@@ -382,7 +383,11 @@ class RecordWidget(Container[Widget]):
         if not sections[0].is_ready:
             raise InvalidProperties("Choose a camera or open an image to record from.")
         return [
-            Job(section.make_source(_stem(each), frames), each, section.control.name)
+            Job(
+                section.make_source(image_name(each.path), frames),
+                each,
+                section.control.name,
+            )
             for section, each in zip(sections, properties, strict=True)
         ]
 
@@ -464,10 +469,6 @@ class RecordWidget(Container[Widget]):
             section.control.refresh()
         self._follow_layers()
         self._follow_source()
-
-
-def _stem(properties: StorageProperties) -> str:
-    return properties.path.name.split(".")[0]
 
 
 def _what_is_recorded(layer: Image | None) -> list[Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.lock import holder_of
+from napari_zarr_stream._writer.names import image_name
 from napari_zarr_stream._writer.ngff import RECORD_KEY
 from napari_zarr_stream._writer.repair import is_left_open
 
@@ -104,7 +105,7 @@ def _open_image(node: Node) -> StoredImage:
     return StoredImage(
         path=node.path,
         version=version,
-        name=str(multiscale.get("name") or "").strip("/") or _stem(node.path),
+        name=str(multiscale.get("name") or "").strip("/") or image_name(node.path),
         axes=axes,
         channel_axis=channel_axis,
         levels=tuple(levels),
@@ -131,7 +132,3 @@ def state_of(path: Path, record: Mapping[str, Any]) -> str:
         "left open by a program that did not end properly; what was committed is "
         f"there, `napari-zarr-stream repair {path}` may bring back more"
     )
-
-
-def _stem(path: Path) -> str:
-    return path.name.split(".")[0] or path.name

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_zarr_stream._writer.colours import WHITE, colormap_of
 from napari_zarr_stream._writer.errors import InvalidStore
+from napari_zarr_stream._writer.names import image_name
 from napari_zarr_stream._writer.ngff import RECORD_KEY
 
 from .channels import ShownChannel
@@ -43,7 +44,7 @@ def plain_layer(path: Path) -> LayerData:
     array = open_array(path)
     if array.ndim < 2 or not array.size:
         raise InvalidStore(f"{path} is an array of shape {array.shape}, not an image")
-    name = path.name.split(".")[0]
+    name = image_name(path)
     limits = limits_of([array], None)
     meta = {"name": name, "rgb": False, "multiscale": False, "contrast_limits": limits}
     return array, meta, "image"

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ome_zarr.format import format_from_version
 
 from napari_zarr_stream._writer.errors import InvalidStore
+from napari_zarr_stream._writer.names import image_name
 
 from .documents import Node, inside, open_node, understanding
 from .image import StoredImage, open_image
@@ -52,7 +53,7 @@ def plate_image(node: Node) -> StoredImage:
     return replace(
         first,
         path=node.path,
-        name=node.path.name.split(".")[0],
+        name=image_name(node.path),
         levels=tuple(levels),
         translation=(0.0,) * len(first.axes),
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_zarr_stream._writer.errors import InvalidProperties
+from napari_zarr_stream._writer.names import is_store_name, split_ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,9 +35,9 @@ def free_paths(chosen: Path, cameras: int) -> list[Path]:
         No name there can be used: it is too long, or in a folder that is closed to you.
     """
     chosen = chosen.expanduser().absolute()
-    if chosen.suffix == ".zarr":
-        ending = ".ome.zarr" if chosen.name.endswith(".ome.zarr") else ".zarr"
-        folder, stem = chosen.parent, chosen.name.removesuffix(ending)
+    if is_store_name(chosen):
+        folder = chosen.parent
+        stem, ending = split_ending(chosen)
         stems: Iterator[str] = chain(
             [stem], (f"{stem}_{number:04}" for number in count(2))
         )

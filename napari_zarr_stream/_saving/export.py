@@ -14,6 +14,7 @@ from napari_zarr_stream._sources.channels import ChannelSource
 from napari_zarr_stream._sources.layer import LayerSource
 from napari_zarr_stream._sources.source import PlaneSource, SourceDescription
 from napari_zarr_stream._writer.errors import InvalidProperties
+from napari_zarr_stream._writer.names import image_name
 from napari_zarr_stream._writer.ngff import serializer_of
 from napari_zarr_stream._writer.properties import (
     DeviceKind,
@@ -115,7 +116,7 @@ def export_layers(
         )
     if not images:
         return export(labels[0], properties, progress, should_stop)
-    name = properties.path.name.split(".")[0]
+    name = image_name(properties.path)
     image: PlaneSource = images[0] if len(images) == 1 else ChannelSource(images, name)
     sources: dict[str, PlaneSource] = {"": image}
     for label in labels:

@@ -22,6 +22,7 @@ from .dataset import Dataset, check_record
 from .downsample import TileHalver, check_label
 from .errors import FrameMismatch, IllegalTransition, WriteFailed, ZarrStreamError
 from .grid import WORKERS, plan
+from .names import image_name
 from .ngff import (
     Image,
     check_channels,
@@ -168,7 +169,7 @@ class ZarrStream:
         self.plan = plan(properties, axes=axes, shape=shape, dtype=dtype)
         image = Image(
             plan=self.plan,
-            name=name or properties.path.name.split(".")[0] or "image",
+            name=name or image_name(properties.path) or "image",
             method=properties.method,
             scale=check_scale(scale, axes),
             translation=check_translation(translation, axes),

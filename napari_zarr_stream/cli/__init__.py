@@ -28,6 +28,7 @@ from napari_zarr_stream._writer.errors import (
     InvalidStore,
     ZarrStreamError,
 )
+from napari_zarr_stream._writer.names import image_name
 from napari_zarr_stream._writer.ngff import BF2RAW
 from napari_zarr_stream._writer.properties import (
     DeviceKind,
@@ -231,7 +232,7 @@ def _record(given: argparse.Namespace) -> int:
         for number, camera in enumerate(cameras, 1):
             mine = _settings_of(number, len(cameras), given.settings)
             camera.call(partial(_prepare, settings=mine))
-        image = properties.path.name.split(".")[0]
+        image = image_name(properties.path)
         sources = [
             CameraSource(
                 camera,

@@ -8,6 +8,7 @@ from typing import Any
 from napari_zarr_stream._reading.reader import get_reader
 from napari_zarr_stream._sources.layer import LayerSource
 from napari_zarr_stream._writer.errors import InvalidProperties, SourceFailed
+from napari_zarr_stream._writer.names import image_name
 
 
 def layer_sources(
@@ -38,7 +39,7 @@ def layer_sources(
     layers = []
     for i, (data, given, kind) in enumerate(_read(path, plugin)):
         number = f" {i}" if i else ""
-        meta = {"name": f"{path.name.split('.')[0]}{number}"} | given
+        meta = {"name": f"{image_name(path)}{number}"} | given
         layers.append((data, meta, kind))
     names = [str(meta["name"]) for _, meta, _ in layers]
     chosen = [_number_of(name, names) for name in wanted] or [

@@ -43,7 +43,7 @@ KNOWS_GUI_INSIDE_FUNCTIONS = {
 """The same, where only a function may: its module is imported without napari, too."""
 
 FLOORS = [
-    {"errors", "colours"},
+    {"errors", "colours", "names"},
     {"properties", "kernels"},
     {"grid"},
     {"downsample", "codecs", "contrast", "marks", "lock", "lease"},

@@ -255,9 +255,9 @@ def roofline(run: Run, pieces: Sequence[Frames], folder: Path) -> Callable[[], N
     encode with its own block size, write. No queue, no metadata, one file and one set
     of buffers a thread.
     """
-    from napari_zarr_stream._writer.codecs import Blosc, Raw
+    from napari_zarr_stream._writer.codecs import Blosc, Raw, blosc_block
     from napari_zarr_stream._writer.downsample import TileHalver
-    from napari_zarr_stream._writer.grid import WORKERS, blosc_block
+    from napari_zarr_stream._writer.memory import WORKERS
 
     block_bytes = blosc_block(2 * run.tile**2, 2, run.codec)
     codec = Raw() if run.codec == "none" else Blosc(run.codec, block_bytes)

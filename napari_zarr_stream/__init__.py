@@ -16,7 +16,7 @@ from ._writer.errors import (
     WriteFailed,
     ZarrStreamError,
 )
-from ._writer.grid import Plan, plan
+from ._writer.plan import Plan, plan
 from ._writer.properties import (
     Channel,
     DeviceKind,

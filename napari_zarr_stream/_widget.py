@@ -41,8 +41,8 @@ from ._sources.source import SourceDescription
 from ._viewer.live import LivePlane
 from ._viewer.session import Job, session_of
 from ._writer.errors import InvalidProperties, ZarrStreamError
-from ._writer.grid import Plan, plan
 from ._writer.names import image_name
+from ._writer.plan import Plan, plan
 from ._writer.properties import StorageProperties
 
 __all__ = ["KINDS", "RecordWidget"]

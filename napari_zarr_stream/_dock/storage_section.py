@@ -15,7 +15,7 @@ from napari_zarr_stream._recording.disk import free_bytes
 from napari_zarr_stream._recording.naming import free_paths
 from napari_zarr_stream._recording.summary import size_in_words
 from napari_zarr_stream._writer.errors import InvalidProperties
-from napari_zarr_stream._writer.grid import Plan
+from napari_zarr_stream._writer.plan import Plan
 from napari_zarr_stream._writer.properties import DeviceKind, StorageProperties
 
 from .form import Fold, form, wrapping

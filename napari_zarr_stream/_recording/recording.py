@@ -31,7 +31,7 @@ from napari_zarr_stream._writer.errors import (
     SourceFailed,
     ZarrStreamError,
 )
-from napari_zarr_stream._writer.grid import Plan, plan
+from napari_zarr_stream._writer.plan import Plan, plan
 from napari_zarr_stream._writer.properties import Channel, StorageProperties
 from napari_zarr_stream._writer.store import Store
 from napari_zarr_stream._writer.stream import Place, StreamStatus, ZarrStream

@@ -1,6 +1,6 @@
 """What settings come to, in words a biologist reads at a glance."""
 
-from napari_zarr_stream._writer.grid import Plan
+from napari_zarr_stream._writer.plan import Plan
 from napari_zarr_stream._writer.properties import StorageProperties
 
 

@@ -6,8 +6,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from napari_zarr_stream._writer.codecs import stored_dtype
 from napari_zarr_stream._writer.errors import InvalidProperties, SourceFailed
-from napari_zarr_stream._writer.grid import stored_dtype
 from napari_zarr_stream._writer.ngff import check_scale, check_translation
 from napari_zarr_stream._writer.properties import Channel
 

@@ -10,6 +10,7 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
+from .errors import InvalidProperties
 from .properties import DeviceKind
 
 # Both are switches of the whole process. With the GIL held, encoders would not run side
@@ -26,6 +27,15 @@ encoded: c-blosc, README_HEADER."""
 
 _STORED = 0x2
 """Flag of a buffer that holds the pixels as they were."""
+
+MAX_BLOSC_BYTES = 2**31 - 1 - 16
+"""BLOSC_MAX_BUFFERSIZE: INT_MAX less the 16 bytes of the header."""
+
+MAX_OVERHEAD = 16
+"""Most that encoding adds to a chunk: BLOSC_MAX_OVERHEAD, the header."""
+
+MAX_BLOSC_BLOCK = 2**20
+"""More does not stay in a core's cache; c-blosc allows no more where it splits."""
 
 EMPTY = np.uint64(2**64 - 1)
 """Offset and length of a chunk that is not there: Zarr v3 sharding, "binary format"."""
@@ -201,6 +211,42 @@ class BlockTable:
         nbytes = len(self._starts) * self._codec.block_bytes
         sizes = (nbytes, self._codec.block_bytes, size)
         return _BLOSC_HEADER.pack(*like[:4], *sizes) + self._starts.tobytes()
+
+
+def blosc_block(part_bytes: int, itemsize: int, codec: str) -> int:
+    """The largest block size that divides a part of a chunk, 0 if there is none.
+
+    c-blosc rounds the size it is asked for, `compute_blocksize` in blosc.c: where
+    blocks are split by bytes (lz4), an item's byte gets at most 256 KiB of a block, and
+    a block has at least 64 KiB and at most 1 MiB.
+    """
+    most = min(MAX_BLOSC_BLOCK, itemsize * 2**18) if codec == "lz4" else MAX_BLOSC_BLOCK
+    if part_bytes <= most:
+        return part_bytes
+    for parts in range(-(-part_bytes // most), part_bytes // 2**16 + 1):
+        if part_bytes % (parts * itemsize) == 0:
+            return part_bytes // parts
+    return 0
+
+
+def stored_dtype(dtype: npt.DTypeLike) -> np.dtype[np.generic]:
+    """The little-endian type that `dtype` is stored as.
+
+    Raises
+    ------
+    InvalidProperties
+        For anything but bool, integers and floats of 32 and 64 bits.
+    """
+    try:
+        given = np.dtype(dtype)
+    except (TypeError, ValueError, SyntaxError, OverflowError) as error:
+        raise InvalidProperties(f"{dtype!r} is no type of pixels: {error}") from error
+    if not (given.kind in "biu" or (given.kind == "f" and given.itemsize in (4, 8))):
+        raise InvalidProperties(
+            f"pixels of type {given} cannot be stored; convert them to bool, an "
+            "integer type, float32 or float64"
+        )
+    return given.newbyteorder("<")
 
 
 def codec_of(kind: DeviceKind, block_bytes: int = 0) -> Codec:

@@ -16,8 +16,8 @@ from .array import LevelArray
 from .codecs import codec_of
 from .errors import InvalidProperties
 from .frame_log import FrameLog
-from .grid import Plan
 from .ngff import Document, Image, check_channels, serializer_of
+from .plan import Plan
 from .properties import Channel, StorageProperties
 from .store import Store
 

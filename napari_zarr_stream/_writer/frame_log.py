@@ -11,9 +11,8 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from .codecs import Raw
+from .codecs import Raw, stored_dtype
 from .errors import InvalidProperties
-from .grid import stored_dtype
 from .ngff import Document, Serializer
 from .store import Store, StoredFile
 

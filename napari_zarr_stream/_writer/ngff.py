@@ -15,7 +15,7 @@ import numpy as np
 from .codecs import Codec, shard_index_codecs
 from .colours import WHITE, given_color
 from .errors import InvalidProperties
-from .grid import Plan
+from .plan import Plan
 from .properties import Channel, DownsamplingMethod
 
 Document = dict[str, Any]

@@ -24,9 +24,9 @@ from .codecs import codec_of, encode_shard_index
 from .dataset import now
 from .downsample import TileHalver
 from .errors import InvalidProperties, InvalidStore, WriteFailed
-from .grid import Plan, plan
 from .lock import Holder, holder_of
 from .ngff import RECORD_KEY, Document, serializer_of
+from .plan import Plan, plan
 from .properties import StorageProperties
 from .salvage import CACHE_BYTES, Found, Level, Need
 from .slot import Slot

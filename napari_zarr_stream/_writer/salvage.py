@@ -19,10 +19,20 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
-from .array import PAGE
-from .codecs import EMPTY, Blocks, BlockTable, Blosc, Codec, empty_shard_index
-from .grid import MAX_BLOSC_BYTES, Plan
+from .codecs import (
+    EMPTY,
+    MAX_BLOSC_BYTES,
+    Blocks,
+    BlockTable,
+    Blosc,
+    Codec,
+    empty_shard_index,
+)
+from .grid import in_shard
 from .marks import MAX_ENTRIES, Mark, Placed, find_marks, mark_bytes
+from .part_files import PAGE
+from .plan import Plan
+from .tiles import gather_tiles
 
 Index = npt.NDArray[np.uint64]
 Pixels = npt.NDArray[np.generic]
@@ -176,24 +186,17 @@ class Level:
         """Steps along the first axis that a file covers."""
         return self.units_per_file * self.steps_per_unit
 
-    def _chunk_grid(self) -> tuple[int | None, ...]:
-        sizes = self.plan.level_shapes[self.level]
-        return tuple(
-            None if size is None else -(-size // chunk)
-            for size, chunk in zip(sizes, self.plan.chunk_shape, strict=True)
-        )
-
     def _parts_per_unit(self) -> int:
         """Chunks of a chunk layer."""
         count = 1
-        for size in self._chunk_grid()[1 if self.has_steps else 0 :]:
+        for size in self.plan.chunk_grid(self.level)[1 if self.has_steps else 0 :]:
             assert size is not None
             count *= size
         return count
 
     def units_of(self, found: Found) -> npt.NDArray[np.int64]:
         """How many parts can be read, for each unit of a file."""
-        grid = self._chunk_grid()
+        grid = self.plan.chunk_grid(self.level)
         numbers = np.flatnonzero(found.there)
         if not self.plan.shard_shape:
             units = numbers
@@ -499,18 +502,9 @@ class Level:
             A part of it is not there, or cannot be decoded.
         """
         plan = self.plan
-        index = number
-        position: list[int] = []
-        for size in reversed(plan.outer[1:]):
-            assert size is not None
-            index, here = divmod(index, size)
-            position.insert(0, here)
-        if plan.outer:
-            position.insert(0, index)
-        height, width = plan.plane_shape(self.level)
-        plane = np.empty((height, width), plan.dtype)
-        _, tile_height, tile_width = plan.tile_shape
+        position = plan.position(number)
         down, across = plan.tile_grid(self.level)
+        tiles = np.empty((down, across, *plan.tile_shape[1:]), plan.dtype)
         within = [p % c for p, c in zip(position, plan.chunk_shape, strict=False)]
         outer = [p // c for p, c in zip(position, plan.chunk_shape, strict=False)]
         frame = within[0] if plan.outer else 0
@@ -518,18 +512,15 @@ class Level:
             within[0] %= self.steps_per_unit
         for i, j in np.ndindex(down, across):
             chunk = (*outer, i, j)
-            part, place = frame // self.steps_per_unit, chunk
+            place, part = chunk, frame // self.steps_per_unit
             if plan.shard_shape:
-                place = tuple(np.floor_divide(chunk, plan.shard_grid).tolist())
-                inner = np.remainder(chunk, plan.shard_grid)
-                part = int(np.ravel_multi_index(tuple(inner), plan.shard_grid))
-            tile = self.part(place, part)
-            if tile is None:
+                place, part = in_shard(chunk, plan.shard_grid)
+            chunk_pixels = self.part(place, part)
+            if chunk_pixels is None:
                 raise OSError(f"{self.folder}: chunk {chunk} cannot be read")
-            y, x = i * tile_height, j * tile_width
-            plane[y : y + tile_height, x : x + tile_width] = tile[tuple(within)][
-                : height - y, : width - x
-            ]
+            tiles[i, j] = chunk_pixels[tuple(within)]
+        plane = np.empty(plan.plane_shape(self.level), plan.dtype)
+        gather_tiles(tiles, plane)
         return plane
 
     def part(self, place: Place, number: int) -> Pixels | None:

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from .array import Cell, LevelArray, gather_tiles, lay_tiles
+from .array import Cell, LevelArray
 from .downsample import TileHalver, halve
-from .grid import PART_BYTES, Plan
+from .memory import PART_BYTES
+from .plan import Plan
 from .properties import DownsamplingMethod
+from .tiles import gather_tiles, lay_tiles
 
 Planes = npt.NDArray[np.generic]
 
@@ -77,7 +79,7 @@ class Slot:
     def is_full(self) -> bool:
         """Whether there is no room for another plane."""
         block, _ = self._block_of(self.end + self._laid)
-        return block == self.plan.blocks_per_slot
+        return block == self.plan.memory.blocks_per_slot
 
     @property
     def _blocks(self) -> int:

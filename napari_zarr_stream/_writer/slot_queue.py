@@ -15,7 +15,8 @@ from functools import partial
 
 from .array import Cell
 from .errors import WriteFailed, ZarrStreamError
-from .grid import WORKERS, Plan
+from .memory import WORKERS
+from .plan import Plan
 from .slot import Slot
 
 COMMIT_INTERVAL_S = 0.25
@@ -66,7 +67,7 @@ class SlotQueue:
     ----------
     plan : Plan
     new_slot : callable
-        Makes a slot; called `plan.slots` times at most.
+        Makes a slot; called `plan.memory.slots` times at most.
     commit : callable
         Makes a number of steps along the first axis known to readers.
     """
@@ -98,7 +99,7 @@ class SlotQueue:
 
     def make_slots(self) -> None:
         """Make the slots that are sure to be used, before the first plane comes."""
-        for _ in range(self._plan.slots_at_start):
+        for _ in range(self._plan.memory.slots_at_start):
             slot = self._new_slot()
             slot.touch()
             with self._changed:
@@ -135,7 +136,7 @@ class SlotQueue:
             self._changed.notify_all()
 
     def _can_start(self) -> bool:
-        more = self._slots_made < self._plan.slots
+        more = self._slots_made < self._plan.memory.slots
         return bool(self._free) or more or self._error is not None
 
     def halve_early(self, work: Work, planes: range) -> None:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from .dataset import Dataset, check_record
 from .downsample import TileHalver, check_label
 from .errors import FrameMismatch, IllegalTransition, WriteFailed, ZarrStreamError
-from .grid import WORKERS, plan
+from .memory import WORKERS
 from .names import image_name
 from .ngff import (
     Image,
@@ -30,6 +30,7 @@ from .ngff import (
     check_translation,
     check_units,
 )
+from .plan import plan
 from .properties import Channel, StorageProperties
 from .slot import Slot
 from .slot_queue import COMMIT_INTERVAL_S, SlotQueue, Work
@@ -324,7 +325,7 @@ class ZarrStream:
         at = self._planes_taken
         while len(planes):
             if work.slot.is_full:
-                if len(self._laid) >= self.plan.slots // 2:
+                if len(self._laid) >= self.plan.memory.slots // 2:
                     self._left = planes.copy()
                     return
                 work = self._queue.next_slot(at)
@@ -447,7 +448,8 @@ class ZarrStream:
         progress = self._queue.progress()
         # Read after the progress, of which it is never behind.
         appended = self._planes_appended
-        room = self.plan.slots * self.plan.blocks_per_slot * self.plan.planes_per_block
+        memory = self.plan.memory
+        room = memory.slots * memory.blocks_per_slot * self.plan.planes_per_block
         committed = progress.steps_committed * self.plan.planes_per_step
         return StreamStatus(
             frames_appended=appended // self.planes_per_frame,

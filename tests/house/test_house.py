@@ -44,10 +44,10 @@ KNOWS_GUI_INSIDE_FUNCTIONS = {
 
 FLOORS = [
     {"errors", "colours", "names"},
-    {"properties", "kernels"},
-    {"grid"},
-    {"downsample", "codecs", "contrast", "marks", "lock", "lease"},
-    {"ngff", "store"},
+    {"properties", "kernels", "grid", "tiles"},
+    {"downsample", "codecs", "contrast", "marks", "lock", "lease", "memory"},
+    {"plan", "store"},
+    {"ngff", "part_files"},
     {"array", "frame_log"},
     {"slot", "dataset"},
     {"slot_queue"},

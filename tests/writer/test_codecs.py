@@ -17,11 +17,12 @@ from napari_zarr_stream._writer.codecs import (
     BlockTable,
     Blosc,
     Raw,
+    blosc_block,
     codec_of,
     empty_shard_index,
     encode_shard_index,
 )
-from napari_zarr_stream._writer.grid import MIN_PART_BYTES, blosc_block
+from napari_zarr_stream._writer.plan import MIN_PART_BYTES
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_zarr_stream import InvalidProperties, StorageProperties, plan
-from napari_zarr_stream._writer.grid import (
+from napari_zarr_stream._writer.codecs import (
     MAX_BLOSC_BYTES,
-    Plan,
     blosc_block,
     stored_dtype,
 )
+from napari_zarr_stream._writer.plan import Plan
 
 MIB = 2**20
 LZ4 = "ZarrV3Blosc1Lz4ByteShuffle"
@@ -312,8 +312,8 @@ def test_planes_per_block():
 
 def test_blocks_per_slot():
     # 294,912 bytes at level 0 and 49,152 at level 1: three go into 1 MiB
-    assert volumes().blocks_per_slot == 3
-    assert camera().blocks_per_slot == 1
+    assert volumes().memory.blocks_per_slot == 3
+    assert camera().memory.blocks_per_slot == 1
 
 
 def test_tile_grid():
@@ -425,9 +425,9 @@ def test_the_queue_is_bounded():
     slot = p.dtype.itemsize * sum(
         math.prod(p.slot_shape(level)) for level in range(len(p.level_shapes))
     )
-    assert 2 <= p.slots <= 64
-    assert p.slots * slot <= 128 * MIB
-    assert p.slots * slot < p.peak_memory_bytes < 2 * 128 * MIB
+    assert 2 <= p.memory.slots <= 64
+    assert p.memory.slots * slot <= 128 * MIB
+    assert p.memory.slots * slot < p.peak_memory_bytes < 2 * 128 * MIB
 
 
 # what is refused
@@ -436,12 +436,14 @@ def test_the_queue_is_bounded():
 def test_memory_of_a_raw_recording_is_that_of_its_slots():
     tiles = {"tile_width": 512, "tile_height": 512}
     p = make("tyx", (None, 2048, 2048), kind="ZarrV3", **tiles)
-    assert p.peak_memory_bytes == p.slots_at_start * (8 + 2 + 0.5) * MIB
-    assert make("tyx", (3, 2048, 2048), kind="ZarrV3", **tiles).slots_at_start == 3
+    assert p.peak_memory_bytes == p.memory.slots_at_start * (8 + 2 + 0.5) * MIB
+    assert (
+        make("tyx", (3, 2048, 2048), kind="ZarrV3", **tiles).memory.slots_at_start == 3
+    )
 
 
 def test_large_slots_are_made_when_planes_come():
-    assert make("yx", (2**14, 2**14), tile_width=512).slots_at_start == 0
+    assert make("yx", (2**14, 2**14), tile_width=512).memory.slots_at_start == 0
 
 
 @pytest.mark.parametrize(

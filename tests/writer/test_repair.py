@@ -73,7 +73,9 @@ def most_lost(case, multiscale):
     """Frames in the queue."""
     properties = properties_of("x", case, multiscale)
     planned = plan(properties, axes="tyx", shape=(None, SIDE, SIDE), dtype="u2")
-    return planned.slots * planned.blocks_per_slot * planned.planes_per_block
+    return (
+        planned.memory.slots * planned.memory.blocks_per_slot * planned.planes_per_block
+    )
 
 
 @pytest.mark.parametrize("seed", range(KILLS))

@@ -56,7 +56,7 @@ def written(slot, store):
 def test_full_with_the_last_plane_of_its_blocks():
     slot, _ = chunk_layers()
     slot.start(8)
-    room = 4 * slot.plan.blocks_per_slot
+    room = 4 * slot.plan.memory.blocks_per_slot
     for i in range(room):
         assert not slot.is_full
         assert slot.at_block_end == (i % 4 == 0)
@@ -101,7 +101,7 @@ def test_the_same_in_lower_levels_of_volumes():
     )
     assert len(slot.plan.level_shapes) == 2
     slot.start(0)
-    put_all(slot, planes(4 * slot.plan.blocks_per_slot, first=100))
+    put_all(slot, planes(4 * slot.plan.memory.blocks_per_slot, first=100))
     written(slot, store)
     store.chunks.clear()
     slot.start(0)

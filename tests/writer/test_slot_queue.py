@@ -100,7 +100,7 @@ def test_planes_count_as_written_without_a_gap(queue):
 
 
 def test_no_more_slots_than_planned(queue):
-    for number in range(queue._plan.slots):
+    for number in range(queue._plan.memory.slots):
         queue.next_slot(number)
 
     def wait_for_one():

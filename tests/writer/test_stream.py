@@ -545,7 +545,7 @@ def test_status_rises_and_never_promises_more_than_can_be_read(
 def test_a_slow_camera_is_committed_as_it_comes(path):
     """Not only when a slot of many small planes is full."""
     with stream_of(path) as stream:
-        assert stream.plan.blocks_per_slot > 10
+        assert stream.plan.memory.blocks_per_slot > 10
         for number in range(4):
             stream.append(plane(number))
             time.sleep(0.3)
@@ -557,7 +557,7 @@ def test_small_frames_wait_for_no_others_to_be_written(path):
     waiting = []
     with stream_of(path, way="sharded") as stream:
         plan = stream.plan
-        room = plan.slots * plan.blocks_per_slot * plan.planes_per_block
+        room = plan.memory.slots * plan.memory.blocks_per_slot * plan.planes_per_block
         for number in range(60):
             time.sleep(0.005)
             stream.append(plane(number))
@@ -569,7 +569,7 @@ def test_small_frames_wait_for_no_others_to_be_written(path):
 def test_a_frame_is_committed_though_no_further_one_comes(path, call):
     """A camera at 0.2 Hz: each frame can be read within 2 s."""
     with stream_of(path, way="sharded") as stream:
-        assert stream.plan.blocks_per_slot > 10
+        assert stream.plan.memory.blocks_per_slot > 10
         waiting, go_on = threading.Event(), threading.Event()
 
         def wait_for_the_next(place):
@@ -627,9 +627,9 @@ def test_frames_are_filled_into_their_place(path, way):
 def test_colours_are_planes_of_one_frame(path, way, slots, large, monkeypatch):
     """Frames that begin in one slot and end in another, or in a third."""
     if large:
-        monkeypatch.setattr("napari_zarr_stream._writer.grid.SLOT_BYTES", 1)
+        monkeypatch.setattr("napari_zarr_stream._writer.memory.SLOT_BYTES", 1)
     if slots:
-        monkeypatch.setattr("napari_zarr_stream._writer.grid.MAX_SLOTS", slots)
+        monkeypatch.setattr("napari_zarr_stream._writer.memory.MAX_SLOTS", slots)
     options = {"axes": "tcyx", "shape": (None, 3, *SHAPE), "planes_per_frame": 3}
     with stream_of(path, way=way, **options) as stream:
         for number in range(9):
@@ -725,7 +725,7 @@ def test_nothing_waits_for_a_camera_that_hangs(path):
 @any_way
 @pytest.mark.parametrize("call", ["append", "fill"])
 def test_a_slow_store_makes_the_caller_wait(path, way, call, monkeypatch):
-    monkeypatch.setattr("napari_zarr_stream._writer.grid.QUEUE_BYTES", 2**20)
+    monkeypatch.setattr("napari_zarr_stream._writer.memory.QUEUE_BYTES", 2**20)
     # All slots are full, however long filling them takes.
     monkeypatch.setattr(stream_module, "SEAL_AFTER_S", 60)
     # A caller that helps would wait in the store itself.
@@ -735,7 +735,7 @@ def test_a_slow_store_makes_the_caller_wait(path, way, call, monkeypatch):
     with stream_of(path, way=way) as stream:
         store.gate.clear()
         p = stream.plan
-        room = p.slots * p.blocks_per_slot * p.planes_per_block
+        room = p.memory.slots * p.memory.blocks_per_slot * p.planes_per_block
         if call == "fill":
             fill = [laying(plane(number)) for number in range(room + 50)]
             appender = threading.Thread(target=lambda: [*map(stream.fill, fill)])
@@ -748,12 +748,12 @@ def test_a_slow_store_makes_the_caller_wait(path, way, call, monkeypatch):
             time.sleep(0.2)
             assert appender.is_alive()
             assert stream.status().frames_appended == room
-            assert stream._queue._slots_made == p.slots
+            assert stream._queue._slots_made == p.memory.slots
         finally:
             store.gate.set()
             appender.join()
     np.testing.assert_array_equal(read(path), planes(room + 50))
-    assert stream._queue._slots_made == p.slots
+    assert stream._queue._slots_made == p.memory.slots
 
 
 # failures are heard
@@ -789,7 +789,7 @@ TROUBLES = {
 def test_every_failed_call_of_the_store_is_heard(
     tmp_path, way, for_good, monkeypatch, commits_at_once
 ):
-    monkeypatch.setattr("napari_zarr_stream._writer.grid.SLOT_BYTES", 1)
+    monkeypatch.setattr("napari_zarr_stream._writer.memory.SLOT_BYTES", 1)
     for number in range(1, 400):
         path = tmp_path / f"{number}.zarr"
         trouble, words = list(TROUBLES.items())[number % 3]

@@ -1,0 +1,273 @@
+"""What properties come to with frames of one shape and dtype; touches no disk."""
+
+import math
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy.typing as npt
+
+from .codecs import MAX_BLOSC_BYTES, blosc_block, stored_dtype
+from .errors import InvalidProperties
+from .grid import AXES, Grid, ceil_div
+from .memory import Memory, memory_of
+from .properties import DownsamplingMethod, StorageProperties
+
+MIN_BYTES_PER_CHUNK = 16 * 2**20
+"""Lower caps are raised to this: Acquire's Zarr driver, "chunking"."""
+
+MIN_PART_BYTES = 64 * 2**10
+"""Smaller tiles are stacked and encoded at once: blosc's time for them is no longer
+than Python's, and blocks as small as that compress less."""
+
+MAX_JOINED_BYTES = 2**30
+"""Offsets of blocks have 31 bits, and blocks may be a little larger than pixels."""
+
+MAX_CHUNKS_PER_SHARD = 2**16
+"""An index has 16 bytes for each, there or not: 1 MiB at the most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan(Grid):
+    """What properties come to with frames of one shape and dtype.
+
+    Attributes
+    ----------
+    max_bytes_per_chunk : int
+        The cap in force.
+    halves_in_tiles : bool
+        Planes are halved by mean, and no block of pixels lies in two tiles.
+    memory : Memory
+    notes : tuple of str
+        Where something other than asked for is in force, in words.
+    """
+
+    max_bytes_per_chunk: int
+    halves_in_tiles: bool
+    memory: Memory
+    notes: tuple[str, ...]
+
+    @property
+    def peak_memory_bytes(self) -> int:
+        """Of the pixels in the pipeline: slots, and what the workers need beside."""
+        return self.memory.peak_bytes
+
+    def slot_shape(self, level: int) -> tuple[int, ...]:
+        """Shape of a slot's buffer at `level`: as many blocks as share a slot."""
+        return (self.memory.blocks_per_slot, *self.block_shape(level))
+
+
+def _check_shape(axes: str, shape: Sequence[int | None]) -> tuple[int | None, ...]:
+    ordered = "".join(axis for axis in AXES if axis in axes)
+    if axes != ordered or not axes.endswith("yx"):
+        raise InvalidProperties(
+            f"axes {axes!r} must be some of {AXES!r} in this order, ending in 'yx'"
+        )
+    if len(shape) != len(axes):
+        raise InvalidProperties(
+            f"shape {tuple(shape)} has {len(shape)} numbers for the {len(axes)} axes "
+            f"{axes!r}"
+        )
+    try:
+        sizes = tuple(None if size is None else operator.index(size) for size in shape)
+    except TypeError as error:
+        raise InvalidProperties(f"shape {tuple(shape)}: {error}") from error
+    for axis, size in zip(axes, sizes, strict=True):
+        if size is None and (axis != axes[0] or axis == "y"):
+            raise InvalidProperties(
+                f"axis {axis!r} must have a size: only the first axis before 'yx' may "
+                "be without bound (None)"
+            )
+        if size is not None and size < 1:
+            raise InvalidProperties(
+                f"axis {axis!r} has size {size}; it must be 1 or more"
+            )
+    return sizes
+
+
+def _levels(
+    axes: str,
+    shape: tuple[int | None, ...],
+    tile_shape: tuple[int, int, int],
+    multiscale: bool,
+) -> tuple[tuple[int | None, ...], ...]:
+    """Halve y and x together, rounding up, until both are at most one tile."""
+    tile_planes, tile_height, tile_width = tile_shape
+    levels = [shape]
+    while multiscale:
+        *outer, height, width = levels[-1]
+        assert height is not None
+        assert width is not None
+        if height <= tile_height and width <= tile_width:
+            break
+        if axes[-3:-2] == "z" and tile_planes > 1:
+            planes = outer[-1]
+            if planes is not None and planes > tile_planes:
+                outer[-1] = ceil_div(planes, 2)
+        levels.append((*outer, ceil_div(height, 2), ceil_div(width, 2)))
+    return tuple(levels)
+
+
+def _shard_shape(
+    properties: StorageProperties,
+    sizes: tuple[int | None, ...],
+    chunk_shape: tuple[int, ...],
+    chunk_bytes: int,
+    cap: int,
+) -> tuple[int, ...]:
+    """As many chunks along the first axis as the cap allows, and at least one."""
+    tiles = []
+    for size, side, asked in zip(
+        sizes[-2:], chunk_shape[-2:], properties.shard_chunks, strict=True
+    ):
+        assert size is not None
+        there = ceil_div(size, side)
+        tiles.append(min(asked or there, there))
+    in_layer = math.prod(tiles)
+    first = min(cap // (chunk_bytes * in_layer), MAX_CHUNKS_PER_SHARD // in_layer)
+    *outer, height, width = chunk_shape
+    if outer:
+        outer[0] *= max(1, first)
+    return (*outer, height * tiles[0], width * tiles[1])
+
+
+def plan(
+    properties: StorageProperties,
+    *,
+    axes: str,
+    shape: Sequence[int | None],
+    dtype: npt.DTypeLike,
+) -> Plan:
+    """Work out tiles, chunks, shards, levels and memory; touches no disk.
+
+    Parameters
+    ----------
+    properties : StorageProperties
+    axes : str
+        Some of "tczyx", in this order, ending in "yx".
+    shape : sequence of int or None
+        One size per axis; None for a first axis without bound.
+    dtype : dtype-like
+
+    Raises
+    ------
+    InvalidProperties
+        With the numbers, and what to change.
+
+    Examples
+    --------
+    >>> properties = StorageProperties(
+    ...     "out.zarr", tile_width=640, tile_height=360, max_bytes_per_chunk=64 * 2**20
+    ... )
+    >>> p = plan(properties, axes="tyx", shape=(None, 1080, 1920), dtype="uint8")
+    >>> p.tiles_per_plane, p.frames_per_chunk, round(p.bytes_per_chunk / 2**20, 2)
+    (9, 291, 63.94)
+    """
+    sizes = _check_shape(axes, shape)
+    stored = stored_dtype(dtype)
+    notes: list[str] = []
+    height, width = sizes[-2:]
+    assert height is not None
+    assert width is not None
+    depth: int | None = 1
+    if axes[-3:-2] == "z":
+        depth = sizes[-3]
+    # A z axis without bound comes plane by plane: there a frame is one plane.
+    tile_planes = properties.tile_planes or depth or 1
+    tile_shape = (
+        tile_planes if depth is None else min(tile_planes, depth),
+        min(properties.tile_height or height, height),
+        min(properties.tile_width or width, width),
+    )
+    tile_bytes = math.prod(tile_shape) * stored.itemsize
+    cap = max(properties.max_bytes_per_chunk, MIN_BYTES_PER_CHUNK)
+    if 0 < properties.max_bytes_per_chunk < cap:
+        notes.append(
+            f"chunk cap raised from {properties.max_bytes_per_chunk / 2**20:.3g} MiB "
+            "to 16 MiB, the least there is"
+        )
+    frames_per_chunk = 1
+    if axes[0] == "t":
+        most = max(1, cap // tile_bytes)
+        frames_per_chunk = properties.frames_per_chunk
+        if not frames_per_chunk:
+            frames_per_chunk = 1 if properties.sharded else most
+        if frames_per_chunk > most:
+            notes.append(
+                f"{frames_per_chunk} frames per chunk would be over the cap of "
+                f"{cap / 2**20:.4g} MiB: {most} in force"
+            )
+            frames_per_chunk = most
+    sizes_in_chunk = {"t": frames_per_chunk, "c": 1, "z": tile_shape[0]}
+    chunk_shape = (*(sizes_in_chunk[a] for a in axes[:-2]), *tile_shape[1:])
+    chunk_bytes = frames_per_chunk * tile_bytes
+    if properties.kind.compressor and chunk_bytes > MAX_BLOSC_BYTES:
+        raise InvalidProperties(
+            f"a chunk of {frames_per_chunk} frames of {tile_shape[2]} x "
+            f"{tile_shape[1]} x {tile_shape[0]} pixels is {chunk_bytes:,} bytes; blosc "
+            f"takes at most {MAX_BLOSC_BYTES:,}: lower the chunk cap or the tile size"
+        )
+    shard_shape = None
+    if properties.sharded:
+        shard_shape = _shard_shape(properties, sizes, chunk_shape, chunk_bytes, cap)
+        if (shard_bytes := math.prod(shard_shape) * stored.itemsize) > cap:
+            notes.append(
+                f"a shard of one layer of chunks is {shard_bytes / 2**20:.4g} MiB, "
+                f"over the cap of {cap / 2**20:.4g} MiB"
+            )
+
+    levels = _levels(axes, sizes, tile_shape, properties.enable_multiscale)
+    z_is_halved = "z" in axes and len({level[axes.index("z")] for level in levels}) > 1
+    halves_in_tiles = (
+        len(levels) > 1
+        and not z_is_halved
+        and properties.method is DownsamplingMethod.MEAN
+        # The kernel sums integers in a wider type.
+        and (stored.kind == "f" or stored.itemsize < 8)
+        and all(
+            side % 2 == 0 or side >= size
+            for side, size in zip(tile_shape[1:], (height, width), strict=True)
+        )
+    )
+    # Raw chunks can be written frame by frame, each to its place in the file, and
+    # encoded ones block by block; others need all their frames at once.
+    codec = properties.kind.compressor
+    block_bytes = blosc_block(tile_bytes, stored.itemsize, codec) if codec else 0
+    joined = codec and block_bytes and tile_bytes >= MIN_PART_BYTES
+    by_frame = not properties.sharded and (
+        codec is None or (joined and chunk_bytes <= MAX_JOINED_BYTES)
+    )
+    stacked = frames_per_chunk > 1 and not by_frame
+    channels = sizes[axes.index("c")] if "c" in axes else 1
+    if stacked:
+        assert channels is not None
+        assert depth is not None
+        block = (frames_per_chunk, channels, depth)
+    elif z_is_halved:
+        assert depth is not None
+        block = (1, 1, depth)
+    else:
+        block = (1, 1, tile_shape[0])
+
+    grid = Grid(
+        axes=axes,
+        shape=sizes,
+        dtype=stored,
+        tile_shape=tile_shape,
+        chunk_shape=chunk_shape,
+        shard_shape=shard_shape,
+        level_shapes=levels,
+        block=block,
+        blosc_block_bytes=block_bytes,
+        z_is_halved=z_is_halved,
+    )
+    of_grid = {name: getattr(grid, name) for name in Grid.__dataclass_fields__}
+    encoded_bytes = block[0] * tile_bytes if codec else 0
+    memory = memory_of(grid, encoded_bytes, halves_in_tiles=halves_in_tiles)
+    return Plan(
+        **of_grid,
+        max_bytes_per_chunk=cap,
+        halves_in_tiles=halves_in_tiles,
+        memory=memory,
+        notes=tuple(notes),
+    )

@@ -4,15 +4,14 @@ The file lies beside napari's own settings. One that cannot be read, or that som
 has edited, costs no more than the choices in it.
 """
 
-import contextlib
 import json
 import logging
 import os
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from napari_zarr_stream._writer import system
 from napari_zarr_stream.cameras.protocol import SettingValue
 
 FILE_NAME = "napari-zarr-stream.json"
@@ -71,14 +70,10 @@ class Remembered:
         if self._path is None:
             return
         text = json.dumps({"choices": self.choices, "cameras": self.cameras}, indent=1)
-        partial = self._path.with_name(f"{FILE_NAME}.{uuid.uuid4().hex}.partial")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(text, "utf-8")
-            partial.replace(self._path)
+            system.make_folders(self._path.parent)
+            system.replace_file(self._path, text.encode())
         except OSError as error:
-            with contextlib.suppress(OSError):  # what follows tells of the first
-                partial.unlink(missing_ok=True)
             _log.warning("the settings could not be kept: %s", error)
 
 

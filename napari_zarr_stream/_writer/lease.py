@@ -7,11 +7,10 @@ back: fcntl(2), F_SETLEASE.
 """
 
 import contextlib
-import errno
-import signal
-import sys
 import time
 from collections.abc import Iterator
+
+from . import system
 
 MOST_PATIENCE_S = 0.1
 """Readers of a few chunks let go of a file within 0.1 ms, unless the system has
@@ -43,42 +42,16 @@ class Patience:
             yield
         finally:
             if leased:
-                _give_back(descriptor)
+                system.give_back_lease(descriptor)
 
     def _waits_for_lease(self, descriptor: int) -> bool:
         began = time.monotonic()
         gained = (began - self._since) * PATIENCE_SHARE
         patience_s = min(MOST_PATIENCE_S, self._left_s + gained)
-        while (leased := _lease(descriptor)) is None:
+        while (leased := system.take_lease(descriptor)) is None:
             if time.monotonic() - began > patience_s:
                 break
             time.sleep(_PAUSE_S)
         self._since = time.monotonic()
         self._left_s = max(0.0, patience_s - (self._since - began))
         return bool(leased)
-
-
-if sys.platform == "linux":
-    import fcntl
-
-    def _lease(descriptor: int) -> bool | None:
-        """Whether there is a lease on a file; None while somebody has it open."""
-        try:
-            # Somebody waits: told by SIGIO, as is usual, it would end this program.
-            fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
-            fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
-        except OSError as error:
-            # Disks of other computers have no leases.
-            return None if error.errno == errno.EAGAIN else False
-        return True
-
-    def _give_back(descriptor: int) -> None:
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-
-else:
-
-    def _lease(descriptor: int) -> bool | None:
-        return False
-
-    def _give_back(descriptor: int) -> None:
-        """Nothing was lent."""

@@ -6,11 +6,8 @@ more is recognised and taken over; readers never meet it, since it is not in the
 
 import contextlib
 import datetime
-import errno
 import json
-import os
 import socket
-import stat
 import time
 import uuid
 from dataclasses import asdict, dataclass
@@ -19,6 +16,7 @@ from typing import Any, Self
 
 import psutil
 
+from . import system
 from .errors import StoreInUse
 
 CLOCK_S = 5.0
@@ -27,6 +25,9 @@ boot, which is corrected with the clock."""
 
 UNFINISHED_S = 10.0
 """A lock that says nothing is as old as this before it is taken for left behind."""
+
+MAX_LOCK_BYTES = 4096
+"""No lock says as much."""
 
 _let_go: set[str] = set()
 """Tokens of locks that this process has let go of, but could not take away: the disk
@@ -114,10 +115,7 @@ def _read(lock: Path) -> Holder | None:
         There may be one, but it cannot be read.
     """
     try:
-        if not stat.S_ISREG(lock.stat().st_mode):  # a pipe would be waited for
-            raise OSError(errno.EINVAL, "it is no file")
-        with lock.open("rb") as file:
-            said: Any = json.loads(file.read(4096))
+        said: Any = json.loads(system.read_file(lock, MAX_LOCK_BYTES))
         pid, started = int(said["pid"]), float(said["started"])
         if pid < 1:
             return None
@@ -153,16 +151,15 @@ class StoreLock:
         text = json.dumps(asdict(self._holder)).encode()
         while True:
             try:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-                descriptor = os.open(self._path, flags, 0o666)
+                descriptor = system.create_new(self._path)
             except FileExistsError:
                 self._clear_stale(store)
                 continue
             try:
-                with open(descriptor, "wb") as file:
-                    file.write(text)
+                with system.closing(descriptor):
+                    system.write_at(descriptor, 0, (text,))
             except OSError:
-                self._path.unlink()
+                system.remove(self._path)
                 raise
             return
 
@@ -193,11 +190,11 @@ class StoreLock:
         # Another process may be doing the same: only one can rename it.
         stale = self._path.with_name(f"{self._path.name}.{uuid.uuid4().hex[:8]}")
         with contextlib.suppress(FileNotFoundError):
-            self._path.rename(stale)
+            system.rename(self._path, stale)
             if _read(stale) != holder:
-                stale.rename(self._path)  # a new one, of who was faster
+                system.rename(stale, self._path)  # a new one, of who was faster
                 return
-            stale.unlink()
+            system.remove(stale)
 
     def release(self) -> None:
         """Let others have the store; may be called twice.
@@ -214,7 +211,6 @@ class StoreLock:
             return
         _let_go.add(self._holder.token)
         if _read(self._path) == self._holder:
-            with contextlib.suppress(FileNotFoundError):  # another was faster
-                self._path.unlink()
-                _let_go.discard(self._holder.token)
+            system.remove(self._path)
+            _let_go.discard(self._holder.token)
         self._is_released = True

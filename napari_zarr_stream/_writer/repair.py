@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from . import system
 from .array import LevelArray
 from .codecs import codec_of, encode_shard_index
 from .dataset import now
@@ -30,7 +31,8 @@ from .plan import Plan, plan
 from .properties import StorageProperties
 from .salvage import CACHE_BYTES, Found, Level, Need
 from .slot import Slot
-from .store import PARTIAL, ExistingStore, read_json
+from .store import ExistingStore, read_json
+from .system import PARTIAL
 
 INTERRUPTED = "interrupted"
 """Finish reason of a recording whose program did not end properly."""
@@ -639,7 +641,7 @@ def _removes(path: Path) -> Action:
 def _renames(folder: Path, place: Path) -> Action:
     def rename(store: ExistingStore) -> None:
         try:
-            folder.rename(place)
+            system.rename(folder, place)
         except OSError as error:
             raise WriteFailed(f"{folder} could not be renamed: {error}") from error
 

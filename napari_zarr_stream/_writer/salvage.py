@@ -5,11 +5,10 @@ chunk, or a whole chunk. Only reads; `repair` writes.
 """
 
 import itertools
-import os
-import stat
 import struct
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -19,6 +18,7 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
+from . import system
 from .codecs import (
     EMPTY,
     MAX_BLOSC_BYTES,
@@ -26,6 +26,7 @@ from .codecs import (
     BlockTable,
     Blosc,
     Codec,
+    Raw,
     empty_shard_index,
 )
 from .grid import in_shard
@@ -96,18 +97,9 @@ def data_pieces(descriptor: int, overlap: int) -> Iterator[tuple[int, bytes]]:
 
     Each piece begins `overlap` bytes before the last one ended.
     """
-    size = os.fstat(descriptor).st_size
-    at = 0
-    while at < size:
-        end = size
-        if hasattr(os, "SEEK_DATA"):
-            try:
-                at = os.lseek(descriptor, at, os.SEEK_DATA)
-                end = os.lseek(descriptor, at, os.SEEK_HOLE)
-            except OSError:
-                return  # nothing but a hole is left
+    for at, end in system.data_ranges(descriptor):
         while at < end:
-            piece = os.pread(descriptor, min(PIECE_BYTES, end - at), at)
+            piece = system.read_at(descriptor, min(PIECE_BYTES, end - at), at)
             if not piece:
                 return
             yield at, piece
@@ -261,7 +253,7 @@ class Level:
     ) -> Iterator[tuple[Path, Place]]:
         """Files by their place; links are not followed."""
         try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            entries = system.entries(folder)
         except (FileNotFoundError, NotADirectoryError):
             return
         for entry in entries:
@@ -282,26 +274,19 @@ class Level:
 
     def _look(self, path: Path, place: Place) -> Found:
         found = Found(path, place, np.zeros(self.parts, bool))
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         try:
-            descriptor = os.open(path, flags)
+            with system.closing(system.open_to_read(path)) as descriptor:
+                size = system.size_of(descriptor)
+                if not system.is_regular(descriptor):
+                    found.problem = "no regular file"
+                elif self.plan.shard_shape:
+                    self._look_at_shard(descriptor, size, found)
+                elif isinstance(self.codec, Blosc):
+                    self._look_at_blosc(descriptor, size, found)
+                else:
+                    self._look_at_raw(size, found)
         except OSError as error:
             found.problem = str(error)
-            return found
-        try:
-            info = os.fstat(descriptor)
-            if not stat.S_ISREG(info.st_mode):
-                found.problem = "no regular file"
-            elif self.plan.shard_shape:
-                self._look_at_shard(descriptor, info.st_size, found)
-            elif isinstance(self.codec, Blosc):
-                self._look_at_blosc(descriptor, info.st_size, found)
-            else:
-                self._look_at_raw(info.st_size, found)
-        except OSError as error:
-            found.problem = str(error)
-        finally:
-            os.close(descriptor)
         return found
 
     def _look_at_raw(self, size: int, found: Found) -> None:
@@ -317,7 +302,7 @@ class Level:
             found.problem = f"{size} bytes instead of {whole}"
 
     def _look_at_blosc(self, descriptor: int, size: int, found: Found) -> None:
-        head = os.pread(descriptor, _BLOSC.size, 0)
+        head = system.read_at(descriptor, _BLOSC.size, 0)
         is_whole = self._is_blosc(head, size, self.plan.bytes_per_chunk, size)
         if is_whole and (self.parts == 1 or self._has_table(descriptor, size)):
             found.there[:] = True
@@ -335,7 +320,7 @@ class Level:
         whole = {
             part.number: part
             for part in placed
-            if self._blocks(os.pread(descriptor, part.size, part.offset)) is not None
+            if self._blocks(self._bytes_of(descriptor, part)) is not None
         }
         found.there[list(whole)] = True
         found.placed = tuple(whole.values())
@@ -366,7 +351,7 @@ class Level:
     def _has_table(self, descriptor: int, size: int) -> bool:
         """Whether every block has a place: the table is written last."""
         count = self._blocks_per_part * self.parts
-        table = os.pread(descriptor, 4 * count, _BLOSC.size)
+        table = system.read_at(descriptor, 4 * count, _BLOSC.size)
         starts = np.frombuffer(table, "<i4")
         head = _BLOSC.size + 4 * count
         return len(starts) == count and bool(((starts >= head) & (starts < size)).all())
@@ -393,7 +378,7 @@ class Level:
 
     def _look_at_shard(self, descriptor: int, size: int, found: Found) -> None:
         index_bytes = 16 * self.parts + 4
-        last = os.pread(descriptor, index_bytes, max(0, size - index_bytes))
+        last = system.read_at(descriptor, index_bytes, max(0, size - index_bytes))
         index = _parse_index(last, self.parts)
         ends_with_index = index is not None
         if index is None:
@@ -444,7 +429,7 @@ class Level:
         whole = self.plan.bytes_per_chunk
         if not isinstance(self.codec, Blosc):
             return length == whole
-        head = os.pread(descriptor, _BLOSC.size, offset)
+        head = system.read_at(descriptor, _BLOSC.size, offset)
         return self._is_blosc(head, length, whole, whole + _BLOSC.size)
 
     def doubt_beyond(self, steps: int) -> None:
@@ -469,8 +454,9 @@ class Level:
         start = number * part_bytes
         if part_bytes > CACHE_BYTES:
             return False
-        with found.path.open("rb") as file:
-            data = np.frombuffer(os.pread(file.fileno(), part_bytes, start), np.uint8)
+        with self._open(found) as descriptor:
+            read = system.read_at(descriptor, part_bytes, start)
+        data = np.frombuffer(read, np.uint8)
         if len(data) < part_bytes:
             return False
         pixels = np.zeros((self.steps_per_unit, *self.plan.chunk_shape[1:]), bool)
@@ -546,23 +532,26 @@ class Level:
 
     def _decode(self, found: Found, number: int) -> Pixels:
         shape = self.plan.chunk_shape
-        with found.path.open("rb") as file:
+        if isinstance(self.codec, Raw) and not (
+            self.plan.shard_shape or found.need is Need.LENGTH
+        ):
+            return np.memmap(found.path, self.plan.dtype, "r", shape=shape)
+        whole = self.plan.bytes_per_chunk
+        with self._open(found) as descriptor:
             if self.plan.shard_shape:
                 if self._last_index[0] != found.place:
                     self._look(found.path, found.place)
                 offset, length = (int(value) for value in self._last_index[1][number])
-                data = self._read(file.fileno(), offset, length)
+                data = self._read(descriptor, offset, length)
             elif found.need is Need.HEAD:
                 part = next(p for p in found.placed if p.number == number)
-                data = os.pread(file.fileno(), part.size, part.offset)
-                data = self._joined(data)
+                data = self._joined(self._bytes_of(descriptor, part))
                 shape = (self.steps_per_unit, *shape[1:])
             elif isinstance(self.codec, Blosc):
-                data = file.read(self.plan.bytes_per_chunk + _BLOSC.size)
-            elif found.need is Need.LENGTH:
-                data = file.read().ljust(self.plan.bytes_per_chunk, b"\0")
+                data = system.read_at(descriptor, whole + _BLOSC.size, 0)
             else:
-                return np.memmap(file, self.plan.dtype, "r", shape=shape)
+                data = system.read_at(descriptor, system.size_of(descriptor), 0)
+                data = data.ljust(whole, b"\0")
         if isinstance(self.codec, Blosc):
             try:
                 data = blosc.decompress(data)
@@ -570,8 +559,16 @@ class Level:
                 raise OSError(f"{found.path}: {error}") from error
         return np.frombuffer(data, self.plan.dtype).reshape(shape)
 
+    @staticmethod
+    def _bytes_of(descriptor: int, part: Placed) -> bytes:
+        return system.read_at(descriptor, part.size, part.offset)
+
+    @staticmethod
+    def _open(found: Found) -> AbstractContextManager[int]:
+        return system.closing(system.open_to_read(found.path))
+
     def _read(self, descriptor: int, offset: int, length: int) -> bytes:
-        data = os.pread(descriptor, length, offset)
+        data = system.read_at(descriptor, length, offset)
         if len(data) < length:
             raise OSError(f"{length} bytes at {offset} were expected, {len(data)} came")
         return data
@@ -595,9 +592,9 @@ class Level:
         assert isinstance(self.codec, Blosc)
         count = self._blocks_per_part
         table = BlockTable(self.codec, self.plan.dtype, count * self.parts)
-        with found.path.open("rb") as file:
+        with self._open(found) as descriptor:
             for part in found.placed:
-                blocks = self._blocks(os.pread(file.fileno(), part.size, part.offset))
+                blocks = self._blocks(self._bytes_of(descriptor, part))
                 assert blocks is not None
                 table.put(part.number * count, blocks, part.offset)
         none = np.zeros((1, *self.plan.chunk_shape[1:]), self.plan.dtype)

@@ -7,15 +7,12 @@ Keys are paths below the root with "/" between their parts. Every failure is a
 import contextlib
 import errno
 import json
-import os
-import re
-import shutil
-import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from . import system
 from .codecs import Encoded
 from .errors import InvalidStore, StoreExists, StoreInUse, WriteFailed, ZarrStreamError
 from .lease import Patience
@@ -96,7 +93,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
             return None
         if (size := path.stat().st_size) > MAX_DOCUMENT_BYTES:
             raise InvalidStore(f"{path} is no document of a store: it has {size} bytes")
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(system.read_file(path, MAX_DOCUMENT_BYTES))
     except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, InvalidStore):
             raise
@@ -119,81 +116,11 @@ def _writing(path: Path) -> Iterator[None]:
 def _failure(path: Path, error: OSError) -> WriteFailed:
     hint = _HINTS.get(error.errno or 0, error.strerror or str(error))
     message = f"{path} could not be written: {hint}"
-    return WriteFailed(error.errno, message, os.fspath(path))
+    return WriteFailed(error.errno, message, str(path))
 
-
-_IOV_MAX = 1024
-"""Pieces that one call takes: POSIX asks for 16, Linux and macOS have this."""
-
-
-def _some(written: int | None) -> int:
-    """What a call wrote of several bytes; after nothing it is not called again."""
-    if not written:
-        raise OSError(errno.EIO, "the disk takes nothing, and does not say why")
-    return written
-
-
-def _write_all(descriptor: int, offset: int, pieces: Sequence[Encoded]) -> None:
-    """`os.pwritev` until nothing is left: it may write less than it was given."""
-    while pieces:
-        now, pieces = pieces[:_IOV_MAX], pieces[_IOV_MAX:]
-        written = os.pwritev(descriptor, now, offset)
-        offset += written
-        if written < (wanted := sum(map(len, now))):
-            rest = memoryview(b"".join(now))[_some(written) - wanted :]
-            pieces = (rest, *pieces)
-
-
-_seek_lock = threading.Lock()
-
-if not hasattr(os, "pwritev"):  # Windows
-
-    def _write_all(descriptor: int, offset: int, pieces: Sequence[Encoded]) -> None:
-        view = memoryview(b"".join(pieces))
-        with _seek_lock:
-            os.lseek(descriptor, offset, os.SEEK_SET)
-            while view:
-                view = view[_some(os.write(descriptor, view)) :]
-
-
-_FLAGS = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0)
-
-_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 _PIECE_BYTES = 16 * 2**20
 """Files are copied in pieces of this size."""
-
-PARTIAL = re.compile(r"(?P<name>.+)\.[0-9a-f]{8}\.partial")
-"""Name of a file on its way to its place."""
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.partial")
-
-
-def _replace(partial: Path, path: Path) -> None:
-    """Put a file in its place, on the disk before it is seen there."""
-    try:
-        descriptor = os.open(partial, os.O_RDWR | _NO_LINK)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-
-
-def _has_holes(folder: Path) -> bool:
-    """Try it with a file in `folder`; False where the system does not say."""
-    probe = folder / "hole.partial"
-    with probe.open("wb") as file:
-        file.truncate(2**20)
-        file.flush()
-        blocks = getattr(os.fstat(file.fileno()), "st_blocks", 2**20)
-    probe.unlink()
-    return bool(blocks < 2**10)
 
 
 class LocalFile:
@@ -208,11 +135,11 @@ class LocalFile:
         self._patience = patience
         self._descriptor: int | None = None
         with _writing(path):
-            descriptor = os.open(path, _FLAGS | os.O_TRUNC, 0o666)
+            descriptor = system.create(path)
             if keep_open:
                 self._descriptor = descriptor
             else:
-                os.close(descriptor)
+                system.close(descriptor)
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[int]:
@@ -220,48 +147,45 @@ class LocalFile:
             if self._descriptor is not None:
                 yield self._descriptor
                 return
-            descriptor = os.open(self._path, _FLAGS, 0o666)
-            try:
+            with system.closing(system.open_to_write(self._path)) as descriptor:
                 yield descriptor
-            finally:
-                os.close(descriptor)
 
     def write_at(self, offset: int, *pieces: Encoded) -> None:
         """See `StoredFile.write_at`."""
         if self._descriptor is None:
             with self._open() as descriptor:
-                _write_all(descriptor, offset, pieces)
+                system.write_at(descriptor, offset, pieces)
             return
         # As above, for the one call that is made for every chunk: no context to enter.
         try:
-            _write_all(self._descriptor, offset, pieces)
+            system.write_at(self._descriptor, offset, pieces)
         except OSError as error:
             raise _failure(self._path, error) from error
 
     def lengthen(self, size: int) -> None:
         """See `StoredFile.lengthen`."""
         with self._open() as descriptor:
-            os.ftruncate(descriptor, size)
+            system.set_size(descriptor, size)
 
     def end_with(self, offset: int, data: bytes) -> None:
         """See `StoredFile.end_with`."""
         end = offset + len(data)
         with self._open() as descriptor:
-            grows = os.fstat(descriptor).st_size < end
+            grows = system.size_of(descriptor) < end
             if not grows:
-                _write_all(descriptor, offset, (data,))  # where nobody looks yet
+                system.write_at(descriptor, offset, (data,))  # where nobody looks yet
             with self._patience.alone_with(descriptor):
                 if grows:
-                    _write_all(descriptor, offset, (data,))
+                    system.write_at(descriptor, offset, (data,))
                 else:
-                    os.ftruncate(descriptor, end)
+                    system.set_size(descriptor, end)
 
     def close(self) -> None:
         """See `StoredFile.close`."""
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             with _writing(self._path):
-                os.close(descriptor)
+                system.close(descriptor)
 
 
 class LocalStore:
@@ -289,14 +213,14 @@ class LocalStore:
         self._overwrite = overwrite
         with _writing(path):
             # A link stays a link; what it points to is made or replaced.
-            self._path = path.resolve() if os.path.exists(path) else path.absolute()
+            self._path = path.resolve() if path.exists() else path.absolute()
             if holder := holder_of(self._path):
                 raise StoreInUse(
                     f"{self._path} is being written by {holder}: wait for its end, or "
                     "choose another name"
                 )
             self._check_free()
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            system.make_folders(self._path.parent)
             self._lock = StoreLock(self._path)
         mark = uuid.uuid4().hex[:8]
         self._root = self._path.with_name(f".{self._path.name[:40]}.{mark}")
@@ -304,10 +228,11 @@ class LocalStore:
         self._patience = Patience()
         try:
             with _writing(self._path):
-                self._root.mkdir()
-                self._has_holes = _has_holes(self._root)
+                system.make_folder(self._root)
+                self._has_holes = system.has_holes(self._root)
         except WriteFailed:
-            shutil.rmtree(self._root, ignore_errors=True)  # the first failure counts
+            with contextlib.suppress(OSError):  # the first failure counts
+                system.remove_tree(self._root)
             self.close()
             raise
 
@@ -323,7 +248,7 @@ class LocalStore:
 
     def _check_free(self) -> None:
         path = self._path
-        if not os.path.lexists(path):
+        if not system.is_taken(path):
             return
         if path.is_dir() and next(path.iterdir(), None) is None:
             return
@@ -349,27 +274,27 @@ class LocalStore:
         with _writing(self._path):
             self._check_free()
             if self._path.is_dir() and not any(self._path.iterdir()):
-                self._path.rmdir()
-            if os.path.lexists(self._path):
-                self._path.rename(replaced)
+                system.remove_folder(self._path)
+            if system.is_taken(self._path):
+                system.rename(self._path, replaced)
             try:
-                self._root.rename(self._path)
+                system.rename(self._root, self._path)
             except OSError:
                 if replaced.exists():
-                    replaced.rename(self._path)
+                    system.rename(replaced, self._path)
                 raise
         self._root = self._path
         self._made.clear()
         if replaced.exists():
             with _writing(replaced):
-                shutil.rmtree(replaced)
+                system.remove_tree(replaced)
 
     def discard(self) -> None:
         """See `Store.discard`."""
         try:
             if self._root != self._path:
                 with _writing(self._root):
-                    shutil.rmtree(self._root)
+                    system.remove_tree(self._root)
         finally:
             self.close()
 
@@ -377,7 +302,7 @@ class LocalStore:
         """Take away a store that was made just now, published or not, and `close`."""
         try:
             with _writing(self._root):
-                shutil.rmtree(self._root)
+                system.remove_tree(self._root)
         finally:
             self.close()
 
@@ -390,22 +315,16 @@ class LocalStore:
         """Make it below the root, which is not made again when it was deleted."""
         if folder != self._root and folder not in self._made:
             self._make_folder(folder.parent)
-            folder.mkdir(exist_ok=True)
+            system.make_folder(folder, exist_ok=True)
             self._made.add(folder)
 
     def write_json(self, key: str, document: Mapping[str, Any]) -> None:
         """See `Store.write_json`."""
         path = self._root / key
         text = json.dumps(document, indent=2, allow_nan=False)
-        partial = _partial(path)
         with _writing(path):
             self._make_folder(path.parent)
-            try:
-                partial.write_text(text, encoding="utf-8")
-                partial.replace(path)
-            except OSError:
-                partial.unlink(missing_ok=True)
-                raise
+            system.replace_file(path, text.encode())
 
     def write(self, key: str, data: Encoded) -> None:
         """See `Store.write`."""
@@ -413,13 +332,10 @@ class LocalStore:
         with _writing(path):
             self._make_folder(path.parent)
             try:
-                with path.open("wb", buffering=0) as file:
-                    view = memoryview(data)
-                    while view:
-                        view = view[_some(file.write(view)) :]
+                system.write_file(path, data)
             except OSError:
                 # Half a chunk is an error to a reader, none is a fill value.
-                path.unlink(missing_ok=True)
+                system.remove(path)
                 raise
 
     def create_file(self, key: str, keep_open: bool) -> LocalFile:
@@ -497,7 +413,7 @@ class ReplacingFile(LocalFile):
     def __init__(self, path: Path, keep_open: bool, patience: Patience) -> None:
         self._place = path
         self._replaced = False
-        super().__init__(_partial(path), keep_open, patience)
+        super().__init__(system.partial_beside(path), keep_open, patience)
 
     def __enter__(self) -> Self:
         return self
@@ -514,7 +430,11 @@ class ReplacingFile(LocalFile):
         if not self._replaced:
             self._replaced = True
             with _writing(self._place):
-                _replace(self._path, self._place)
+                try:
+                    system.replace_synced(self._path, self._place)
+                except OSError:
+                    system.remove(self._path)
+                    raise
 
 
 class ExistingStore(LocalStore):
@@ -563,9 +483,10 @@ class ExistingStore(LocalStore):
     def copy(self, key: str) -> ReplacingFile:
         """As `create_file`, with the bytes that are there now."""
         file = self.create_file(key, keep_open=True)
-        with _writing(self._root / key), (self._root / key).open("rb") as old:
+        place = self._root / key
+        with _writing(place), system.closing(system.open_to_read(place)) as old:
             at = 0
-            while piece := old.read(_PIECE_BYTES):
+            while piece := system.read_at(old, _PIECE_BYTES, at):
                 file.write_at(at, piece)
                 at += len(piece)
         return file
@@ -575,17 +496,16 @@ class ExistingStore(LocalStore):
         """A file that is changed itself, unless it is known by another name as well."""
         path = self._root / key
         _check_inside(self._root, path)
-        with _writing(path):
-            descriptor = os.open(path, os.O_WRONLY | _NO_LINK)
-            try:
-                if os.fstat(descriptor).st_nlink > 1:
-                    raise WriteFailed(
-                        f"{path} is also known by another name (a hard link), perhaps "
-                        "of a backup: repair a copy of the store"
-                    )
-                yield descriptor
-            finally:
-                os.close(descriptor)
+        with (
+            _writing(path),
+            system.closing(system.open_to_change(path)) as descriptor,
+        ):
+            if system.names_of(descriptor) > 1:
+                raise WriteFailed(
+                    f"{path} is also known by another name (a hard link), perhaps "
+                    "of a backup: repair a copy of the store"
+                )
+            yield descriptor
 
     def end_with(self, key: str, offset: int, data: bytes) -> None:
         """Have a file end with `data` at `offset`; what lay behind it is cut off.
@@ -593,21 +513,21 @@ class ExistingStore(LocalStore):
         The old end stays until `data` is on the disk.
         """
         with self._open_in_place(key) as descriptor:
-            _write_all(descriptor, offset, (data,))
-            os.fsync(descriptor)
+            system.write_at(descriptor, offset, (data,))
+            system.sync(descriptor)
             with self._patience.alone_with(descriptor):
-                os.ftruncate(descriptor, offset + len(data))
+                system.set_size(descriptor, offset + len(data))
 
     def lengthen(self, key: str, size: int) -> None:
         """Make a file `size` bytes long, with zeros, at once."""
         with self._open_in_place(key) as descriptor:
-            os.ftruncate(descriptor, size)
+            system.set_size(descriptor, size)
 
     def remove(self, path: Path) -> None:
         """Take away a file, or a folder with all in it, of ours."""
         _check_inside(self._root.parent, path)
         with _writing(path):
             if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
+                system.remove_tree(path)
             else:
-                path.unlink(missing_ok=True)
+                system.remove(path)

@@ -43,6 +43,7 @@ KNOWS_GUI_INSIDE_FUNCTIONS = {
 """The same, where only a function may: its module is imported without napari, too."""
 
 FLOORS = [
+    {"system"},
     {"errors", "colours", "names"},
     {"properties", "kernels", "grid", "tiles"},
     {"downsample", "codecs", "contrast", "marks", "lock", "lease", "memory"},
@@ -55,7 +56,32 @@ FLOORS = [
     {"salvage"},
     {"repair"},
 ]
-"""The writer from the ground up: a module imports from floors below its own."""
+"""The writer from the ground up: a module imports from floors below its own. A room in
+it stands on one floor as a whole."""
+
+HARMLESS_OF_OS = {
+    "PathLike", "cpu_count", "devnull", "environ", "fspath", "name", "path.abspath",
+    "path.basename",
+    "path.join", "pathsep", "sep",
+}  # fmt: skip
+"""Names of `os` that call for no file."""
+
+FILE_CALLS_ELSEWHERE = {
+    "_reading/info.py": {"os.walk", "os.lstat"},
+    "_recording/disk.py": {"shutil.disk_usage"},
+    "_dock/storage_section.py": {"os.access", "os.W_OK", "os.path.lexists"},
+    "cli/__init__.py": {"os.dup2", "os.open", "os.O_WRONLY"},
+}
+"""What may be asked of the system but in `_writer/system.py`. Looking is free: pathlib
+says what is there, and whoever reads pixels has a library for it."""
+
+LOW_LEVEL = {"ctypes", "fcntl", "io", "mmap", "msvcrt", "shutil", "tempfile"}
+
+CHANGING = {
+    "chmod", "hardlink_to", "mkdir", "rename", "rmdir", "symlink_to", "unlink",
+    "write_bytes", "write_text",
+}  # fmt: skip
+"""Methods of `pathlib.Path` that change something."""
 
 MAY_START_THREADS = {
     "_writer/stream.py",
@@ -108,9 +134,46 @@ def test_no_private_name_is_imported_from_another_module(path):
 @pytest.mark.parametrize("path", WRITER, ids=name_of)
 def test_the_writer_imports_downwards(path):
     floors = {module: floor for floor, names in enumerate(FLOORS) for module in names}
-    assert path.stem == "__init__" or path.stem in floors, "give it a floor"
-    for _, [module, *_], _ in own_imports_of(path):
-        assert floors[module] < floors[path.stem], module
+    mine = name_of(path).split("/")[1].removesuffix(".py")
+    assert mine == "__init__" or mine in floors, "give it a floor"
+    for _, below, name in own_imports_of(path):
+        module = (below or [name])[0]
+        assert module == mine or floors[module] < floors[mine], module
+
+
+def names_a_mode(arguments):
+    return any(re.fullmatch("'[rwax][bt+]*'", ast.unparse(a)) for a in arguments)
+
+
+def is_harmless(of_os):
+    return any(".".join(of_os[:n]) in HARMLESS_OF_OS for n in (1, 2))
+
+
+def file_calls_of(path):
+    """What of `path` asks the system for files: names of modules and of methods."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute):
+            root, *rest = ast.unparse(node).split("(")[0].split(".")
+            if root in LOW_LEVEL or (root == "os" and not is_harmless(rest)):
+                yield ".".join([root, *rest])
+        elif isinstance(node, ast.ImportFrom) and node.module in {*LOW_LEVEL, "os"}:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call):
+            of, _, method = ast.unparse(node.func).rpartition(".")
+            # Strings are replaced with two arguments, other things by name.
+            replaces = method == "replace" and len(node.args) == 1 and not node.keywords
+            opens = method == "open" and (not of or names_a_mode(node.args[:1]))
+            if opens or (of not in {"", "system"} and (replaces or method in CHANGING)):
+                yield f"{of}.{method}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_one_file_makes_file_calls(path):
+    if name_of(path) != "_writer/system.py":
+        allowed = FILE_CALLS_ELSEWHERE.get(name_of(path), set())
+        calls = set(file_calls_of(path)) - {"os.path"}
+        assert calls <= allowed, calls - allowed
+        assert allowed <= calls, "take out of the table what is made no more"
 
 
 def calls_of(path):

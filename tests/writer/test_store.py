@@ -5,11 +5,12 @@ import json
 import os
 import stat
 import threading
+from pathlib import Path
 
 import pytest
 
 from napari_zarr_stream import StoreExists, WriteFailed
-from napari_zarr_stream._writer import store as store_module
+from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.store import LocalStore
 
 
@@ -175,13 +176,13 @@ class TestLocalStore(StoreContract):
     def test_a_chunk_cut_short_by_a_failure_is_removed(self, store, monkeypatch):
         """Half a chunk is an error to a reader, none is a fill value."""
         store.publish()
-        real_open = store_module.Path.open
+        write_at = system.write_at
 
-        def failing_open(path, *args, **options):
-            real_open(path, *args, **options).close()
+        def write_half(descriptor, offset, pieces):
+            write_at(descriptor, offset, [piece[:1] for piece in pieces])
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr(store_module.Path, "open", failing_open)
+        monkeypatch.setattr(system, "write_at", write_half)
         with pytest.raises(WriteFailed, match=r"a\.zarr.*0.*disk is full"):
             store.write("0/0", b"abc")
         monkeypatch.undo()
@@ -251,7 +252,7 @@ def test_the_old_store_comes_back_if_the_new_one_cannot_take_its_place(
     path = tmp_path / "a.zarr"
     make_something(path, "v3")
     store = LocalStore(path, overwrite=True)
-    rename = store_module.Path.rename
+    rename = system.rename
     unpublished = store._root
 
     def failing_rename(source, target):
@@ -259,7 +260,7 @@ def test_the_old_store_comes_back_if_the_new_one_cannot_take_its_place(
             raise OSError(errno.EIO, "Input/output error")
         return rename(source, target)
 
-    monkeypatch.setattr(store_module.Path, "rename", failing_rename)
+    monkeypatch.setattr(system, "rename", failing_rename)
     with pytest.raises(WriteFailed, match=r"a\.zarr"):
         store.publish()
     store.discard()
@@ -318,7 +319,7 @@ def test_a_failure_names_the_path_and_keeps_its_number(
     def fail(*_args, **_options):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(store_module.Path, "replace", fail)
+    monkeypatch.setattr(system, "replace", fail)
     with pytest.raises(WriteFailed, match=words) as caught:
         store.write_json("0/zarr.json", {})
     place = tmp_path / "a.zarr" / "0" / "zarr.json"
@@ -384,6 +385,6 @@ def test_a_disk_that_cannot_be_looked_into(tmp_path, monkeypatch):
     def fail(_path):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(store_module.Path, "is_file", fail)
+    monkeypatch.setattr(Path, "is_file", fail)
     with pytest.raises(WriteFailed, match=r"a\.zarr could not be written: Input/outp"):
         LocalStore(tmp_path / "a.zarr", overwrite=True)

@@ -1,0 +1,297 @@
+"""The operating system's file calls: the only file of the package that makes them.
+
+An open file is a descriptor, an `int`, which several threads may use: nothing here
+moves its place. What fails is an `OSError`, for the caller to put into words.
+"""
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+import signal
+import stat
+import sys
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+Bytes = bytes | memoryview
+
+_BINARY = getattr(os, "O_BINARY", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | _BINARY
+
+_IOV_MAX = 1024
+"""Pieces that one call takes: POSIX asks for 16, Linux and macOS have this."""
+
+
+PARTIAL = re.compile(r"(?P<name>.+)\.[0-9a-f]{8}\.partial")
+"""Name of a file on its way to its place."""
+
+# ------------------------------------------------------------------------- open files
+
+
+def create(path: Path) -> int:
+    """Open an empty file to write, in the place of one that is there."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, 0o666)
+
+
+def create_new(path: Path) -> int:
+    """As `create`; FileExistsError where something is there."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
+
+
+def open_to_write(path: Path) -> int:
+    """Open a file to write; it is made where none is there."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | _BINARY, 0o666)
+
+
+def open_to_change(path: Path) -> int:
+    """Open a file that is there to write, if it is no link."""
+    return os.open(path, os.O_WRONLY | _NO_LINK)
+
+
+def open_to_read(path: Path) -> int:
+    """Open a file that is there to read, if it is no link."""
+    return os.open(path, os.O_RDONLY | _NO_LINK)
+
+
+def close(descriptor: int) -> None:
+    """Let go of an open file."""
+    os.close(descriptor)
+
+
+@contextlib.contextmanager
+def closing(descriptor: int) -> Iterator[int]:
+    """An open file that is let go of afterwards."""
+    try:
+        yield descriptor
+    finally:
+        close(descriptor)
+
+
+def size_of(descriptor: int) -> int:
+    """Bytes of a file, holes included."""
+    return os.fstat(descriptor).st_size
+
+
+def is_regular(descriptor: int) -> bool:
+    """Whether it is a file, and neither a pipe nor a device."""
+    return stat.S_ISREG(os.fstat(descriptor).st_mode)
+
+
+def names_of(descriptor: int) -> int:
+    """By how many names (hard links) a file is known."""
+    return os.fstat(descriptor).st_nlink
+
+
+def set_size(descriptor: int, size: int) -> None:
+    """Cut a file, or lengthen it by what reads as zeros."""
+    os.ftruncate(descriptor, size)
+
+
+def sync(descriptor: int) -> None:
+    """Return when what was written is on the disk."""
+    os.fsync(descriptor)
+
+
+def _some(written: int | None) -> int:
+    """What a call wrote of several bytes; after nothing it is not called again."""
+    if not written:
+        raise OSError(errno.EIO, "the disk takes nothing, and does not say why")
+    return written
+
+
+def write_at(descriptor: int, offset: int, pieces: Sequence[Bytes]) -> None:
+    """Write `pieces` one after another from `offset` on, all of them."""
+    while pieces:
+        now, pieces = pieces[:_IOV_MAX], pieces[_IOV_MAX:]
+        written = os.pwritev(descriptor, now, offset)
+        offset += written
+        if written < (wanted := sum(map(len, now))):
+            rest = memoryview(b"".join(now))[_some(written) - wanted :]
+            pieces = (rest, *pieces)
+
+
+def read_at(descriptor: int, size: int, offset: int) -> bytes:
+    """Read `size` bytes from `offset` on, fewer where the file ends before."""
+    data = os.pread(descriptor, size, offset)
+    while len(data) < size:  # Linux reads 2 GiB at the most
+        more = os.pread(descriptor, size - len(data), offset + len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
+if not hasattr(os, "pwritev"):  # Windows
+    _seek_lock = threading.Lock()
+
+    def write_at(descriptor: int, offset: int, pieces: Sequence[Bytes]) -> None:
+        """See above: what a process does by seeking, it does alone."""
+        view = memoryview(b"".join(pieces))
+        with _seek_lock:
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            while view:
+                view = view[_some(os.write(descriptor, view)) :]
+
+
+# -------------------------------------------------------------------------- holes
+
+
+def has_holes(folder: Path) -> bool:
+    """Whether what was never written takes no space: tried with a file in `folder`.
+
+    False where the system does not say.
+    """
+    probe = folder / "hole.partial"
+    with closing(create(probe)) as descriptor:
+        set_size(descriptor, 2**20)
+        blocks = getattr(os.fstat(descriptor), "st_blocks", 2**20)
+    remove(probe)
+    return bool(blocks < 2**10)
+
+
+def data_ranges(descriptor: int) -> Iterator[tuple[int, int]]:
+    """Where something was written, start and end; all of the file if none can tell."""
+    size = size_of(descriptor)
+    if not hasattr(os, "SEEK_DATA"):
+        yield 0, size
+        return
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(descriptor, end, os.SEEK_DATA)
+            end = os.lseek(descriptor, start, os.SEEK_HOLE)
+        except OSError:
+            return  # nothing but a hole is left
+        yield start, end
+
+
+# ------------------------------------------------------------------------- leases
+
+if sys.platform == "linux":
+    import fcntl
+
+    def take_lease(descriptor: int) -> bool | None:
+        """Have who would open a file wait; None while somebody else has it open.
+
+        False where there are no leases: fcntl(2), F_SETLEASE.
+        """
+        try:
+            # Somebody waits: told by SIGIO, as is usual, it would end this program.
+            fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+            fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        except OSError as error:
+            # Disks of other computers have no leases.
+            return None if error.errno == errno.EAGAIN else False
+        return True
+
+    def give_back_lease(descriptor: int) -> None:
+        """Let others open the file again."""
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+
+else:
+
+    def take_lease(descriptor: int) -> bool | None:
+        """There are none."""
+        return False
+
+    def give_back_lease(descriptor: int) -> None:
+        """Nothing was lent."""
+
+
+# ----------------------------------------------------------------- files and folders
+
+
+def read_file(path: Path, most: int) -> bytes:
+    """Read the first `most` bytes of a file.
+
+    Raises
+    ------
+    OSError
+        Also where it is no file: a pipe would be waited for.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "it is no file")
+    with path.open("rb") as file:
+        return file.read(most)
+
+
+def write_file(path: Path, data: Bytes) -> None:
+    """Write a whole file, in the place of one that is there.
+
+    Half of one may be left where it fails.
+    """
+    with closing(create(path)) as descriptor:
+        write_at(descriptor, 0, (data,))
+
+
+def partial_beside(path: Path) -> Path:
+    """A name for a file on its way to `path`, as `PARTIAL` knows it."""
+    return path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.partial")
+
+
+def replace_file(path: Path, data: Bytes) -> None:
+    """As `write_file`; whoever opens it finds the old file or the new one, whole."""
+    partial = partial_beside(path)
+    try:
+        write_file(partial, data)
+        replace(partial, path)
+    except OSError:
+        remove(partial)
+        raise
+
+
+def replace(source: Path, target: Path) -> None:
+    """Put a file in its place, whatever is there: one is seen, or the other."""
+    source.replace(target)
+
+
+def replace_synced(source: Path, target: Path) -> None:
+    """As `replace`, with what is in it on the disk before it is seen there."""
+    with closing(open_to_change(source)) as descriptor:
+        sync(descriptor)
+    replace(source, target)
+
+
+def rename(source: Path, target: Path) -> None:
+    """Give a file or a folder another name, which is free."""
+    source.rename(target)
+
+
+def remove(path: Path) -> None:
+    """Take away a file, if it is there."""
+    path.unlink(missing_ok=True)
+
+
+def remove_folder(path: Path) -> None:
+    """Take away an empty folder."""
+    path.rmdir()
+
+
+def remove_tree(folder: Path) -> None:
+    """Take away a folder with all in it."""
+    shutil.rmtree(folder)
+
+
+def make_folder(folder: Path, *, exist_ok: bool = False) -> None:
+    """Make a folder in one that is there."""
+    folder.mkdir(exist_ok=exist_ok)
+
+
+def make_folders(folder: Path) -> None:
+    """Make a folder, if it is not there, and those that it is in."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def is_taken(path: Path) -> bool:
+    """Whether something has that name, be it a link to nowhere."""
+    return os.path.lexists(path)
+
+
+def entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What is in a folder, by name."""
+    with os.scandir(folder) as found:
+        return sorted(found, key=lambda entry: entry.name)

@@ -1,5 +1,7 @@
 """Cameras: what a camera is to us, and those that there are."""
 
+from .changes import SettingChange, SettingsWatch
+from .clock import CameraClock
 from .protocol import (
     Camera,
     CameraEnded,
@@ -11,7 +13,7 @@ from .protocol import (
     SettingValue,
     coerced,
 )
-from .registry import FoundCameras, find_cameras
+from .registry import CameraSearch, FoundCameras, find_cameras
 from .simulated import (
     Fault,
     SimulatedCamera,
@@ -21,16 +23,20 @@ from .thread import CameraThread
 
 __all__ = [
     "Camera",
+    "CameraClock",
     "CameraEnded",
     "CameraError",
     "CameraLost",
+    "CameraSearch",
     "CameraStats",
     "CameraThread",
     "Fault",
     "FoundCameras",
     "FrameInfo",
     "Setting",
+    "SettingChange",
     "SettingValue",
+    "SettingsWatch",
     "SimulatedCamera",
     "coerced",
     "find_cameras",

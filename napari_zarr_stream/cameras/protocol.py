@@ -46,7 +46,8 @@ class FrameInfo:
     device_time_ns : int or None
         Camera clock with an arbitrary zero: only differences mean something.
     host_time_ns : int
-        `time.time_ns()` when this process got the frame.
+        `time.time_ns()` when this process got the frame, which may have waited in a
+        ring: `CameraClock` says when it came.
     lost_before : int
         Frames known to be lost between the previous delivered frame and this one.
     complete : bool
@@ -82,8 +83,9 @@ class Setting:
 
     `minimum`, `maximum` bound a number; `choices` lists the values of a string.
     `unit` is for people, as in "ms". `locked_while_running` says that it must not
-    change between `Camera.start` and `Camera.stop`. `is_path`: a string that names a
-    file, or an address that stands for one.
+    change between `Camera.start` and `Camera.stop`; of the others `SettingsWatch` finds
+    out what changed meanwhile. `is_path`: a string that names a file, or an address
+    that stands for one.
 
     Names with a meaning of their own, where a camera has such a thing: "exposure_ms",
     "frame_rate" (Hz), "gain", "binning", "pixel_type"; "offset_x", "offset_y", "width",

@@ -5,10 +5,10 @@ i - 0.5 to i + 0.5. Knows no Qt.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from .protocol import Camera, CameraError, Setting
+from .protocol import Camera, CameraError, Setting, SettingValue
 
 
 class Rectangle(NamedTuple):
@@ -101,3 +101,65 @@ def _set_in_order(camera: Camera, region: Region) -> Region:
     for name in ("width", "height", "offset_x", "offset_y"):
         camera.set(name, getattr(region, name))
     return Region(*(int(camera.get(name)) for name in Region._fields))
+
+
+_FIRST = ("address", "device", "binning", "pixel_type", "exposure_auto", "gain_auto")
+"""In this order, before the others: what is there depends on the first two, the size of
+the sensor and of a region on the next, and what is automatic cannot be set."""
+
+_NEAR = 0.01  # cameras round; more than this is worth a word
+
+
+def restore_settings(camera: Camera, wanted: Mapping[str, SettingValue]) -> list[str]:
+    """Set what was in force another time; returns what is not as it was, for people.
+
+    Settings limit each other (an exposure ends with the frame, offset and width stay on
+    the sensor): the region is set as a whole, and what is not as wanted is set once
+    more when all others are. What the camera does not have is left out.
+    """
+    problems: dict[str, str] = {}
+    for name in _FIRST:
+        _restore_one(camera, name, wanted, problems)
+    if set(Region._fields) <= wanted.keys() and region_of(camera.settings) is not None:
+        others = wanted.keys() - {*_FIRST, *Region._fields}
+        region = Region(*(int(wanted[name]) for name in Region._fields))
+        if region != region_of(camera.settings):
+            try:
+                set_region(camera, region)
+            except (CameraError, ValueError) as error:
+                problems["region"] = f"Not as last time: {error}"
+    else:
+        others = wanted.keys() - set(_FIRST)
+    ordered = [name for name in wanted if name in others]
+    for name in (*ordered, *ordered):
+        _restore_one(camera, name, wanted, problems)
+    return list(problems.values())
+
+
+def _restore_one(
+    camera: Camera,
+    name: str,
+    wanted: Mapping[str, SettingValue],
+    problems: dict[str, str],
+) -> None:
+    present = {setting.name: setting.value for setting in camera.settings}
+    if name not in wanted or name not in present:
+        return
+    value = wanted[name]
+    if present[name] == value:
+        problems.pop(name, None)
+        return
+    try:
+        in_force = camera.set(name, value)
+    except CameraError as error:
+        problems[name] = f"Not as last time: {error}"
+        return
+    problems.pop(name, None)
+    if not _is_near(in_force, value):
+        problems[name] = f"Not as last time: {name} is {in_force}, it was {value}"
+
+
+def _is_near(one: SettingValue, other: SettingValue) -> bool:
+    if isinstance(one, bool | str) or isinstance(other, bool | str):
+        return one == other
+    return math.isclose(one, other, rel_tol=_NEAR)

@@ -1,11 +1,15 @@
 """The cameras that can be found here, and how to get those that cannot.
 
 A stack is the software that a kind of camera needs. One that is not installed is not
-imported, and one that fails does not hide the others.
+imported, and one that fails or hangs does not hide the others.
 """
 
+import atexit
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
@@ -21,6 +25,12 @@ Cameras = Mapping[str, Callable[[], Camera]]
 
 ENTRY_POINTS = "napari_zarr_stream.cameras"
 """Group of those that other packages add: functions that return `Cameras`."""
+
+SEARCH_TIMEOUT_S = 20.0
+"""Importing an SDK from a slow disk and asking a network take seconds, not this."""
+
+EXIT_TIMEOUT_S = 5.0
+"""What a search that goes on may delay the end of the program."""
 
 
 class _Stack(NamedTuple):
@@ -43,7 +53,7 @@ _STACKS = (
 
 @dataclass(frozen=True, slots=True)
 class FoundCameras:
-    """What `find_cameras` found.
+    """What a search for cameras found.
 
     Attributes
     ----------
@@ -53,41 +63,133 @@ class FoundCameras:
         Title of a stack that is not installed, and the command that installs it.
     failed : mapping of str to str
         Title of a stack, and what went wrong while its cameras were looked for.
+    awaited : tuple of str
+        Titles of the stacks that have not answered yet.
     """
 
     cameras: Cameras
     missing: Mapping[str, str] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
+    awaited: tuple[str, ...] = ()
 
 
-def find_cameras() -> FoundCameras:
+class CameraSearch:
+    """Looks for cameras, in each stack apart: none waits for another.
+
+    It begins when it is made. Simulated cameras are there at once. A stack that is
+    asked already, since it has not answered an earlier search, is not asked twice.
+
+    Parameters
+    ----------
+    timeout_s : float
+        A stack that has not answered by then counts as failed. If it answers later,
+        `found` has its cameras all the same.
+    """
+
+    def __init__(self, timeout_s: float = SEARCH_TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
+        self._deadline = time.monotonic() + timeout_s
+        self._missing = {
+            stack.title: f'pip install "napari-zarr-stream[{stack.extra}]"'
+            for stack in _STACKS
+            if find_spec(stack.needs) is None
+        }
+        self._answers = {
+            title: _answer_of(title, find) for title, find in _finders(self._missing)
+        }
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all stacks have answered or have had their time."""
+        return not self.found.awaited
+
+    @property
+    def found(self) -> FoundCameras:
+        """What is known by now; may be asked from any thread, and waits for nothing.
+
+        Names that occur twice get the title of their stack before them.
+        """
+        found = [
+            ("Simulated", name, make) for name, make in simulated_cameras().items()
+        ]
+        failed: dict[str, str] = {}
+        awaited: list[str] = []
+        is_late = time.monotonic() >= self._deadline
+        for title, answer in self._answers.items():
+            if not answer.done():
+                if is_late:
+                    failed[title] = (
+                        f"no answer within {self._timeout_s:g} s: its driver hangs"
+                    )
+                else:
+                    awaited.append(title)
+            elif (error := answer.exception()) is not None:
+                failed[title] = f"{type(error).__name__}: {error}"
+            else:
+                found += [(title, *each) for each in answer.result().items()]
+        count = Counter(name for _, name, _ in found)
+        cameras = {
+            name if count[name] == 1 else f"{title}: {name}": make
+            for title, name, make in found
+        }
+        return FoundCameras(cameras, self._missing, failed, tuple(awaited))
+
+    def wait(self) -> FoundCameras:
+        """Wait for all stacks, for no longer than their time."""
+        left_s = max(0.0, self._deadline - time.monotonic())
+        wait(self._answers.values(), left_s)
+        return self.found
+
+
+def find_cameras(timeout_s: float = SEARCH_TIMEOUT_S) -> FoundCameras:
     """Look for cameras: simulated ones, those of vendors, those of other packages.
 
-    Names that occur twice get the title of their stack before them.
+    Parameters
+    ----------
+    timeout_s : float
+        As for `CameraSearch`, which does not wait.
     """
-    found: list[tuple[str, str, Callable[[], Camera]]] = []
-    missing: dict[str, str] = {}
-    failed: dict[str, str] = {}
-    for stack in _STACKS:
-        if find_spec(stack.needs) is None:
-            missing[stack.title] = f'pip install "napari-zarr-stream[{stack.extra}]"'
-    for title, find in _finders(missing):
+    return CameraSearch(timeout_s).wait()
+
+
+_asked: dict[str, Future[Cameras]] = {}  # guarded by _lock; have not answered yet
+_lock = threading.Lock()
+
+
+def _answer_of(title: str, find: Callable[[], Cameras]) -> "Future[Cameras]":
+    """Have the cameras of a stack looked for, unless that goes on already."""
+    with _lock:
+        if title in _asked:
+            return _asked[title]
+        answer = _asked[title] = Future()
+
+    def run() -> None:
+        """Thread "search"."""
         try:
-            found += [(title, name, make) for name, make in find().items()]
+            # made here, so that what is no mapping is told as well
+            answer.set_result(dict(find().items()))
         # it is code of others, and its failure is told
-        except Exception as error:  # noqa: BLE001
-            failed[title] = f"{type(error).__name__}: {error}"
-    count = Counter(name for _, name, _ in found)
-    cameras = {
-        name if count[name] == 1 else f"{title}: {name}": make
-        for title, name, make in found
-    }
-    return FoundCameras(cameras, missing, failed)
+        except BaseException as error:  # noqa: BLE001
+            answer.set_exception(error)
+        finally:
+            with _lock:
+                del _asked[title]
+
+    # A daemon: one that hangs in a driver must not keep the interpreter from ending.
+    threading.Thread(target=run, name="search", daemon=True).start()
+    return answer
+
+
+@atexit.register
+def _await_answers() -> None:
+    """Let drivers come back that can: one that is killed in a call may abort."""
+    with _lock:
+        answers = list(_asked.values())
+    wait(answers, EXIT_TIMEOUT_S)
 
 
 def _finders(missing: Mapping[str, str]) -> Iterator[tuple[str, Callable[[], Cameras]]]:
     """Yield the title of each stack, all different, and what finds its cameras."""
-    yield "Simulated", simulated_cameras
     titles = {"Simulated"} | {stack.title for stack in _STACKS}
     for stack in _STACKS:
         if stack.title not in missing:

@@ -65,6 +65,12 @@ class CameraThread:
         what is asked for next.
     name : str
         Of the camera, for messages.
+
+    Attributes
+    ----------
+    asked_between : int
+        How often short work was done while a long job went on, which may have changed
+        a setting: see `SettingsWatch`.
     """
 
     def __init__(self, make: Callable[[], Camera], name: str = "the camera") -> None:
@@ -75,6 +81,7 @@ class CameraThread:
         self._changed = threading.Condition()
         self._waiting: deque[_Asked[Any]] = deque()  # guarded by _changed
         self._is_working = False  # guarded by _changed; read anywhere
+        self.asked_between = 0  # written by the thread only
         self._ending = threading.Event()
         # A daemon: one that hangs in a driver must not keep the interpreter from
         # ending. `_close_forgotten` ends all others before they would be killed.
@@ -196,6 +203,7 @@ class CameraThread:
         """
         while not self.is_ending and (asked := self._next_short()) is not None:
             asked.do(self._made)
+            self.asked_between += 1
         return not self.is_ending
 
     def _next_short(self) -> _Asked[Any] | None:

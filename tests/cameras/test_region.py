@@ -1,5 +1,7 @@
 """Regions of interest: rectangles on a picture, and the order in which they are set."""
 
+import itertools
+import re
 from dataclasses import replace
 
 import pytest
@@ -13,6 +15,7 @@ from napari_zarr_stream.cameras.region import (
     full_sensor,
     region_of,
     region_within,
+    restore_settings,
     set_region,
 )
 
@@ -74,6 +77,10 @@ class SteppedCamera:
         self.values = dict(zip(Region._fields, (0, 0, 640, 480), strict=True))
         self.fails_at = None
 
+    @property
+    def settings(self):
+        return [Setting(name, name, value) for name, value in self.values.items()]
+
     def get(self, name):
         return self.values[name]
 
@@ -113,3 +120,43 @@ def test_a_largest_size_that_nobody_knows_is_the_present_one():
     settings = [replace(s, maximum=None) for s in camera.settings]
     assert isinstance(settings[0], Setting)
     assert full_sensor(settings) == Region(0, 0, 64, 48)
+
+
+# settings of another time
+
+
+REGION = {"offset_x": 320, "offset_y": 160, "width": 160, "height": 160}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(REGION)))
+@pytest.mark.parametrize("before", [(0, 0, 640, 480), (480, 320, 160, 160)])
+def test_a_region_comes_back_in_any_order(order, before):
+    camera = SteppedCamera()
+    set_region(camera, Region(*before))
+    assert restore_settings(camera, {name: REGION[name] for name in order}) == []
+    assert camera.values == REGION
+
+
+def test_settings_that_limit_each_other_come_back():
+    wanted = {"exposure_ms": 500.0, "frame_rate": 2.0, "pixel_type": "uint8"}
+    camera = SimulatedCamera()
+    assert restore_settings(camera, wanted | {"no such thing": 1}) == []
+    assert {name: camera.get(name) for name in wanted} == wanted
+
+
+def test_what_does_not_come_back_is_said_and_hides_nothing():
+    camera = SimulatedCamera()
+    wanted = {"pixel_type": "float128", "exposure_ms": 500.0, "width": 64}
+    problems = restore_settings(camera, wanted)
+    assert camera.get("width") == 64
+    assert len(problems) == 2
+    assert all(problem.startswith("Not as last time: ") for problem in problems)
+    assert "float128" in problems[0]
+    assert re.search(r"exposure_ms is 33\.3.*, it was 500", problems[1])
+
+
+def test_a_region_that_is_refused_is_said_once():
+    camera = SteppedCamera()
+    [problem] = restore_settings(camera, REGION | {"width": 640})
+    assert "leaves the sensor" in problem
+    assert region_of(camera.settings) == Region(0, 0, 640, 480)

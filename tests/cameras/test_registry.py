@@ -3,13 +3,20 @@
 import re
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from camera_contract import CameraContract
 
 from napari_zarr_stream import cli
-from napari_zarr_stream.cameras import CameraError, find_cameras, registry
+from napari_zarr_stream.cameras import (
+    CameraError,
+    CameraSearch,
+    find_cameras,
+    registry,
+)
 
 PAGE = Path(__file__).parents[2] / "docs" / "cameras.md"
 PATTERNS = ["cells", "uniform random", "radial sine", "empty"]
@@ -157,6 +164,57 @@ def test_a_broken_one_hides_no_other_and_is_heard(code, said, package, capsys):
     assert f"Acme: failed; {said}" in capsys.readouterr().err
     assert cli.main(["record", "x.zarr", "--camera", "acme"]) == 2
     assert f"Acme failed: {said}" in capsys.readouterr().err
+
+
+HANGS = """
+import threading
+go_on = threading.Event()
+def find():
+    go_on.wait(60)
+    return {"Late": None}
+"""
+
+
+def test_one_that_hangs_hides_no_other_and_is_asked_once(package):
+    package("hangs", HANGS, {"Acme": "hangs:find"})
+    package("fine", FIND_ONE, {"Fine": "fine:find"})
+    search = CameraSearch(timeout_s=60)
+    assert set(SIMULATED) <= set(search.found.cameras)  # at once
+    until(lambda: search.found.awaited == ("Acme",))
+    assert "Only mine" in search.found.cameras
+    assert not search.is_over
+    before = threading.active_count()
+    again = CameraSearch(timeout_s=0)
+    assert again.is_over
+    assert "hangs" in again.found.failed["Acme"]
+    until(lambda: threading.active_count() <= before)  # those that did answer
+    import hangs
+
+    hangs.go_on.set()
+    assert "Late" in search.wait().cameras
+    assert "Late" in again.found.cameras  # late, but there
+    assert search.is_over
+    assert not search.found.failed.keys() & {"Acme", "Fine"}
+
+
+def until(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_one_that_hangs_keeps_no_program_from_ending(package, tmp_path):
+    package("hangs", HANGS, {"Acme": "hangs:find"})
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from napari_zarr_stream.cameras import registry\n"
+        "registry.EXIT_TIMEOUT_S = 0.1\n"
+        "print(sorted(registry.find_cameras(0.1).failed.keys() & {'Acme'}))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50)
+    assert (done.returncode, done.stdout.strip()) == (0, "['Acme']"), done.stderr
 
 
 # the page

@@ -87,6 +87,7 @@ MAY_START_THREADS = {
     "_writer/stream.py",
     "_recording/recording.py",
     "_dock/background.py",
+    "cameras/registry.py",
     "cameras/thread.py",
 }
 

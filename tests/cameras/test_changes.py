@@ -1,0 +1,98 @@
+"""Settings that are changed while a camera runs."""
+
+import threading
+import time
+
+import pytest
+from camera_contract import read
+
+from napari_zarr_stream.cameras import CameraThread, SimulatedCamera, changes
+from napari_zarr_stream.cameras.changes import SettingsWatch
+
+
+class SharedCamera(SimulatedCamera):
+    """As that of a core which other programs set as well."""
+
+    @property
+    def info(self):
+        return {"name": "shared", "shared": "others"}
+
+
+class Reading:
+    """A long job that reads and looks, as a recording does."""
+
+    def __init__(self, kind):
+        options = {"width": 32, "height": 32, "frame_rate": 100}
+        self.thread = CameraThread(lambda: kind("empty", **options))
+        self.camera = self.thread.call(lambda camera: (camera.open(), camera)[1])
+        self.begun, self.stop = threading.Event(), threading.Event()
+        self.seen, self.frames, self.looks = [], 0, 0
+        self.job = self.thread.submit(self.read, is_long=True)
+        assert self.begun.wait(10)
+
+    def read(self, camera):
+        watch = SettingsWatch(self.thread)
+        camera.start()
+        watch.begin(camera)
+        while self.thread.serve() and not self.stop.is_set():
+            for change in watch.look(camera):
+                assert change.frame == self.frames
+                self.seen.append(change)
+            read(camera)
+            self.frames += 1
+            self.begun.set()
+        camera.stop()
+
+    def end(self):
+        self.stop.set()
+        self.job.result(10)
+        self.thread.close()
+        return [(each.name, each.before, each.value) for each in self.seen]
+
+
+@pytest.fixture
+def reading(request):
+    reading = Reading(getattr(request, "param", SimulatedCamera))
+    yield reading
+    reading.stop.set()
+    reading.thread.close()
+
+
+def until(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_change_says_when_which_and_what(reading):
+    before_ns = time.time_ns()
+    for value in (5.0, 5.0, 2.0):
+        reading.thread.call(lambda camera, v=value: camera.set("exposure_ms", v))
+        frames = reading.frames
+        until(lambda frames=frames: reading.frames > frames + 1)
+    after_ns = time.time_ns()
+    assert reading.end() == [("exposure_ms", 10.0, 5.0), ("exposure_ms", 5.0, 2.0)]
+    times = [change.time_ns for change in reading.seen]
+    assert before_ns <= times[0] < times[1] <= after_ns
+    assert 0 < reading.seen[0].frame < reading.seen[1].frame
+
+
+def test_what_was_only_asked_is_no_change(reading):
+    for _ in range(5):
+        reading.thread.call(lambda camera: camera.settings)
+    assert reading.end() == []
+
+
+@pytest.mark.parametrize("reading", [SharedCamera], indirect=True)
+def test_others_change_a_camera_that_is_shared(reading, monkeypatch):
+    monkeypatch.setattr(changes, "SHARED_EVERY_S", 0.05)
+    reading.camera.set("exposure_ms", 3.0)  # nobody asked the thread
+    until(lambda: reading.seen)
+    assert reading.end() == [("exposure_ms", 10.0, 3.0)]
+
+
+def test_where_nobody_asks_nothing_is_read(reading):
+    watch = SettingsWatch(reading.thread)
+    watch.begin(reading.camera)
+    assert watch.look(None) == ()  # not even the camera

@@ -155,7 +155,7 @@ def broken_camera(monkeypatch, *faults):
         make = partial(SimulatedCamera, "empty", faults=faults)
         return FoundCameras({"broken": make})
 
-    monkeypatch.setattr(cli, "find_cameras", find_cameras)
+    monkeypatch.setattr(cli.cameras, "find_cameras", find_cameras)
 
 
 def test_lost_frames_end_with_3(out, capsys, monkeypatch):
@@ -176,11 +176,7 @@ def test_a_camera_that_is_unplugged_ends_with_1(out, capsys, monkeypatch):
 
 def started(*arguments, watch=None):
     """A process of its own, once `watch` is there."""
-    command = [
-        sys.executable,
-        "-c",
-        "import napari_zarr_stream.cli as c; exit(c.main())",
-    ]
+    command = [sys.executable, "-m", "napari_zarr_stream.cli"]
     process = subprocess.Popen(
         [*command, *map(str, arguments)],
         stdout=subprocess.PIPE,

@@ -1,0 +1,33 @@
+"""What a command is, and how it ends: an exit code, and a line that says why."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+FAILED, REFUSED, FRAMES_LOST, REPAIRABLE, INTERRUPTED = 1, 2, 3, 4, 130
+
+EXIT_CODES = (
+    "Exit codes: 0 all is well, 1 it failed, 2 cannot be done as asked, 3 frames were "
+    "lost, 4 the store can be repaired, 130 interrupted before the end."
+)
+
+
+class Command(NamedTuple):
+    """A command by its name; `run` returns its exit code."""
+
+    name: str
+    help: str
+    description: str
+    add_options: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def say(text: str) -> None:
+    """One line on stderr, whatever a library put into its message."""
+    print("napari-zarr-stream:", *plain(text).split(), file=sys.stderr)
+
+
+def plain(text: str) -> str:
+    """Without what steers a terminal or cannot be printed: names may be anything."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)

@@ -1,0 +1,64 @@
+"""`export`: any file that a napari reader opens, as OME-Zarr."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from napari_zarr_stream._recording.interrupt import Interrupt
+from napari_zarr_stream._saving.export import export_layers
+from napari_zarr_stream._writer.properties import DeviceKind
+
+from .command import INTERRUPTED, Command, say
+from .files import layer_sources
+from .storage import add_storage, storage_properties
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, help="an image file or a store")
+    parser.add_argument("out", type=Path, help="the store to be made")
+    parser.add_argument(
+        "--layer", action="append", default=[], metavar="NAME",
+        help="only this layer, by name or number from 0; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--axes",
+        help="what the axes of the file are, as in tzyx; guessed if absent",
+    )
+    parser.add_argument("--plugin", help="the napari plugin to read with")
+    add_storage(parser)
+
+
+def _export(given: argparse.Namespace) -> int:
+    properties = storage_properties(given, DeviceKind.ZARR_V3_ZSTD)
+    sources = layer_sources(given.file, given.layer, given.axes, given.plugin)
+    with (
+        Interrupt() as interrupt,
+        tqdm(total=None, unit=" planes", file=sys.stderr, disable=None) as bar,
+    ):
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        whole = export_layers(
+            sources, properties, progress, should_stop=lambda: interrupt.count > 0
+        )
+    if not whole:
+        say("interrupted, nothing was written")
+        return INTERRUPTED
+    planes = sum(source.planes for source in sources)
+    names = ", ".join(source.name for source in sources)
+    print(f"{properties.path}: {planes} planes of {names}")
+    return 0
+
+
+EXPORT = Command(
+    "export",
+    "write an image file as OME-Zarr",
+    "Write any file that an installed napari reader opens as OME-Zarr. "
+    "Several images become channels, labels go with them.",
+    _add_options,
+    _export,
+)

@@ -5,6 +5,7 @@ import pytest
 import zarr
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from hypothesis.extra.numpy import basic_indices
 
 from napari_zarr_stream._reading.lazy import LazyArray
@@ -24,8 +25,8 @@ class Recording:
     def __getitem__(self, key):
         for part in key:
             # What storage can do: forwards, from the beginning.
-            assert isinstance(part, int) or part.step > 0
-            assert isinstance(part, int) or part.start >= 0
+            assert isinstance(part, int | np.ndarray) or (part.step or 1) > 0
+            assert isinstance(part, int | np.ndarray) or (part.start or 0) >= 0
         result = self._pixels[key]
         self.reads.append(result.size)
         return result
@@ -42,7 +43,7 @@ def same(lazy, expected):
     np.testing.assert_array_equal(np.asarray(lazy), expected)
 
 
-@given(basic_indices(SHAPE, allow_ellipsis=True, allow_newaxis=False))
+@given(basic_indices(SHAPE, allow_ellipsis=True, allow_newaxis=True))
 def test_any_basic_index_is_as_in_numpy(index):
     source = Recording()
     view = LazyArray(source)[index]
@@ -79,15 +80,99 @@ def test_slicing_composes(data):
 )
 def test_fancy_indices_are_as_in_numpy(index):
     result = LazyArray(Recording())[index]
-    assert isinstance(result, np.ndarray)
     np.testing.assert_array_equal(result, PIXELS[index])
 
 
-def test_fancy_indices_read_only_what_is_in_view():
+@st.composite
+def any_index(draw):
+    """What numpy takes: slices, ints, new axes, bools, lists, arrays and masks."""
+    shape = draw(hnp.array_shapes(min_dims=0, max_dims=2, max_side=3))
+    keys, axis = [], 0
+    while axis < len(SHAPE):
+        size = SHAPE[axis]
+        kind = draw(st.sampled_from(["slice", "int", "new", "bool", "array", "mask"]))
+        if kind == "mask" and axis + 1 < len(SHAPE) and draw(st.booleans()):
+            keys.append(draw(hnp.arrays(bool, SHAPE[axis : axis + 2])))
+            axis += 2
+            continue
+        places = st.integers(-size, size - 1)
+        keys.append(
+            {
+                "slice": draw(st.slices(size)),
+                "int": draw(places),
+                "new": None,
+                "bool": draw(st.booleans()),
+                "array": draw(hnp.arrays(np.intp, shape, elements=places)),
+                "mask": draw(hnp.arrays(bool, size)),
+            }[kind]
+        )
+        axis += kind not in ("new", "bool")
+        if draw(st.integers(0, 5)) == 0:
+            break
+    if draw(st.booleans()):
+        keys.append(...)
+    return tuple(keys)
+
+
+@given(any_index())
+def test_any_index_is_as_in_numpy(index):
+    try:
+        expected = PIXELS[index]
+    except IndexError:
+        with pytest.raises(IndexError):
+            LazyArray(Recording())[index]
+        return
+    found = LazyArray(Recording())[index]
+    assert found.shape == expected.shape
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("index", "pixels"),
+    [
+        pytest.param([3, 6], 60, id="two-planes"),
+        pytest.param((None, 3), 30, id="a-new-axis"),
+        pytest.param((slice(None), [0, 1, 0]), 84, id="a-row-twice"),
+        pytest.param(([1, 2, 1], [4, 0, 4]), 12, id="pairs"),
+        pytest.param(PIXELS[:, 0, 0] > 160, 30, id="a-mask"),
+        pytest.param((slice(None, None, -3), 2), 18, id="backwards"),
+        pytest.param(False, 0, id="nothing"),
+        pytest.param([], 0, id="no-plane"),
+    ],
+)
+def test_only_what_is_named_is_read(index, pixels):
     source = Recording()
-    view = LazyArray(source)[3]
-    np.testing.assert_array_equal(view[[0, 2]], PIXELS[3][[0, 2]])
-    assert source.reads == [30]
+    found = np.asarray(LazyArray(source)[index])
+    np.testing.assert_array_equal(found, PIXELS[index])
+    assert sum(source.reads) == pixels
+
+
+def test_an_axis_of_its_own_can_be_cut():
+    view = LazyArray(Recording())[None]
+    for index in np.s_[0], np.s_[-1:], np.s_[1:], np.s_[:, 3], np.s_[::-1]:
+        same(view[index], PIXELS[None][index])
+
+
+def test_many_places_are_read_in_runs():
+    source = Recording(np.arange(400 * 3).reshape(400, 3))
+    index = np.r_[0:100, 300:400]
+    np.testing.assert_array_equal(LazyArray(source)[index], source[index, :])
+    assert source.reads[:2] == [300, 300]
+
+
+@given(st.permutations(range(3)), basic_indices(SHAPE, allow_ellipsis=True))
+def test_axes_in_another_order_are_a_view(order, index):
+    source = Recording()
+    view = LazyArray(source)[index]
+    expected = PIXELS[index]
+    order = [axis for axis in order if axis < expected.ndim]
+    order += range(len(order), expected.ndim)
+    view = view.transpose(order)
+    assert source.reads == []
+    same(view, np.asarray(expected.transpose(order)))
+    assert source.reads == [expected.size]
+    if expected.ndim and expected.size:
+        same(view[-1], np.asarray(expected.transpose(order)[-1]))
 
 
 def test_napari_cropping_first_reads_one_plane():

@@ -209,7 +209,7 @@ class LazyArray:
             selection.append(slice(forwards.start, forwards.stop, forwards.step))
             turned.append(slice(None, None, 1 if r.step > 0 else -1))
         turned.append(...)  # an array, even of no axes
-        pixels = np.asarray(self._array[tuple(selection)])[tuple(turned)]
+        pixels: Pixels = np.asarray(self._array[tuple(selection)])[tuple(turned)]
         kept = [i for i, r in enumerate(self._ranges) if isinstance(r, range)]
         stored = [axis for axis in self._order if axis is not None]
         pixels = pixels.transpose([kept.index(axis) for axis in stored])

@@ -2,7 +2,7 @@
 
 SCREEN = xvfb-run --auto-servernum --server-args="-screen 0 1600x1000x24"
 
-.PHONY: demo test check setup setup-test
+.PHONY: demo test test-long check setup setup-test
 
 setup:
 	@sh tools/setup.sh
@@ -21,6 +21,10 @@ endif
 
 test: setup-test check
 	$(SCREEN) .venv/bin/python -m pytest
+
+# Soak, thousands of hostile stores, hundreds of kills, an empty environment: hours.
+test-long: setup-test
+	$(SCREEN) .venv/bin/python -m pytest -m long
 
 check: setup
 	.venv/bin/ruff check

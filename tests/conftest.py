@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import subprocess
+from collections import Counter
 
 import pytest
 from hypothesis import settings
@@ -12,6 +13,30 @@ pytest.register_assert_rewrite("camera_contract")
 # The machine may be busy: an example that takes long is no failure.
 settings.register_profile("project", deadline=None, max_examples=60)
 settings.load_profile("project")
+
+
+SECONDS = pytest.StashKey[Counter[str]]()
+
+
+def pytest_configure(config):
+    config.stash[SECONDS] = Counter()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    report = yield
+    folder = item.path.parent.relative_to(item.config.rootpath)
+    item.config.stash[SECONDS][folder.as_posix()] += report.duration
+    return report
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Say which folder of tests took how long."""
+    seconds = config.stash[SECONDS]
+    if len(seconds) > 1:
+        terminalreporter.section("seconds of each folder")
+        for folder, took in seconds.most_common():
+            terminalreporter.write_line(f"{took:8.1f}  {folder}")
 
 
 @pytest.fixture

@@ -14,9 +14,10 @@ from typing import Self
 
 from napari_zarr_stream._sources.source import Source
 from napari_zarr_stream._writer.errors import InvalidProperties, ZarrStreamError
+from napari_zarr_stream._writer.local_store import LocalStore
 from napari_zarr_stream._writer.ngff import ome_xml, serializer_of
 from napari_zarr_stream._writer.properties import StorageProperties
-from napari_zarr_stream._writer.store import LocalStore, PartOfStore, Store
+from napari_zarr_stream._writer.store import PartOfStore, Store
 
 from .recording import Recording, RecordingStatus
 

@@ -14,6 +14,7 @@ from napari_zarr_stream._sources.channels import ChannelSource
 from napari_zarr_stream._sources.layer import LayerSource
 from napari_zarr_stream._sources.source import PlaneSource, SourceDescription
 from napari_zarr_stream._writer.errors import InvalidProperties
+from napari_zarr_stream._writer.local_store import LocalStore
 from napari_zarr_stream._writer.names import image_name
 from napari_zarr_stream._writer.ngff import serializer_of
 from napari_zarr_stream._writer.properties import (
@@ -21,7 +22,6 @@ from napari_zarr_stream._writer.properties import (
     DownsamplingMethod,
     StorageProperties,
 )
-from napari_zarr_stream._writer.store import LocalStore
 from napari_zarr_stream._writer.stream import ZarrStream
 
 READ_TIMEOUT_S = 1.0

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from .dataset import Dataset, check_record
 from .downsample import TileHalver, check_label
 from .errors import FrameMismatch, IllegalTransition, WriteFailed, ZarrStreamError
+from .local_store import LocalStore
 from .memory import WORKERS
 from .names import image_name
 from .ngff import (
@@ -34,7 +35,7 @@ from .plan import plan
 from .properties import Channel, StorageProperties
 from .slot import Slot
 from .slot_queue import COMMIT_INTERVAL_S, SlotQueue, Work
-from .store import LocalStore, Store
+from .store import Store
 
 HURRY_S = 0.5e-3
 """A caller of `append` that is back sooner has frames in stock and can lend a hand; one

@@ -4,7 +4,7 @@ import os
 import threading
 
 from napari_zarr_stream import WriteFailed
-from napari_zarr_stream._writer.store import LocalStore, _writing
+from napari_zarr_stream._writer.local_store import LocalStore, writing
 
 
 def os_failure(root, number):
@@ -12,7 +12,7 @@ def os_failure(root, number):
 
     def failure(key):
         try:
-            with _writing(root / key):
+            with writing(root / key):
                 raise OSError(number, os.strerror(number))
         except WriteFailed as failed:
             return failed

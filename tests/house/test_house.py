@@ -48,12 +48,11 @@ FLOORS = [
     {"properties", "kernels", "grid", "tiles"},
     {"downsample", "codecs", "contrast", "marks", "lock", "lease", "memory"},
     {"plan", "store"},
-    {"ngff", "part_files"},
+    {"ngff", "part_files", "local_store"},
     {"array", "frame_log"},
     {"slot", "dataset"},
     {"slot_queue"},
     {"stream"},
-    {"salvage"},
     {"repair"},
 ]
 """The writer from the ground up: a module imports from floors below its own. A room in

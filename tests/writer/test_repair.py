@@ -44,10 +44,10 @@ from napari_zarr_stream._reading.reader import layers_of
 from napari_zarr_stream._writer import slot_queue
 from napari_zarr_stream._writer import stream as stream_module
 from napari_zarr_stream._writer.codecs import encode_shard_index
+from napari_zarr_stream._writer.local_store import LocalStore
 from napari_zarr_stream._writer.marks import find_marks
 from napari_zarr_stream._writer.ngff import RECORD_KEY
 from napari_zarr_stream._writer.repair import examine, repair
-from napari_zarr_stream._writer.store import LocalStore
 
 KILLS = int(os.environ.get("KILLS", "28"))
 NAMES = [(case, multiscale) for multiscale in (True, False) for case in CASES]

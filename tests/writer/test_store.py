@@ -11,7 +11,7 @@ import pytest
 
 from napari_zarr_stream import StoreExists, WriteFailed
 from napari_zarr_stream._writer import system
-from napari_zarr_stream._writer.store import LocalStore
+from napari_zarr_stream._writer.local_store import LocalStore
 
 
 class StoreContract:

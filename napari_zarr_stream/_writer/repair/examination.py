@@ -19,20 +19,26 @@ from typing import Any
 
 import numpy as np
 
-from . import system
-from .array import LevelArray
-from .codecs import codec_of, encode_shard_index
-from .dataset import now
-from .downsample import TileHalver
-from .errors import InvalidProperties, InvalidStore, WriteFailed
-from .lock import Holder, holder_of
-from .ngff import RECORD_KEY, Document, serializer_of
-from .plan import Plan, plan
-from .properties import StorageProperties
-from .salvage import CACHE_BYTES, Found, Level, Need
-from .slot import Slot
-from .store import ExistingStore, read_json
-from .system import PARTIAL
+from napari_zarr_stream._writer import system
+from napari_zarr_stream._writer.array import LevelArray
+from napari_zarr_stream._writer.codecs import codec_of, encode_shard_index
+from napari_zarr_stream._writer.dataset import now
+from napari_zarr_stream._writer.downsample import TileHalver
+from napari_zarr_stream._writer.errors import (
+    InvalidProperties,
+    InvalidStore,
+    WriteFailed,
+)
+from napari_zarr_stream._writer.lock import Holder, holder_of
+from napari_zarr_stream._writer.ngff import RECORD_KEY, Document, serializer_of
+from napari_zarr_stream._writer.plan import Plan, plan
+from napari_zarr_stream._writer.properties import StorageProperties
+from napari_zarr_stream._writer.slot import Slot
+from napari_zarr_stream._writer.store import read_json
+from napari_zarr_stream._writer.system import PARTIAL
+
+from .existing_store import ExistingStore
+from .level import CACHE_BYTES, Found, Level, Need
 
 INTERRUPTED = "interrupted"
 """Finish reason of a recording whose program did not end properly."""

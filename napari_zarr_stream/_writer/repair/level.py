@@ -18,8 +18,8 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
-from . import system
-from .codecs import (
+from napari_zarr_stream._writer import system
+from napari_zarr_stream._writer.codecs import (
     EMPTY,
     MAX_BLOSC_BYTES,
     Blocks,
@@ -29,11 +29,17 @@ from .codecs import (
     Raw,
     empty_shard_index,
 )
-from .grid import in_shard
-from .marks import MAX_ENTRIES, Mark, Placed, find_marks, mark_bytes
-from .part_files import PAGE
-from .plan import Plan
-from .tiles import gather_tiles
+from napari_zarr_stream._writer.grid import in_shard
+from napari_zarr_stream._writer.marks import (
+    MAX_ENTRIES,
+    Mark,
+    Placed,
+    find_marks,
+    mark_bytes,
+)
+from napari_zarr_stream._writer.part_files import PAGE
+from napari_zarr_stream._writer.plan import Plan
+from napari_zarr_stream._writer.tiles import gather_tiles
 
 Index = npt.NDArray[np.uint64]
 Pixels = npt.NDArray[np.generic]

@@ -1,0 +1,269 @@
+"""A store on a local disk: a folder that appears as a whole, under a lock."""
+
+import contextlib
+import errno
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from . import system
+from .codecs import Encoded
+from .errors import StoreExists, StoreInUse, WriteFailed, ZarrStreamError
+from .lease import Patience
+from .lock import StoreLock, holder_of
+
+_HINTS = {
+    errno.ENOSPC: "the disk is full: free some space or record elsewhere",
+    errno.EDQUOT: "the disk quota is used up: free some space or record elsewhere",
+    errno.EACCES: "permission denied: choose a folder that you may write to",
+    errno.EROFS: "the disk is read-only: choose another folder",
+    errno.ENOENT: "the folder is gone: was it moved, deleted or unplugged?",
+    errno.ENOTDIR: "a file is where a folder should be: choose another place",
+    errno.EEXIST: "a file is where a folder should be: choose another place",
+    errno.EISDIR: "a folder is where a file should be: move it away",
+    errno.EFBIG: "this disk takes no file of that size: choose a lower chunk cap",
+    errno.EBUSY: "it is a drive of its own: choose a folder in it",
+    errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
+}
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Failures of the system become those of a store, which name the path."""
+    try:
+        yield
+    except ZarrStreamError:
+        raise
+    except OSError as error:
+        raise _failure(path, error) from error
+
+
+def _failure(path: Path, error: OSError) -> WriteFailed:
+    hint = _HINTS.get(error.errno or 0, error.strerror or str(error))
+    message = f"{path} could not be written: {hint}"
+    return WriteFailed(error.errno, message, str(path))
+
+
+class LocalFile:
+    """A file on a local disk.
+
+    Opened for each write unless `keep_open`: thousands are written at once where a tile
+    holds one of many planes, and a process may have about a thousand open.
+    """
+
+    def __init__(self, path: Path, keep_open: bool, patience: Patience) -> None:
+        self._path = path
+        self._patience = patience
+        self._descriptor: int | None = None
+        with writing(path):
+            descriptor = system.create(path)
+            if keep_open:
+                self._descriptor = descriptor
+            else:
+                system.close(descriptor)
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[int]:
+        with writing(self._path):
+            if self._descriptor is not None:
+                yield self._descriptor
+                return
+            with system.closing(system.open_to_write(self._path)) as descriptor:
+                yield descriptor
+
+    def write_at(self, offset: int, *pieces: Encoded) -> None:
+        """See `StoredFile.write_at`."""
+        if self._descriptor is None:
+            with self._open() as descriptor:
+                system.write_at(descriptor, offset, pieces)
+            return
+        # As above, for the one call that is made for every chunk: no context to enter.
+        try:
+            system.write_at(self._descriptor, offset, pieces)
+        except OSError as error:
+            raise _failure(self._path, error) from error
+
+    def lengthen(self, size: int) -> None:
+        """See `StoredFile.lengthen`."""
+        with self._open() as descriptor:
+            system.set_size(descriptor, size)
+
+    def end_with(self, offset: int, data: bytes) -> None:
+        """See `StoredFile.end_with`."""
+        end = offset + len(data)
+        with self._open() as descriptor:
+            grows = system.size_of(descriptor) < end
+            if not grows:
+                system.write_at(descriptor, offset, (data,))  # where nobody looks yet
+            with self._patience.alone_with(descriptor):
+                if grows:
+                    system.write_at(descriptor, offset, (data,))
+                else:
+                    system.set_size(descriptor, end)
+
+    def close(self) -> None:
+        """See `StoredFile.close`."""
+        if self._descriptor is not None:
+            descriptor, self._descriptor = self._descriptor, None
+            with writing(self._path):
+                system.close(descriptor)
+
+
+class LocalStore:
+    """A folder on a local disk.
+
+    The folder is made under another name beside its place and renamed by `publish`, so
+    that a reader never meets half a store and a store that is to be replaced stays
+    until the new one could be written. A lock beside it says who has it until `close`.
+
+    Parameters
+    ----------
+    path : Path
+    overwrite : bool
+        Replace a Zarr store. Anything else is never replaced.
+
+    Raises
+    ------
+    StoreExists
+        Something other than an empty folder is at `path`, or somebody is writing it.
+    WriteFailed
+        The folder cannot be made.
+    """
+
+    def __init__(self, path: Path, overwrite: bool) -> None:
+        self._overwrite = overwrite
+        with writing(path):
+            # A link stays a link; what it points to is made or replaced.
+            self._path = path.resolve() if path.exists() else path.absolute()
+            if holder := holder_of(self._path):
+                raise StoreInUse(
+                    f"{self._path} is being written by {holder}: wait for its end, or "
+                    "choose another name"
+                )
+            self._check_free()
+            system.make_folders(self._path.parent)
+            self._lock = StoreLock(self._path)
+        mark = uuid.uuid4().hex[:8]
+        self._root = self._path.with_name(f".{self._path.name[:40]}.{mark}")
+        self._made: set[Path] = set()
+        self._patience = Patience()
+        try:
+            with writing(self._path):
+                system.make_folder(self._root)
+                self._has_holes = system.has_holes(self._root)
+        except WriteFailed:
+            with contextlib.suppress(OSError):  # the first failure counts
+                system.remove_tree(self._root)
+            self.close()
+            raise
+
+    @property
+    def has_holes(self) -> bool:
+        """See `Store.has_holes`."""
+        return self._has_holes
+
+    @property
+    def root(self) -> Path:
+        """Where files go now: beside the place of the store until `publish`."""
+        return self._root
+
+    def _check_free(self) -> None:
+        path = self._path
+        if not system.is_taken(path):
+            return
+        if path.is_dir() and next(path.iterdir(), None) is None:
+            return
+        if not self._overwrite:
+            raise StoreExists(
+                f"{path} already exists: choose another name, or ask to overwrite it"
+            )
+        if not any((path / name).is_file() for name in ("zarr.json", ".zgroup")):
+            raise StoreExists(
+                f"{path} already exists and is not a Zarr group, so it is not "
+                "replaced: choose another name"
+            )
+
+    def publish(self) -> None:
+        """See `Store.publish`.
+
+        Raises
+        ------
+        StoreExists
+            Something has come to the place meanwhile.
+        """
+        replaced = self._root.with_name(self._root.name + ".replaced")
+        with writing(self._path):
+            self._check_free()
+            if self._path.is_dir() and not any(self._path.iterdir()):
+                system.remove_folder(self._path)
+            if system.is_taken(self._path):
+                system.rename(self._path, replaced)
+            try:
+                system.rename(self._root, self._path)
+            except OSError:
+                if replaced.exists():
+                    system.rename(replaced, self._path)
+                raise
+        self._root = self._path
+        self._made.clear()
+        if replaced.exists():
+            with writing(replaced):
+                system.remove_tree(replaced)
+
+    def discard(self) -> None:
+        """See `Store.discard`."""
+        try:
+            if self._root != self._path:
+                with writing(self._root):
+                    system.remove_tree(self._root)
+        finally:
+            self.close()
+
+    def withdraw(self) -> None:
+        """Take away a store that was made just now, published or not, and `close`."""
+        try:
+            with writing(self._root):
+                system.remove_tree(self._root)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        with writing(self._path):
+            self._lock.release()
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make it below the root, which is not made again when it was deleted."""
+        if folder != self._root and folder not in self._made:
+            self._make_folder(folder.parent)
+            system.make_folder(folder, exist_ok=True)
+            self._made.add(folder)
+
+    def write_json(self, key: str, document: Mapping[str, Any]) -> None:
+        """See `Store.write_json`."""
+        path = self._root / key
+        text = json.dumps(document, indent=2, allow_nan=False)
+        with writing(path):
+            self._make_folder(path.parent)
+            system.replace_file(path, text.encode())
+
+    def write(self, key: str, data: Encoded) -> None:
+        """See `Store.write`."""
+        path = self._root / key
+        with writing(path):
+            self._make_folder(path.parent)
+            try:
+                system.write_file(path, data)
+            except OSError:
+                # Half a chunk is an error to a reader, none is a fill value.
+                system.remove(path)
+                raise
+
+    def create_file(self, key: str, keep_open: bool) -> LocalFile:
+        """See `Store.create_file`."""
+        path = self._root / key
+        with writing(path):
+            self._make_folder(path.parent)
+        return LocalFile(path, keep_open, self._patience)

@@ -1,0 +1,151 @@
+"""A store that is there already, in which files are replaced as a whole."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from napari_zarr_stream._writer import system
+from napari_zarr_stream._writer.codecs import Encoded
+from napari_zarr_stream._writer.errors import WriteFailed
+from napari_zarr_stream._writer.lease import Patience
+from napari_zarr_stream._writer.local_store import LocalFile, LocalStore, writing
+from napari_zarr_stream._writer.lock import StoreLock
+
+_PIECE_BYTES = 16 * 2**20
+"""Files are copied in pieces of this size."""
+
+
+def _check_inside(root: Path, path: Path) -> None:
+    try:
+        parent = path.parent.resolve()
+    except RuntimeError as error:
+        raise WriteFailed(f"{path} leads round in a circle: {error}") from error
+    if not parent.is_relative_to(root):
+        raise WriteFailed(f"{path} leads out of the store, to {parent}")
+
+
+class ReplacingFile(LocalFile):
+    """A file that takes the place of an old one as a whole, when it is closed."""
+
+    def __init__(self, path: Path, keep_open: bool, patience: Patience) -> None:
+        self._place = path
+        self._replaced = False
+        super().__init__(system.partial_beside(path), keep_open, patience)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        if error is None:
+            self.close()
+        else:
+            super().close()
+
+    def close(self) -> None:
+        """See `StoredFile.close`."""
+        super().close()
+        if not self._replaced:
+            self._replaced = True
+            with writing(self._place):
+                try:
+                    system.replace_synced(self._path, self._place)
+                except OSError:
+                    system.remove(self._path)
+                    raise
+
+
+class ExistingStore(LocalStore):
+    """A store that is there already, in which files are replaced as a whole.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    StoreInUse
+        Somebody is writing it.
+    WriteFailed
+        It cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = self._root = path.resolve()
+        self._overwrite = False
+        self._has_holes = False  # what is repaired is written once, from end to end
+        self._made = set()
+        self._patience = Patience()
+        with writing(self._path):
+            self._lock = StoreLock(self._path)
+
+    def write_json(self, key: str, document: Mapping[str, Any]) -> None:
+        """See `Store.write_json`."""
+        _check_inside(self._root, self._root / key)
+        super().write_json(key, document)
+
+    def write(self, key: str, data: Encoded) -> None:
+        """See `Store.write`."""
+        file = self.create_file(key, keep_open=True)
+        file.write_at(0, data)
+        file.close()
+
+    def create_file(self, key: str, keep_open: bool) -> ReplacingFile:
+        """See `Store.create_file`."""
+        _check_inside(self._root, self._root / key)
+        path = self._root / key
+        with writing(path):
+            self._make_folder(path.parent)
+        return ReplacingFile(path, keep_open, self._patience)
+
+    def copy(self, key: str) -> ReplacingFile:
+        """As `create_file`, with the bytes that are there now."""
+        file = self.create_file(key, keep_open=True)
+        place = self._root / key
+        with writing(place), system.closing(system.open_to_read(place)) as old:
+            at = 0
+            while piece := system.read_at(old, _PIECE_BYTES, at):
+                file.write_at(at, piece)
+                at += len(piece)
+        return file
+
+    @contextlib.contextmanager
+    def _open_in_place(self, key: str) -> Iterator[int]:
+        """A file that is changed itself, unless it is known by another name as well."""
+        path = self._root / key
+        _check_inside(self._root, path)
+        with (
+            writing(path),
+            system.closing(system.open_to_change(path)) as descriptor,
+        ):
+            if system.names_of(descriptor) > 1:
+                raise WriteFailed(
+                    f"{path} is also known by another name (a hard link), perhaps "
+                    "of a backup: repair a copy of the store"
+                )
+            yield descriptor
+
+    def end_with(self, key: str, offset: int, data: bytes) -> None:
+        """Have a file end with `data` at `offset`; what lay behind it is cut off.
+
+        The old end stays until `data` is on the disk.
+        """
+        with self._open_in_place(key) as descriptor:
+            system.write_at(descriptor, offset, (data,))
+            system.sync(descriptor)
+            with self._patience.alone_with(descriptor):
+                system.set_size(descriptor, offset + len(data))
+
+    def lengthen(self, key: str, size: int) -> None:
+        """Make a file `size` bytes long, with zeros, at once."""
+        with self._open_in_place(key) as descriptor:
+            system.set_size(descriptor, size)
+
+    def remove(self, path: Path) -> None:
+        """Take away a file, or a folder with all in it, of ours."""
+        _check_inside(self._root.parent, path)
+        with writing(path):
+            if path.is_dir() and not path.is_symlink():
+                system.remove_tree(path)
+            else:
+                system.remove(path)

@@ -1,13 +1,12 @@
 """One camera in the dock: its settings, preview, snap, region, brightness."""
 
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from magicgui.widgets import ComboBox, PushButton
-from napari.layers import Shapes
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
@@ -20,24 +19,12 @@ from napari_zarr_stream._sources.source import (
 from napari_zarr_stream._viewer.live import LIVE, LivePreview, as_shown, is_colour
 from napari_zarr_stream._writer.contrast import contrast_limits_of
 from napari_zarr_stream.cameras import CameraError
-from napari_zarr_stream.cameras.region import (
-    Rectangle,
-    Region,
-    full_sensor,
-    region_of,
-    region_within,
-)
 
 from .camera_control import CameraControl
 from .camera_panel import CameraPanel
 from .form import PROBLEM_STYLE, Fold, beside, form, wrapping
-from .histogram import Histogram, brightness_of
-
-SHOWS_PER_HISTOGRAM = 5
-"""Frames shown for one that is counted: exposure is set more slowly than it is seen."""
-
-HISTOGRAM_S = 0.1
-"""At least this between two histograms, however fast frames are shown."""
+from .histogram import Light
+from .region_row import RegionRow
 
 
 class CameraSection(QWidget):
@@ -78,30 +65,12 @@ class CameraSection(QWidget):
         self.snap = PushButton(
             name="snap", text="Snap", tooltip="Take one image into a new layer"
         )
-        self.region_from_shape = PushButton(
-            name="region_from_shape",
-            text="ROI: rectangle",
-            tooltip="Read out only the selected rectangle of a Shapes layer",
-        )
-        self.region_from_view = PushButton(
-            name="region_from_view",
-            text="ROI: view",
-            tooltip="Read out only what is in view now",
-        )
-        self.full_sensor = PushButton(
-            name="full_sensor",
-            text="Full sensor",
-            tooltip="Back to the size before; once more: all pixels of the sensor",
-        )
         self.remove = PushButton(text="Remove", tooltip="Do without this camera")
-        self.histogram = Histogram()
-        self.brightness = wrapping(QLabel())
+        self.region = RegionRow(viewer, self.control, self._picture)
+        self.light = Light()
         self.message = wrapping(QLabel())
         self.live: LivePreview | None = None
         self.pixel_size_um: float | None = None
-        self._whole: Region | None = None  # in force before the first region
-        self._shows = 0
-        self._counted_at = 0.0
         self._removable = removable
 
     def lay_out(self) -> None:
@@ -116,30 +85,18 @@ class CameraSection(QWidget):
             self.remove.clicked.connect(lambda: self.removed.emit())
             buttons.append(self.remove.native)
         self.fold = Fold("Camera settings", self.settings.panel, is_open=True)
-        self._region_row = beside(
-            self.region_from_shape.native,
-            self.region_from_view.native,
-            self.full_sensor.native,
-        )
         self._buttons = beside(*buttons)
-        self._light = QWidget()
-        light = QVBoxLayout(self._light)
-        light.setContentsMargins(0, 0, 0, 0)
-        light.setSpacing(2)
-        light.addWidget(self.histogram)
-        light.addWidget(self.brightness)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for part in (
             form([("Source", self.source.native)]),
             self.fold,
             self.message,
-            self._region_row,
+            self.region,
             self._buttons,
-            self._light,
+            self.light,
         ):
             layout.addWidget(part)
-        self._light.hide()
         self._connect()
 
     def _connect(self) -> None:
@@ -148,9 +105,6 @@ class CameraSection(QWidget):
         self.control.preview_changed.connect(self._follow_preview)
         self.preview.clicked.connect(self._toggle_preview)
         self.snap.clicked.connect(lambda: self.control.snap(self._add_snap))
-        self.region_from_shape.clicked.connect(self._take_rectangle)
-        self.region_from_view.clicked.connect(self._take_view)
-        self.full_sensor.clicked.connect(self._take_full_sensor)
         self._follow()
 
     # ---------------------------------------------------------------- what there is
@@ -193,9 +147,7 @@ class CameraSection(QWidget):
         free = self.is_ready and not self.control.is_recording
         for button in (self.preview, self.snap):
             button.enabled = free
-        has_region = view is not None and region_of(view.settings) is not None
-        self._region_row.setVisible(has_region)
-        self._region_row.setEnabled(free)
+        self.region.follow(free)
         self._buttons.setVisible(view is not None or self._removable)
 
     def _follow(self) -> None:
@@ -207,8 +159,7 @@ class CameraSection(QWidget):
         self.message.setStyleSheet("" if waits else PROBLEM_STYLE)
         self.message.setVisible(bool(text))
         if view is None:
-            self._whole = None
-            self._light.hide()
+            self.light.hide()
         self._enable()
         if self.live is not None and self.is_ready and self._live_is_outdated():
             self._show_live()
@@ -259,26 +210,15 @@ class CameraSection(QWidget):
 
     def follow(self, live: LivePreview) -> None:
         """Show how bright the frames are that a live layer shows."""
-        live.showed.connect(self._show_brightness)
+        live.showed.connect(partial(self._show_light, self.light.show_some))
 
-    def _show_brightness(self, frame: npt.NDArray[np.generic]) -> None:
-        self._shows += 1
-        now = time.monotonic()
-        few = self._shows % SHOWS_PER_HISTOGRAM or now - self._counted_at < HISTOGRAM_S
-        if self._light.isVisible() and few:
-            return
-        self._counted_at = now
-        self._show_light(frame)
-
-    def _show_light(self, frame: npt.NDArray[np.generic]) -> None:
-        view = self.control.view
-        if view is None or frame.dtype.kind != "u":
-            return
-        brightness = brightness_of(frame, view.bit_depth)
-        self.histogram.show_brightness(brightness)
-        self.brightness.setText(brightness.in_words)
-        self.brightness.setStyleSheet(PROBLEM_STYLE if brightness.saturated else "")
-        self._light.show()
+    def _show_light(
+        self,
+        show: Callable[[npt.NDArray[np.generic], int], None],
+        frame: npt.NDArray[np.generic],
+    ) -> None:
+        if (view := self.control.view) is not None:
+            show(frame, view.bit_depth)
 
     def _add_snap(self, frame: npt.NDArray[np.generic]) -> None:
         described = self.describe(self.control.name, 0)
@@ -295,9 +235,7 @@ class CameraSection(QWidget):
         )
         if described.value_range is not None and not rgb:
             layer.contrast_limits_range = described.value_range
-        self._show_light(frame)
-
-    # -------------------------------------------------------------- region of interest
+        self._show_light(self.light.show_frame, frame)
 
     def _picture(self) -> Any:
         """The layer that shows the present region: the live one, or the last snap."""
@@ -308,41 +246,6 @@ class CameraSection(QWidget):
             if layer.name.startswith(names):
                 return layer
         raise CameraError("Start the preview first, to see what the region is part of.")
-
-    def _take_rectangle(self) -> None:
-        self._try(lambda: self._region_of_world(_selected_rectangle(self._viewer)))
-
-    def _take_view(self) -> None:
-        self._try(lambda: self._region_of_world(_in_view(self._viewer)))
-
-    def _take_full_sensor(self) -> None:
-        def full() -> Region:
-            view = self.control.view
-            assert view is not None
-            whole, self._whole = self._whole, None
-            return whole or full_sensor(view.settings)
-
-        self._try(full)
-
-    def _region_of_world(self, corners: npt.NDArray[np.float64]) -> Region:
-        """The region below corners, (n, 2) as y, x of the world."""
-        view = self.control.view
-        assert view is not None
-        present = region_of(view.settings)
-        assert present is not None
-        layer = self._picture()
-        pixels = np.array([layer.world_to_data(corner) for corner in corners])[:, -2:]
-        (top, left), (bottom, right) = pixels.min(axis=0), pixels.max(axis=0)
-        region = region_within(Rectangle(left, top, right, bottom), present)
-        if self._whole is None and not (present.offset_x or present.offset_y):
-            self._whole = present
-        return region
-
-    def _try(self, choose: Callable[[], Region]) -> None:
-        try:
-            self.control.set_region(choose())
-        except CameraError as error:
-            show_error(str(error))
 
     def close(self) -> None:
         """Let go of the camera; the preview ends."""
@@ -361,27 +264,3 @@ def _right_of_live(viewer: Any) -> float:
         if layer.name.startswith(LIVE)
     ]
     return 1.04 * max(rights) if rights else 0.0
-
-
-def _selected_rectangle(viewer: Any) -> npt.NDArray[np.float64]:
-    """Corners, as y, x of the world, of the rectangle that is selected or alone."""
-    shapes = [layer for layer in viewer.layers if isinstance(layer, Shapes)]
-    active = viewer.layers.selection.active
-    if isinstance(active, Shapes):
-        shapes = [active]
-    for layer in reversed(shapes):
-        chosen = sorted(layer.selected_data) or range(len(layer.data))[-1:]
-        for index in chosen:
-            if layer.shape_type[index] == "rectangle":
-                corners = [layer.data_to_world(corner) for corner in layer.data[index]]
-                return np.array(corners)[:, -2:]
-    raise CameraError(
-        "Draw a rectangle in a Shapes layer and select it, then click again."
-    )
-
-
-def _in_view(viewer: Any) -> npt.NDArray[np.float64]:
-    """Corners of what is in view, as y, x of the world."""
-    center = np.array(viewer.scene.camera.center[-2:])
-    size = np.array(viewer.canvas.size) / viewer.scene.camera.zoom
-    return np.array([center - size / 2, center + size / 2])

@@ -1,12 +1,21 @@
 """How bright the newest frame is: a histogram, and whether pixels are saturated."""
 
+import time
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QRectF, QSize
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPalette
-from qtpy.QtWidgets import QSizePolicy, QWidget
+from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+from .form import PROBLEM_STYLE, wrapping
+
+SHOWS_PER_HISTOGRAM = 5
+"""Frames shown for one that is counted."""
+
+HISTOGRAM_S = 0.1
+"""At least this between two histograms, however fast frames are shown."""
 
 BINS = 128
 HEIGHT_PX = 48
@@ -96,3 +105,43 @@ class Histogram(QWidget):
             bar = QRectF(number * step, height * (1 - share), step, height * share)
             last = number == BINS - 1 and self._brightness.saturated
             painter.fillRect(bar, AMBER if last else text)
+
+
+class Light(QWidget):
+    """The histogram of what is shown with a line of words; hidden until there is one.
+
+    Exposure is set more slowly than it is seen, so not every frame is counted.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.histogram = Histogram()
+        self.words = wrapping(QLabel())
+        self._shows = 0
+        self._counted_at = 0.0
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self.histogram)
+        layout.addWidget(self.words)
+        self.hide()
+
+    def show_some(self, frame: npt.NDArray[np.generic], bit_depth: int) -> None:
+        """One of several frames that are shown one after another."""
+        self._shows += 1
+        now = time.monotonic()
+        few = self._shows % SHOWS_PER_HISTOGRAM or now - self._counted_at < HISTOGRAM_S
+        if self.isVisible() and few:
+            return
+        self._counted_at = now
+        self.show_frame(frame, bit_depth)
+
+    def show_frame(self, frame: npt.NDArray[np.generic], bit_depth: int) -> None:
+        """Unsigned integers only: of others it is not known what white is."""
+        if frame.dtype.kind != "u":
+            return
+        brightness = brightness_of(frame, bit_depth)
+        self.histogram.show_brightness(brightness)
+        self.words.setText(brightness.in_words)
+        self.words.setStyleSheet(PROBLEM_STYLE if brightness.saturated else "")
+        self.show()

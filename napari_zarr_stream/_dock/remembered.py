@@ -25,11 +25,10 @@ def _path() -> Path | None:
     given = os.environ.get("NAPARI_CONFIG")
     if given is not None:
         return Path(given).parent / FILE_NAME if given else None
-    # The only public word on where napari keeps its settings.
-    from napari.settings import get_settings
+    from napari_zarr_stream._viewer.napari_compat import settings_folder
 
-    path = get_settings().config_path
-    return path.parent / FILE_NAME if isinstance(path, Path) else None
+    folder = settings_folder()
+    return folder / FILE_NAME if folder is not None else None
 
 
 class Remembered:

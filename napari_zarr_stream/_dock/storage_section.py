@@ -1,27 +1,18 @@
 """How to store it: the fields of the dock that become `StorageProperties`."""
 
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
 from magicgui.types import FileDialogMode
-from magicgui.widgets import CheckBox, ComboBox, FileEdit, Label, SpinBox
+from magicgui.widgets import CheckBox, ComboBox, FileEdit, SpinBox
 from magicgui.widgets.bases import Widget
 from qtpy.QtWidgets import QWidget
 
-from napari_zarr_stream._recording.disk import free_bytes
 from napari_zarr_stream._recording.naming import free_paths
-from napari_zarr_stream._recording.summary import size_in_words
-from napari_zarr_stream._writer.errors import InvalidProperties
-from napari_zarr_stream._writer.plan import Plan
 from napari_zarr_stream._writer.properties import DeviceKind, StorageProperties
 
 from .form import Fold, form, wrapping
-
-MEMORY_SHARE = 0.8
-"""Of the memory that is free, what a recording may plan to take."""
+from .plan_line import PlanLine
 
 KINDS = (
     ("Zarr v3, LZ4 (fast)", DeviceKind.ZARR_V3_LZ4),
@@ -82,7 +73,7 @@ class StorageSection:
             tooltip="A folder, in which a free name is chosen, or a name that ends in "
             ".zarr",
         )
-        self.plan_line = Label(name="plan_line", label="", value="")
+        self.plan_line = PlanLine()
         self.fields: tuple[Any, ...] = (
             self.uri,
             self.device_kind,
@@ -103,6 +94,7 @@ class StorageSection:
         """Put the fields in their places, below the title."""
         self.uri.choose_btn.text = "…"
         self.uri.choose_btn.max_width = 36
+        self.device_kind.native.setMinimumWidth(80)  # long names make no wide dock
         wrapping(self.plan_line.native)
         tiles = form(
             [
@@ -125,16 +117,14 @@ class StorageSection:
             title="How to store it",
         )
 
-    def restore(self, choices: Mapping[str, Any]) -> None:
-        """Show what was chosen last; what is no value of a field is left out."""
-        for widget in self.fields:
-            if widget.name in choices:
-                set_quietly(widget, choices[widget.name])
+    def show_choice(self) -> None:
+        """Shards are offered where the format has them."""
+        self.sharded.enabled = DeviceKind(self.device_kind.value).zarr_format == 3
 
-    @property
-    def zarr_format(self) -> int:
-        """2 or 3."""
-        return DeviceKind(self.device_kind.value).zarr_format
+    def enable(self, enabled: bool) -> None:
+        """Let the fields be changed, or not while something is recorded."""
+        for field in self.fields:
+            field.enabled = enabled
 
     def properties(self, count: int = 1) -> list[StorageProperties]:
         """What the fields say, for as many stores, at places where nothing is yet.
@@ -159,47 +149,6 @@ class StorageSection:
             )
             for path in free_paths(Path(str(self.uri.value)), count)
         ]
-
-
-def set_quietly(widget: Any, value: Any) -> None:
-    """Set a field to what a file said, unless that is nothing it can be."""
-    before = widget.value
-    try:
-        widget.value = value
-    except (TypeError, ValueError):
-        widget.value = before
-
-
-def check_memory(plans: list[Plan]) -> None:
-    """Raise `InvalidProperties` where recordings need more than there is."""
-    free = psutil.virtual_memory().available
-    needed = sum(planned.peak_memory_bytes for planned in plans)
-    if needed > MEMORY_SHARE * free:
-        raise InvalidProperties(
-            f"This needs {size_in_words(needed)} of memory, and "
-            f"{size_in_words(free)} are free: turn on shards, or lower the chunk cap."
-        )
-
-
-def room_for(path: Path) -> int | None:
-    """Bytes free on the disk that will hold `path`; None where nobody can say.
-
-    Raises
-    ------
-    InvalidProperties
-        Nothing can be written there.
-    """
-    there = next(parent for parent in path.parents if os.path.lexists(parent))
-    if not there.is_dir():
-        raise InvalidProperties(f"{there} is not a folder: choose another place.")
-    if not os.access(there, os.W_OK):
-        raise InvalidProperties(f"You may not write to {there}: choose another folder.")
-    free = free_bytes(there)
-    if free == 0:
-        raise InvalidProperties(
-            f"There is no space left in {there}: make room, or choose another folder."
-        )
-    return free
 
 
 def _pixels(name: str, value: int, tooltip: str) -> SpinBox:

@@ -10,6 +10,8 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_zarr_stream._sources.source import SourceDescription
 from napari_zarr_stream._writer.ngff import range_of
 
+from .napari_compat import draw_anew
+
 FASTEST_PREVIEW_S = 1 / 30
 """More is not seen."""
 
@@ -146,14 +148,8 @@ class LivePreview(QObject):
         self._tick()
 
     def _draw_anew(self, event: Any) -> None:
-        """Where a stack below was deleted, napari 0.9.2 would draw what has gone.
-
-        It ends in a segmentation fault, and with it the recording.
-        """
-        layers = self._viewer.layers
-        if event.value.ndim > 2 and self.layer in layers:
-            layers.remove(self.layer)
-            layers.append(self.layer)
+        if event.value.ndim > 2:
+            draw_anew(self._viewer, self.layer)
 
     def _tick(self) -> None:
         if not self._running:

@@ -32,9 +32,8 @@ from napari_zarr_stream._writer.errors import ZarrStreamError
 from napari_zarr_stream._writer.properties import StorageProperties
 
 from .layer_watch import LayerWatch
-from .live import LivePlane, LivePreview
-
-__all__ = ["Job", "LivePlane", "Session", "session_of"]
+from .live import LivePreview
+from .napari_compat import close_as_asked, is_taken_apart, viewer_itself
 
 BUSY_QUEUE = 0.5
 """With the queue fuller than this the live layer waits: frames are worth more."""
@@ -62,7 +61,7 @@ class Job(NamedTuple):
 
 
 class RecordingFeed:
-    """A recording as what a live layer shows; see `_live.Feed`."""
+    """A recording as what a live layer shows; see `Feed`."""
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
@@ -209,7 +208,7 @@ class Session(QObject):
         """Let no window close over a recording before it is written."""
         if event.type() != QEvent.Type.Close or not self.is_busy:
             return False
-        if event.spontaneous() or not _is_taken_apart(watched):
+        if event.spontaneous() or not is_taken_apart(watched):
             # The user's wish: refused until everything is written, then repeated.
             event.ignore()
             if not self._window_is_closing and self._user_agrees():
@@ -224,7 +223,7 @@ class Session(QObject):
             self._window_is_closing = True
             self.stop()
         elif (window := self._window()) is not None:
-            QWidget.close(window)  # it ended while the question was open
+            close_as_asked(window)  # it ended while the question was open
 
     def _user_agrees(self) -> bool:
         answer = QMessageBox.question(
@@ -263,8 +262,7 @@ class Session(QObject):
             failed = FinishReason.FAILED in reasons
             # After a failure the window stays: the message is in it.
             if closing and not failed and (window := self._window()) is not None:
-                # As it was asked to: napari's own `close` forgets a wish to quit.
-                QWidget.close(window)
+                close_as_asked(window)
 
     def _tell_of_failures(self, statuses: Sequence[RecordingStatus]) -> None:
         """At once, although the other recordings go on."""
@@ -340,12 +338,6 @@ class Session(QObject):
         show(said)
 
 
-def _is_taken_apart(window: Any) -> bool:
-    """Whether napari has closed what is in a main window, before the window itself."""
-    inside = window.centralWidget().children()
-    return any(part.isWidgetType() and part.isHidden() for part in inside)
-
-
 _sessions: "weakref.WeakValueDictionary[int, Session]" = weakref.WeakValueDictionary()
 
 _busy: set[Session] = set()
@@ -357,8 +349,7 @@ def session_of(viewer: Any) -> Session:
 
     It lives as long as a widget refers to it or a recording goes on.
     """
-    # Plugins are given a proxy, each its own.
-    viewer = getattr(viewer, "__wrapped__", viewer)
+    viewer = viewer_itself(viewer)
     session = _sessions.get(id(viewer.window))
     if session is None:
         session = _sessions[id(viewer.window)] = Session(viewer)

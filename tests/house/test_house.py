@@ -37,7 +37,6 @@ KNOWS_GUI = {
 
 KNOWS_GUI_INSIDE_FUNCTIONS = {
     "_reading/reader.py": {"napari"},
-    "_dock/remembered.py": {"napari"},
     "cli/files.py": {"npe2"},
 }
 """The same, where only a function may: its module is imported without napari, too."""

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 import zarr
-from docks import choose, record, small
+from docks import choose, record, small, stop
 from windows import click, messages, wait_until
 
 import napari_zarr_stream._recording.recording as recording_module
@@ -177,9 +177,9 @@ def test_a_silent_camera_is_told_and_waited_for(dock, viewer, qtbot, monkeypatch
     said = widget.trouble.value
     assert said.startswith("No frame for ")
     assert "is the camera connected, and triggered? Stop keeps what came." in said
-    wait_until(lambda: not widget.trouble.visible)  # it came back
-    click(widget.stop, qtbot)
     session = session_of(viewer)
-    wait_until(lambda: not session.is_busy)
-    assert session.status().frames_committed == session.status().frames_acquired > 5
+    wait_until(lambda: session.status().frames_acquired > 5)  # it came back
+    wait_until(lambda: not widget.trouble.visible)
+    status = stop(widget, viewer, qtbot)
+    assert status.frames_committed == status.frames_acquired
     assert session.status().finish_reason is FinishReason.STOPPED

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import zarr
-from docks import CELLS, record
+from docks import CELLS, let_go, record, start
 from windows import click, messages, wait_until
 
 from napari_zarr_stream import DeviceKind
@@ -36,7 +36,9 @@ NAMES = [
 ]
 
 
-def test_the_children_can_be_reached_by_name(widget):
+def test_the_children_can_be_reached_by_name(viewer):
+    widget = RecordWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Record to Zarr")
     for name in NAMES:
         assert getattr(widget, name).name == name
     assert widget.source.value == CELLS
@@ -45,6 +47,7 @@ def test_the_children_can_be_reached_by_name(widget):
     assert set(widget.device_kind.choices) == set(DeviceKind) == {k for _, k in KINDS}
     assert widget.record.enabled
     assert not widget.stop.enabled
+    let_go(widget)
 
 
 @pytest.mark.parametrize("kind", list(DeviceKind))
@@ -161,5 +164,8 @@ def test_another_widget_shows_a_long_recording_too(widget, viewer, qtbot):
     settings = widget.camera_settings
     settings["width"].value = settings["height"].value = 16
     settings["frame_rate"].value = 2000
-    record(widget, viewer, qtbot, 1500)
+    widget.frame_count.value = 1500
+    session = start(widget, viewer, qtbot)
+    wait_until(lambda: not session.is_busy)
+    assert session.status().frames_committed == 1500
     assert other.progress.value == other.progress.max == 1500

@@ -1,7 +1,8 @@
 """Cameras and layers as sources."""
 
 import numpy as np
-from docks import CELLS, record
+from docks import CELLS, start
+from windows import wait_until
 
 
 def add_image(viewer, shape=(4, 3, 50, 70), **changes):
@@ -23,8 +24,9 @@ def test_stream_a_layer(widget, viewer, qtbot):
     widget.source.value = "stack"
     assert not widget.frame_count.enabled
     assert not widget.camera_settings.panel.isVisible()
-    status, _ = record(widget, viewer, qtbot, 0)
-    assert status.frames_committed == 12
+    session = start(widget, viewer, qtbot)
+    wait_until(lambda: not session.is_busy)
+    assert session.status().frames_committed == 12
     reopened = viewer.layers[-1]
     assert reopened is not layer
     assert reopened.multiscale

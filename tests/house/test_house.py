@@ -67,7 +67,7 @@ HARMLESS_OF_OS = {
 FILE_CALLS_ELSEWHERE = {
     "_reading/info.py": {"os.walk", "os.lstat"},
     "_recording/disk.py": {"shutil.disk_usage"},
-    "_dock/storage_section.py": {"os.access", "os.W_OK", "os.path.lexists"},
+    "_dock/plan_line.py": {"os.access", "os.W_OK", "os.path.lexists"},
     "cli/__init__.py": {"os.dup2", "os.open", "os.O_WRONLY"},
 }
 """What may be asked of the system but in `_writer/system.py`. Looking is free: pathlib

@@ -151,7 +151,7 @@ class BaslerCamera(StandardCamera):
             number, ticks = result.GetBlockID(), result.GetTimeStamp()
             if number == _NO_BLOCK_ID or (number == 0 and self._period):
                 number = None
-            if self._numbers.is_late(number) or not self._copy(result, out):
+            if not self._copy(result, out):
                 return None
         # No camera is so quick that its clock stands at 0.
         time_ns = ticks * 10**9 // self._ticks_per_s if ticks else None

@@ -221,8 +221,6 @@ class GenICamCamera(StandardCamera):
             raise CameraLost(f"{self._name} ended its stream")
         if self._pulse is not None:
             self._pulse.felt()
-        if self._numbers.is_late(frame.block_id):
-            return None
         try:
             pixels = frame.to_numpy()
         except viva_genicam.GenicamError:  # too few bytes of a damaged frame

@@ -316,7 +316,7 @@ class GenTLCamera(StandardCamera):
             return None
         with buffer:
             number = self._number_of(buffer)
-            if self._numbers.is_late(number) or not self._copy(buffer, out):
+            if not self._copy(buffer, out):
                 return None
             time_ns = self._time_ns_of(buffer)
         return self._numbers.deliver(number, time_ns)

@@ -123,6 +123,30 @@ def test_a_slow_reader_loses_frames_and_they_are_counted():
         assert infos[-1].device_index == camera.stats.lost + 81
 
 
+@pytest.mark.parametrize(
+    "number_of",
+    [
+        pytest.param(lambda count: 0, id="always 0"),
+        pytest.param(lambda count: count % 9, id="anew after 9"),
+    ],
+)
+def test_numbers_that_do_not_rise_keep_every_frame(number_of):
+    class Camera(QuickCamera):
+        taken = -1
+
+        def _number_of(self, buffer):
+            self.taken += 1
+            return number_of(self.taken)
+
+    with closing(Camera(*next(iter(find().values())).args)) as camera:
+        camera.open()
+        camera.start()
+        infos = infos_of(camera, 30)
+        assert camera.stats.delivered == camera.taken + 1 == 30
+        assert camera.stats.lost is None
+        assert [info.device_index for info in infos] == [*map(number_of, range(30))]
+
+
 def test_two_cameras_at_once():
     with ExitStack() as stack:
         cameras = [opened(stack, number, frame_rate=50.0) for number in (0, 1)]

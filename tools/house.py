@@ -35,7 +35,7 @@ def parsed(path: Path) -> ast.Module:
 
 @cache
 def imports_of(path: Path) -> list[tuple[str, str, bool]]:
-    """(absolute module, name, whether inside a function) of every import."""
+    """(absolute module, name, whether it is not carried out at import) of each."""
     package = (PACKAGE.name, *path.relative_to(PACKAGE).parts[:-1])
 
     def visit(node: ast.AST, inside: bool) -> Iterator[tuple[str, str, bool]]:
@@ -45,11 +45,15 @@ def imports_of(path: Path) -> list[tuple[str, str, bool]]:
             base = package[: len(package) + 1 - node.level] if node.level else ()
             module = ".".join([*base, *filter(None, [node.module])])
             yield from ((module, alias.name, inside) for alias in node.names)
-        inside = inside or isinstance(node, ast.FunctionDef)
+        inside = inside or isinstance(node, ast.FunctionDef) or _is_for_types(node)
         for child in ast.iter_child_nodes(node):
             yield from visit(child, inside)
 
     return list(visit(parsed(path), False))
+
+
+def _is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
 def own_imports_of(path: Path) -> Iterator[tuple[str, list[str], str]]:
@@ -99,7 +103,7 @@ def picture() -> str:
     lines = ["```mermaid", "flowchart TD"]
     for room in rooms:
         what = idea_of(PACKAGE / room / "__init__.py") if label(room)[-1] == "/" else ""
-        words = "<br/>".join(filter(None, [f"<b>{label(room)}</b>", _folded(what)]))
+        words = f"<b>{label(room)}</b><br/>{what}"
         lines.append(f'    {_node(room)}["{words}"]')
     for room, below in rooms.items():
         lines += [
@@ -112,16 +116,6 @@ def picture() -> str:
 
 def _node(room: str) -> str:
     return room.strip("_") or "public"
-
-
-def _folded(words: str, width: int = 30) -> str:
-    """A sentence in lines of a box."""
-    lines = [""]
-    for word in words.rstrip(".").replace('"', "'").split():
-        if lines[-1] and len(lines[-1]) + len(word) >= width:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return "<br/>".join(lines)
 
 
 def table_of_rooms() -> str:

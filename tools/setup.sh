@@ -1,12 +1,13 @@
 #!/bin/sh
 # Makes .venv with everything for the demo and the tests, and the system libraries that
 # Qt, OpenGL and a virtual screen need on Debian and Ubuntu, and those it is called with.
-# Does nothing that is done.
+# macOS and Windows need none of them; other Linuxes have them under other names, and
+# this installs none there. Does nothing that is done.
 set -eu
 cd "$(dirname "$0")/.."
 
 python=""
-for candidate in "${PYTHON:-python3}" python3.13 python3.12 python3.11; do
+for candidate in "${PYTHON:-python3}" python3.14 python3.13 python3.12 python3.11; do
     if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
         python=$candidate
         break
@@ -53,7 +54,9 @@ fi
 stamp=.venv/installed-from
 if ! [ -e "$stamp" ] || ! cmp -s pyproject.toml "$stamp"; then
     echo "Installing napari-zarr-stream and its test tools into .venv"
-    [ -x .venv/bin/python ] || "$python" -m venv .venv
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+    [ -d .venv ] || "$python" -m venv .venv
+    bin=.venv/bin
+    [ -d "$bin" ] || bin=.venv/Scripts # Windows
+    "$bin/python" -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
     cp pyproject.toml "$stamp"
 fi

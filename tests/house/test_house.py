@@ -4,9 +4,18 @@ import ast
 import re
 import subprocess
 import sys
+from pathlib import Path
 
-import pytest
-from house import MODULES, imports_of, name_of, own_imports_of, parsed, room_of
+from house import (
+    MODULES,
+    PACKAGE,
+    idea_of,
+    imports_of,
+    name_of,
+    own_imports_of,
+    parsed,
+    room_of,
+)
 
 import napari_zarr_stream
 
@@ -89,16 +98,36 @@ MAY_START_THREADS = {
     "cameras/thread.py",
 }
 
-WRITER = [path for path in MODULES if room_of(path) == "_writer"]
+SDKS = {
+    "cv2": "cameras/opencv.py",
+    "genicam": "cameras/gentl.py",
+    "harvesters": "cameras/gentl.py",
+    "pymmcore": "cameras/micromanager/",
+    "pymmcore_plus": "cameras/micromanager/",
+    "pypylon": "cameras/basler.py",
+    "useq": "_acquisition/",
+    "viva_genicam": "cameras/genicam.py",
+}
+"""What may not be installed, and the place that knows it, inside functions."""
+
+TESTS_OF_NO_ROOM = {"data", "helpers", "house", "whole"}
+
+TESTS = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_room_stands_on_those_below_it(path):
-    room = room_of(path)
-    assert room in STANDS_ON, "give it a place in the table"
-    for imported, _, name in own_imports_of(path):
-        if imported != room and imported != "__version__":
-            assert imported in STANDS_ON[room], f"{imported}: {name}"
+def each(find, among=MODULES):
+    """All modules in which something is found that should not be there, with it."""
+    return {name_of(path): found for path in among if (found := list(find(path)))}
+
+
+def test_a_room_stands_on_those_below_it():
+    assert {room_of(path) for path in MODULES} <= STANDS_ON.keys(), "no place in table"
+
+    def upward(path):
+        allowed = {room_of(path), "__version__", *STANDS_ON[room_of(path)]}
+        return [name for to, _, name in own_imports_of(path) if to not in allowed]
+
+    assert each(upward) == {}
 
 
 def test_no_two_rooms_stand_on_each_other():
@@ -111,33 +140,53 @@ def test_no_two_rooms_stand_on_each_other():
         below(room)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_only_some_rooms_know_a_gui(path):
-    for module, _, inside in imports_of(path):
-        root = module.split(".")[0]
-        if root in GUI:
-            allowed = KNOWS_GUI.get(room_of(path), set())
-            if inside:
-                allowed = allowed | KNOWS_GUI_INSIDE_FUNCTIONS.get(name_of(path), set())
-            assert root in allowed, module
+def test_only_some_rooms_know_a_gui():
+    def seen(path):
+        allowed = KNOWS_GUI.get(room_of(path), set())
+        in_functions = KNOWS_GUI_INSIDE_FUNCTIONS.get(name_of(path), set())
+        for module, _, inside in imports_of(path):
+            root = module.split(".")[0]
+            if root in GUI - allowed - (in_functions if inside else set()):
+                yield module
+
+    assert each(seen) == {}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_no_private_name_is_imported_from_another_module(path):
-    for module, name, _ in imports_of(path):
-        if module.startswith("napari_zarr_stream"):
-            private = name.startswith("_") and name not in STANDS_ON
-            assert not private or name == "__version__", f"{module}: {name}"
+def test_only_its_room_knows_an_sdk():
+    def known(path):
+        for module, _, inside in imports_of(path):
+            root = module.split(".")[0]
+            at_home = inside and name_of(path).startswith(SDKS.get(root, ""))
+            if root in SDKS and not at_home:
+                yield module
+
+    assert each(known) == {}
 
 
-@pytest.mark.parametrize("path", WRITER, ids=name_of)
-def test_the_writer_imports_downwards(path):
+def test_no_private_name_is_imported_from_another_module():
+    public = {*STANDS_ON, "__version__"}
+
+    def private(path):
+        for module, name, _ in imports_of(path):
+            is_ours = module.startswith("napari_zarr_stream")
+            if is_ours and name.startswith("_") and name not in public:
+                yield f"{module}: {name}"
+
+    assert each(private) == {}
+
+
+def test_the_writer_imports_downwards():
     floors = {module: floor for floor, names in enumerate(FLOORS) for module in names}
-    mine = name_of(path).split("/")[1].removesuffix(".py")
-    assert mine == "__init__" or mine in floors, "give it a floor"
-    for _, below, name in own_imports_of(path):
-        module = (below or [name])[0]
-        assert module == mine or floors[module] < floors[mine], module
+
+    def upward(path):
+        mine = name_of(path).split("/")[1].removesuffix(".py")
+        assert mine == "__init__" or mine in floors, f"give {mine} a floor"
+        for _, below, name in own_imports_of(path):
+            module = (below or [name])[0]
+            if module != mine and floors[module] >= floors[mine]:
+                yield module
+
+    assert each(upward, [p for p in MODULES if room_of(p) == "_writer"]) == {}
 
 
 def names_a_mode(arguments):
@@ -150,7 +199,7 @@ def is_harmless(of_os):
 
 def file_calls_of(path):
     """What of `path` asks the system for files: names of modules and of methods."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Attribute):
             root, *rest = ast.unparse(node).split("(")[0].split(".")
             if root in LOW_LEVEL or (root == "os" and not is_harmless(rest)):
@@ -166,34 +215,49 @@ def file_calls_of(path):
                 yield f"{of}.{method}"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_only_one_file_makes_file_calls(path):
-    if name_of(path) != "_writer/system.py":
-        allowed = FILE_CALLS_ELSEWHERE.get(name_of(path), set())
-        calls = set(file_calls_of(path)) - {"os.path"}
-        assert calls <= allowed, calls - allowed
-        assert allowed <= calls, "take out of the table what is made no more"
+def test_only_one_file_makes_file_calls():
+    def elsewhere(path):
+        return (
+            set(file_calls_of(path))
+            - {"os.path"}
+            - FILE_CALLS_ELSEWHERE.get(name_of(path), set())
+        )
+
+    others = [path for path in MODULES if name_of(path) != "_writer/system.py"]
+    assert each(elsewhere, others) == {}
+    for name, allowed in FILE_CALLS_ELSEWHERE.items():
+        made_no_more = allowed - set(file_calls_of(PACKAGE / name))
+        assert not made_no_more, f"take out of the table for {name}"
 
 
-def calls_of(path):
-    for node in ast.walk(parsed(path)):
-        if isinstance(node, ast.Call):
-            yield ast.unparse(node.func)
-
-
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_only_listed_files_start_threads(path):
+def test_only_listed_files_start_threads():
     starting = re.compile(r"(^|\.)(Thread|Timer|ThreadPoolExecutor|thread_worker)$")
-    started = [call for call in calls_of(path) if starting.search(call)]
-    if name_of(path) not in MAY_START_THREADS:
-        assert not started
+
+    def started(path):
+        calls = (node for node in ast.walk(parsed(path)) if isinstance(node, ast.Call))
+        names = (ast.unparse(call.func) for call in calls)
+        return [name for name in names if starting.search(name)]
+
+    assert each(started).keys() == MAY_START_THREADS
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_every_module_begins_with_its_idea(path):
-    docstring = ast.get_docstring(parsed(path))
-    assert docstring
-    assert docstring.split("\n\n")[0].rstrip().endswith((".", "`."))
+def test_every_module_begins_with_its_idea():
+    """One sentence, which is its row in the README."""
+
+    def amiss(path):
+        idea = idea_of(path)
+        if not idea.endswith((".", "`.")):
+            yield f"no sentence: {idea!r}"
+        if len(idea) > 100:
+            yield f"{len(idea)} characters are more than one idea: {idea!r}"
+
+    assert each(amiss) == {}
+
+
+def test_tests_have_the_same_rooms():
+    rooms = {room_of(path) for path in MODULES if path.parent != PACKAGE}
+    folders = {path.parent.name for path in TESTS.glob("*/test_*.py")}
+    assert folders - TESTS_OF_NO_ROOM <= {room.strip("_") for room in rooms}
 
 
 def test_importing_brings_in_neither_qt_nor_napari():

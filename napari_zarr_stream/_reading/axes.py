@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from napari_zarr_stream._writer.axes import AXIS_TYPES, check_units
 from napari_zarr_stream._writer.errors import InvalidProperties
 from napari_zarr_stream._writer.grid import AXES
-from napari_zarr_stream._writer.ngff import AXIS_TYPES, check_units
 
 
 def axes_of(

@@ -12,8 +12,7 @@ from typing import Any
 from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.lock import holder_of
 from napari_zarr_stream._writer.names import image_name
-from napari_zarr_stream._writer.ngff import RECORD_KEY
-from napari_zarr_stream._writer.repair import is_left_open
+from napari_zarr_stream._writer.record import RECORD_KEY, is_left_open
 
 from .axes import axes_of, transform_of
 from .channels import ShownChannel, channels_of

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_zarr_stream._writer.errors import InvalidStore
+from napari_zarr_stream._writer.record import RecordKey
 
 from .contents import series_of
 from .documents import Node, open_node, understanding
@@ -16,9 +17,14 @@ from .image import WHOLE, StoredImage, open_image, state_of
 Facts = dict[str, Any]
 
 _FIRST = (
-    "start_time", "end_time", "finish_reason", "error",
-    "frames_acquired", "frames_committed", "frames_lost",
-)  # fmt: skip
+    RecordKey.START_TIME,
+    RecordKey.END_TIME,
+    RecordKey.FINISH_REASON,
+    RecordKey.ERROR,
+    RecordKey.FRAMES_ACQUIRED,
+    RecordKey.FRAMES_COMMITTED,
+    RecordKey.FRAMES_LOST,
+)
 """What is asked most of our own record."""
 
 

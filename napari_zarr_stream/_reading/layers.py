@@ -10,7 +10,7 @@ import numpy as np
 from napari_zarr_stream._writer.colours import WHITE, colormap_of
 from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.names import image_name
-from napari_zarr_stream._writer.ngff import RECORD_KEY
+from napari_zarr_stream._writer.record import RECORD_KEY, RecordKey
 
 from .channels import ShownChannel
 from .contrast import limits_of, read_pixels
@@ -155,7 +155,7 @@ def _colormap(
 ) -> str:
     """From black to the channel's colour, or what our own record calls by its name."""
     color = color or WHITE
-    recorded = image.record.get("colormaps")
+    recorded = image.record.get(RecordKey.COLORMAPS)
     own = recorded[number] if recorded and number < len(recorded) else None
     if own and own["color"] == color and has_colormap(own["name"]):
         return str(own["name"])

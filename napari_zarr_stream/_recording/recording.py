@@ -31,10 +31,11 @@ from napari_zarr_stream._writer.errors import (
     SourceFailed,
     ZarrStreamError,
 )
+from napari_zarr_stream._writer.intake import Place
 from napari_zarr_stream._writer.plan import Plan, plan
 from napari_zarr_stream._writer.properties import Channel, StorageProperties
 from napari_zarr_stream._writer.store import Store
-from napari_zarr_stream._writer.stream import Place, StreamStatus, ZarrStream
+from napari_zarr_stream._writer.stream import StreamStatus, ZarrStream
 from napari_zarr_stream.cameras.protocol import CameraEnded
 
 from .disk import RESERVE_BYTES, DiskWatch

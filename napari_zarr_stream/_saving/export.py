@@ -22,6 +22,7 @@ from napari_zarr_stream._writer.properties import (
     DownsamplingMethod,
     StorageProperties,
 )
+from napari_zarr_stream._writer.record import RecordKey
 from napari_zarr_stream._writer.stream import ZarrStream
 
 READ_TIMEOUT_S = 1.0
@@ -246,7 +247,10 @@ def _stream(
             yield len(planes)
         stream.annotate(
             channels=contrast.channels(),
-            record={"frames_acquired": taken, "frames_lost": source.lost},
+            record={
+                RecordKey.FRAMES_ACQUIRED: taken,
+                RecordKey.FRAMES_LOST: source.lost,
+            },
         )
         whole = True
     finally:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from napari_zarr_stream._writer.errors import InvalidProperties, SourceFailed
 from napari_zarr_stream._writer.grid import AXES
+from napari_zarr_stream._writer.record import RecordKey
 
 from .layer import LayerSource
 from .source import Frame, SourceDescription
@@ -99,10 +100,13 @@ class ChannelSource:
 
 
 def _record_of(images: Sequence[LayerSource]) -> dict[str, Any]:
-    record = {"source": "layers", "layers": [image.name for image in images]}
+    record = {
+        RecordKey.SOURCE: "layers",
+        RecordKey.LAYERS: [image.name for image in images],
+    }
     records = (image.describe().record for image in images)
-    colormaps = [own.get("colormaps", [None])[0] for own in records]
-    return record | ({"colormaps": colormaps} if any(colormaps) else {})
+    colormaps = [own.get(RecordKey.COLORMAPS, [None])[0] for own in records]
+    return record | ({RecordKey.COLORMAPS: colormaps} if any(colormaps) else {})
 
 
 def _check_same(first: SourceDescription, other: SourceDescription) -> None:

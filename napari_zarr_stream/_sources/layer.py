@@ -6,10 +6,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from napari_zarr_stream._writer.axes import check_scale, check_translation
 from napari_zarr_stream._writer.codecs import stored_dtype
 from napari_zarr_stream._writer.errors import InvalidProperties, SourceFailed
-from napari_zarr_stream._writer.ngff import check_scale, check_translation
 from napari_zarr_stream._writer.properties import Channel
+from napari_zarr_stream._writer.record import RecordKey
 
 from .layer_axes import axes_of, check_axes
 from .layer_meta import (
@@ -99,12 +100,12 @@ class LayerSource:
         unit_of = dict(zip(axes, units, strict=True))
         channels = None if is_label else self._channels(meta, is_rgb)
         record: dict[str, Any] = {
-            "source": "layer",
-            "layer": self.name,
-            "layer_axes": axes,
+            RecordKey.SOURCE: "layer",
+            RecordKey.LAYER: self.name,
+            RecordKey.LAYER_AXES: axes,
         }
         if any(colormaps := colormaps_of(meta, channels or ())):
-            record["colormaps"] = colormaps
+            record[RecordKey.COLORMAPS] = colormaps
         self._description = SourceDescription(
             name=self.name,
             axes=ordered,

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Sequence
 
+from napari_zarr_stream._writer.axes import check_units
 from napari_zarr_stream._writer.errors import InvalidProperties
 from napari_zarr_stream._writer.grid import AXES
-from napari_zarr_stream._writer.ngff import check_units
 
 _WORDS = {
     "t": ("t", "time", "frame", "frames", "timepoint"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_zarr_stream._writer.axes import check_units
 from napari_zarr_stream._writer.colours import (
     BLACK,
     NAMED,
@@ -18,7 +19,7 @@ from napari_zarr_stream._writer.colours import (
     hex_of,
 )
 from napari_zarr_stream._writer.errors import InvalidProperties
-from napari_zarr_stream._writer.ngff import check_units, range_of
+from napari_zarr_stream._writer.ngff import range_of
 from napari_zarr_stream._writer.properties import Channel
 
 Meta = Mapping[str, Any]

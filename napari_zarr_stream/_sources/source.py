@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_zarr_stream._writer.colours import NAMED, RGB
+from napari_zarr_stream._writer.intake import Place
 from napari_zarr_stream._writer.properties import Channel
-from napari_zarr_stream._writer.stream import Place
+from napari_zarr_stream._writer.record import RecordKey
 from napari_zarr_stream.cameras.protocol import (
     Camera,
     CameraLost,
@@ -270,11 +271,11 @@ def describe_camera(
         planes_per_frame=math.prod(colours),
         frame_rate=rate,
         record={
-            "source": "camera",
-            "camera": dict(camera.info),
-            "settings": {s.name: _as_json(s.value) for s in camera.settings},
-            "bit_depth": camera.bit_depth,
-            "pixel_size_um": size,
+            RecordKey.SOURCE: "camera",
+            RecordKey.CAMERA: dict(camera.info),
+            RecordKey.SETTINGS: {s.name: _as_json(s.value) for s in camera.settings},
+            RecordKey.BIT_DEPTH: camera.bit_depth,
+            RecordKey.PIXEL_SIZE_UM: size,
         },
     )
 

@@ -5,20 +5,16 @@ stream says how far that is.
 """
 
 import contextlib
-import datetime
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from typing import Any
 
 from .array import LevelArray
 from .codecs import codec_of
-from .errors import InvalidProperties
 from .frame_log import FrameLog
 from .ngff import Document, Image, check_channels, serializer_of
-from .plan import Plan
 from .properties import Channel, StorageProperties
+from .record import FinishReason, beginning, check_record, ending
 from .store import Store
 
 
@@ -38,7 +34,7 @@ class Dataset:
     ) -> None:
         self._store = store
         self._steps = 0  # that readers were told of
-        record = _record_of(properties) | _planned(image.plan) | dict(image.record)
+        record = beginning(properties, image.plan) | dict(image.record)
         self._image = replace(image, record=record)
         self._serializer = serializer_of(properties.kind.zarr_format)
         self.frame_log = FrameLog(store, self._serializer)
@@ -112,11 +108,11 @@ class Dataset:
             for level in self.levels:
                 each.callback(level.finish)
 
-    def end(self, steps: int, record: Mapping[str, Any]) -> None:
+    def end(self, steps: int, reason: FinishReason, frames_committed: int) -> None:
         """Write the root's documents for the last time, and let others write here.
 
-        What was annotated wins over `record`, but for a failure. Where channels come
-        one after another only those that came, `steps` of them, are named.
+        Where channels come one after another only those that came, `steps` of them,
+        are named.
 
         Raises
         ------
@@ -128,10 +124,8 @@ class Dataset:
             here = replace(plan, shape=plan.level_shape_after(0, steps))
             named = check_channels(None, here)
             channels = (*channels[: len(named)], *named[len(channels) :])
-        ending = {"end_time": now()} | dict(record) | dict(self._image.record)
-        if record.get("finish_reason") == "failed":
-            ending["finish_reason"] = "failed"
-        self._image = replace(self._image, channels=channels, record=ending)
+        record = ending(self._image.record, reason, frames_committed)
+        self._image = replace(self._image, channels=channels, record=record)
         try:
             self._write(self._serializer.image(self._image))
         finally:
@@ -140,47 +134,3 @@ class Dataset:
     def _write(self, documents: Mapping[str, Document]) -> None:
         for key, document in documents.items():
             self._store.write_json(key, document)
-
-
-def check_record(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What is to be kept, if it can be written as JSON.
-
-    Raises
-    ------
-    InvalidProperties
-        Naming the entry that cannot.
-    """
-    for key, value in record.items():
-        try:
-            json.dumps({key: value}, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise InvalidProperties(f"record {key!r} is not JSON: {error}") from error
-    return dict(record)
-
-
-def now() -> str:
-    """Universal time, to the millisecond."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-
-
-def _planned(plan: Plan) -> dict[str, Any]:
-    """What was to be written, which arrays that are half written do not say."""
-    shape, dtype = list(plan.shape), plan.dtype.name
-    return {"planned": {"axes": plan.axes, "shape": shape, "dtype": dtype}}
-
-
-def _record_of(properties: StorageProperties) -> dict[str, Any]:
-    return {
-        "version": version("napari-zarr-stream"),
-        "start_time": now(),
-        "device_kind": str(properties.kind),
-        "tile_width": properties.tile_width,
-        "tile_height": properties.tile_height,
-        "tile_planes": properties.tile_planes,
-        "max_bytes_per_chunk": properties.max_bytes_per_chunk,
-        "frames_per_chunk": properties.frames_per_chunk,
-        "sharded": properties.sharded,
-        "shard_chunks": list(properties.shard_chunks),
-        "multiscale": properties.enable_multiscale,
-        "downsampling_method": str(properties.method),
-    }

@@ -27,7 +27,7 @@ from napari_zarr_stream._saving.export import export_layers
 from napari_zarr_stream._sources.layer import LayerSource
 from napari_zarr_stream._writer.errors import ZarrStreamError
 from napari_zarr_stream._writer.marks import encode_mark
-from napari_zarr_stream._writer.ngff import RECORD_KEY
+from napari_zarr_stream._writer.record import RECORD_KEY
 from napari_zarr_stream._writer.repair import examine, repair
 
 LIMIT_S = 5

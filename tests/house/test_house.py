@@ -53,13 +53,15 @@ KNOWS_GUI_INSIDE_FUNCTIONS = {
 FLOORS = [
     {"system"},
     {"errors", "colours", "names"},
-    {"properties", "kernels", "grid", "tiles"},
+    {"properties", "kernels", "grid", "tiles", "axes"},
     {"downsample", "codecs", "contrast", "marks", "lock", "lease", "memory"},
     {"plan", "store"},
-    {"ngff", "part_files", "local_store"},
+    {"record", "part_files", "local_store"},
+    {"ngff"},
     {"array", "frame_log"},
     {"slot", "dataset"},
     {"slot_queue"},
+    {"intake"},
     {"stream"},
     {"repair"},
 ]

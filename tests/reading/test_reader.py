@@ -21,7 +21,7 @@ from napari_zarr_stream._reading.lazy import LazyArray
 from napari_zarr_stream._reading.reader import get_reader, layers_of
 from napari_zarr_stream._saving.export import export, export_layers
 from napari_zarr_stream._sources.layer import LayerSource
-from napari_zarr_stream._writer.ngff import RECORD_KEY
+from napari_zarr_stream._writer.record import RECORD_KEY
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -26,7 +26,7 @@ from napari_zarr_stream import InvalidStore, WriteFailed
 from napari_zarr_stream._reading.info import facts_of
 from napari_zarr_stream._reading.reader import layers_of
 from napari_zarr_stream._writer.marks import MAX_ENTRIES, find_marks
-from napari_zarr_stream._writer.ngff import RECORD_KEY
+from napari_zarr_stream._writer.record import RECORD_KEY
 from napari_zarr_stream._writer.repair import examine, repair
 from napari_zarr_stream.cli import main
 

@@ -6,6 +6,7 @@ import pytest
 from napari_zarr_stream import InvalidProperties, StorageProperties, plan
 from napari_zarr_stream._writer import ngff
 from napari_zarr_stream._writer.dataset import Dataset, check_record
+from napari_zarr_stream._writer.record import RECORD_KEY, FinishReason
 
 
 class Documents:
@@ -52,7 +53,7 @@ def dataset_of(store, axes="tyx", shape=(None, 64, 64), kind="ZarrV3", **record)
 
 
 def record_of(store):
-    return store.last("zarr.json")["attributes"][ngff.RECORD_KEY]
+    return store.last("zarr.json")["attributes"][RECORD_KEY]
 
 
 def test_create_describes_every_level_before_it_is_seen(store):
@@ -88,7 +89,7 @@ def test_annotations_add_up_and_win_over_the_ending(store):
     dataset = dataset_of(store, a=1)
     dataset.annotate(None, {"b": 2})
     dataset.annotate(None, {"finish_reason": "stopped"})
-    dataset.end(3, {"finish_reason": "completed", "frames_committed": 3})
+    dataset.end(3, FinishReason.COMPLETED, 3)
     record = record_of(store)
     assert (record["a"], record["b"]) == (1, 2)
     assert record["finish_reason"] == "stopped"

@@ -13,7 +13,9 @@ from napari_zarr_stream import (
     plan,
 )
 from napari_zarr_stream._writer import ngff
+from napari_zarr_stream._writer.axes import check_scale, check_translation, check_units
 from napari_zarr_stream._writer.codecs import Blosc, Raw
+from napari_zarr_stream._writer.record import RECORD_KEY
 
 MEAN, DECIMATE = DownsamplingMethod.MEAN, DownsamplingMethod.DECIMATE
 
@@ -27,9 +29,9 @@ def image_of(axes="tyx", shape=(None, 64, 64), dtype="uint16", method=MEAN, **gi
         plan=p,
         name="cells",
         method=method,
-        scale=ngff.check_scale(given.get("scale"), axes),
-        translation=ngff.check_translation(given.get("translation"), axes),
-        units=ngff.check_units(given.get("units"), axes),
+        scale=check_scale(given.get("scale"), axes),
+        translation=check_translation(given.get("translation"), axes),
+        units=check_units(given.get("units"), axes),
         channels=ngff.check_channels(given.get("channels"), p),
         is_label=given.get("is_label", False),
         record=given.get("record", {}),
@@ -94,7 +96,7 @@ def test_axes_without_units():
     ],
 )
 def test_units_by_their_ngff_words(axis, given, word):
-    units = ngff.check_units({axis: given}, "tyx")
+    units = check_units({axis: given}, "tyx")
     assert units["tyx".index(axis)] == word
 
 
@@ -111,20 +113,20 @@ def test_units_by_their_ngff_words(axis, given, word):
 )
 def test_units_that_cannot_be(units, words):
     with pytest.raises(InvalidProperties) as caught:
-        ngff.check_units(units, "tcyx")
+        check_units(units, "tcyx")
     assert all(word in str(caught.value) for word in words)
 
 
 @pytest.mark.parametrize("wrong", [0, -1, float("nan"), float("inf")])
 def test_scale_is_positive_and_finite(wrong):
     with pytest.raises(InvalidProperties, match="scale of axis 'x'"):
-        ngff.check_scale({"x": wrong}, "yx")
+        check_scale({"x": wrong}, "yx")
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
 def test_translation_is_finite(wrong):
     with pytest.raises(InvalidProperties, match="translation"):
-        ngff.check_translation((0, wrong), "yx")
+        check_translation((0, wrong), "yx")
 
 
 # levels
@@ -244,8 +246,8 @@ def test_the_version_stands_where_its_specification_says(zarr_format, version):
 def test_our_own_record_stands_apart(zarr_format):
     documents = ngff.serializer_of(zarr_format).image(image_of(record={"lost": 3}))
     attributes = documents.get(".zattrs") or documents["zarr.json"]["attributes"]
-    assert attributes[ngff.RECORD_KEY] == {"lost": 3}
-    assert ngff.RECORD_KEY not in attributes.get("ome", {})
+    assert attributes[RECORD_KEY] == {"lost": 3}
+    assert RECORD_KEY not in attributes.get("ome", {})
 
 
 def array_documents(zarr_format, dtype="uint16", **given):

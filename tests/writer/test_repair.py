@@ -41,12 +41,12 @@ from napari_zarr_stream import (
     plan,
 )
 from napari_zarr_stream._reading.reader import layers_of
-from napari_zarr_stream._writer import slot_queue
+from napari_zarr_stream._writer import intake, slot_queue
 from napari_zarr_stream._writer import stream as stream_module
 from napari_zarr_stream._writer.codecs import encode_shard_index
 from napari_zarr_stream._writer.local_store import LocalStore
 from napari_zarr_stream._writer.marks import find_marks
-from napari_zarr_stream._writer.ngff import RECORD_KEY
+from napari_zarr_stream._writer.record import RECORD_KEY
 from napari_zarr_stream._writer.repair import examine, repair
 
 KILLS = int(os.environ.get("KILLS", "28"))
@@ -337,8 +337,8 @@ def test_killed_between_any_two_calls_and_in_the_middle_of_a_write(
     """Before the first index, before a cut behind a newer one, before the last cut."""
     monkeypatch.setattr(slot_queue, "COMMIT_INTERVAL_S", 0.0)
     monkeypatch.setattr(slot_queue, "COMMIT_SHARE", 1.0)
-    monkeypatch.setattr(stream_module, "SEAL_AFTER_S", 0.0)
-    monkeypatch.setattr(stream_module, "COMMIT_INTERVAL_S", 0.0)
+    monkeypatch.setattr(intake, "SEAL_AFTER_S", 0.0)
+    monkeypatch.setattr(intake, "COMMIT_INTERVAL_S", 0.0)
     random_call = random.Random(case)
     stores = []
 

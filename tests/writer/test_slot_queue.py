@@ -161,7 +161,8 @@ def test_a_caller_that_waits_takes_no_workers_place(queue, monkeypatch):
     """Both slots are written at once, or the barrier breaks."""
     both = threading.Barrier(2)
     monkeypatch.setattr(FakeSlot, "halve", lambda slot: both.wait(timeout=5))
-    queue._plan = replace(queue._plan, slots=2)
+    memory = replace(queue._plan.memory, slots=2)
+    queue._plan = replace(queue._plan, memory=memory)
     workers = [
         threading.Thread(target=queue.work, args=(lambda: None,), daemon=True)
         for _ in range(2)

@@ -29,7 +29,7 @@ from napari_zarr_stream import (
     WriteFailed,
     ZarrStream,
 )
-from napari_zarr_stream._writer import slot_queue
+from napari_zarr_stream._writer import intake, slot_queue
 from napari_zarr_stream._writer import stream as stream_module
 
 LZ4 = "ZarrV3Blosc1Lz4ByteShuffle"
@@ -59,8 +59,8 @@ def commits_at_once(monkeypatch):
     """Every slot is committed as soon as it is written."""
     monkeypatch.setattr(slot_queue, "COMMIT_INTERVAL_S", 0.0)
     monkeypatch.setattr(slot_queue, "COMMIT_SHARE", 1.0)
-    monkeypatch.setattr(stream_module, "SEAL_AFTER_S", 0.0)
-    monkeypatch.setattr(stream_module, "COMMIT_INTERVAL_S", 0.0)
+    monkeypatch.setattr(intake, "SEAL_AFTER_S", 0.0)
+    monkeypatch.setattr(intake, "COMMIT_INTERVAL_S", 0.0)
 
 
 def stream_of(path, axes="tyx", shape=(None, *SHAPE), way="lz4-v3", **options):
@@ -727,7 +727,7 @@ def test_nothing_waits_for_a_camera_that_hangs(path):
 def test_a_slow_store_makes_the_caller_wait(path, way, call, monkeypatch):
     monkeypatch.setattr("napari_zarr_stream._writer.memory.QUEUE_BYTES", 2**20)
     # All slots are full, however long filling them takes.
-    monkeypatch.setattr(stream_module, "SEAL_AFTER_S", 60)
+    monkeypatch.setattr(intake, "SEAL_AFTER_S", 60)
     # A caller that helps would wait in the store itself.
     monkeypatch.setattr(slot_queue.SlotQueue, "_spare_task", lambda *_: None)
     store = TestedStore()

@@ -22,7 +22,6 @@ import numpy as np
 from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.array import LevelArray
 from napari_zarr_stream._writer.codecs import codec_of, encode_shard_index
-from napari_zarr_stream._writer.dataset import now
 from napari_zarr_stream._writer.downsample import TileHalver
 from napari_zarr_stream._writer.errors import (
     InvalidProperties,
@@ -30,18 +29,23 @@ from napari_zarr_stream._writer.errors import (
     WriteFailed,
 )
 from napari_zarr_stream._writer.lock import Holder, holder_of
-from napari_zarr_stream._writer.ngff import RECORD_KEY, Document, serializer_of
-from napari_zarr_stream._writer.plan import Plan, plan
+from napari_zarr_stream._writer.ngff import Document, serializer_of
+from napari_zarr_stream._writer.plan import Plan
 from napari_zarr_stream._writer.properties import StorageProperties
+from napari_zarr_stream._writer.record import (
+    RECORD_KEY,
+    FinishReason,
+    RecordKey,
+    is_left_open,
+    now,
+    planned,
+)
 from napari_zarr_stream._writer.slot import Slot
 from napari_zarr_stream._writer.store import read_json
 from napari_zarr_stream._writer.system import PARTIAL
 
 from .existing_store import ExistingStore
 from .level import CACHE_BYTES, Found, Level, Need
-
-INTERRUPTED = "interrupted"
-"""Finish reason of a recording whose program did not end properly."""
 
 MAX_CHUNK_BYTES = 2**36
 """Raw chunks have no limit of their own, but nobody writes one of 64 GiB."""
@@ -163,11 +167,6 @@ def _resolved(path: Path) -> Path:
         raise InvalidStore(f"{path} is a link in a circle: {error}") from error
 
 
-def is_left_open(record: Mapping[str, Any]) -> bool:
-    """Whether our own record has a beginning and no end."""
-    return "start_time" in record and "finish_reason" not in record
-
-
 def leftovers(path: Path) -> Iterator[Path]:
     """Folders beside a store that a writer made on the way to it."""
     # Of longer names only the beginning is used: another store may have it as well.
@@ -279,7 +278,7 @@ class _Examination:
         if self._is_v3:
             attributes = self._document.get("attributes")
         record = attributes.get(RECORD_KEY) if isinstance(attributes, dict) else None
-        if not isinstance(record, dict) or "device_kind" not in record:
+        if not isinstance(record, dict) or RecordKey.DEVICE_KIND not in record:
             raise InvalidStore(
                 f"{self.root} has no record of napari-zarr-stream, so that it is not "
                 "known how it was to be"
@@ -299,29 +298,9 @@ class _Examination:
             raise InvalidStore(f"{self.root / self._key}: {error}") from error
 
     def _planned(self) -> tuple[Plan, StorageProperties]:
-        record = self._record
-        properties = StorageProperties(
-            self.root,
-            record["device_kind"],
-            tile_width=record["tile_width"],
-            tile_height=record["tile_height"],
-            tile_planes=record["tile_planes"],
-            max_bytes_per_chunk=record["max_bytes_per_chunk"],
-            frames_per_chunk=record["frames_per_chunk"],
-            sharded=record["sharded"],
-            shard_chunks=tuple(record["shard_chunks"]),
-            enable_multiscale=record["multiscale"],
-            downsampling_method=record["downsampling_method"],
-        )
+        properties, asked = planned(self._record, self.root)
         if properties.kind.zarr_format != (3 if self._is_v3 else 2):
             raise InvalidStore(f"{self.root} is no store of kind {properties.kind}")
-        planned = record["planned"]
-        asked = plan(
-            properties,
-            axes=planned["axes"],
-            shape=planned["shape"],
-            dtype=planned["dtype"],
-        )
         sizes = [math.prod(asked.chunk_shape), math.prod(asked.shard_shape or (0,))]
         parts = max(asked.chunks_per_shard, asked.parts_per_chunk)
         if max(sizes) * asked.dtype.itemsize > MAX_CHUNK_BYTES or parts > MAX_PARTS:
@@ -601,23 +580,26 @@ class _Examination:
                 Finding(
                     self._key,
                     "left open by a program that did not end properly",
-                    f"noted as {INTERRUPTED}",
+                    f"noted as {FinishReason.INTERRUPTED}",
                 ),
             )
         done = [finding for finding in self.findings if finding.remedy]
         if all(finding in self._beside for finding in done):
             return  # what lay beside a healthy store is not written into it
         record = dict(self._record)
-        earlier = record.get("repaired")
+        earlier = record.get(RecordKey.REPAIRED)
         entry = {
             "time": now(),
             "version": version("napari-zarr-stream"),
             "changes": list(map(str, done)),
         }
-        record["repaired"] = [*(earlier if isinstance(earlier, list) else []), entry]
-        record.setdefault("finish_reason", INTERRUPTED)
+        record[RecordKey.REPAIRED] = [
+            *(earlier if isinstance(earlier, list) else []),
+            entry,
+        ]
+        record.setdefault(RecordKey.FINISH_REASON, FinishReason.INTERRUPTED)
         if self.is_open or self._before != self._after:
-            record["frames_committed"] = self._after
+            record[RecordKey.FRAMES_COMMITTED] = self._after
         document = dict(self._document)
         attributes = dict(document["attributes"]) if self._is_v3 else document
         attributes[RECORD_KEY] = record

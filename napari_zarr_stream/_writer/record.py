@@ -1,0 +1,162 @@
+"""Our own record in a store's attributes: every key that is written there, and read."""
+
+import datetime
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from .errors import InvalidProperties
+from .plan import Plan, plan
+from .properties import StorageProperties
+
+RECORD_KEY = "napari_zarr_stream"
+"""Of the record in the attributes of the group; other readers pass over it."""
+
+
+class RecordKey(StrEnum):
+    """What a record tells: at the start, at the end, and after a repair."""
+
+    VERSION = "version"
+    START_TIME = "start_time"
+    DEVICE_KIND = "device_kind"
+    TILE_WIDTH = "tile_width"
+    TILE_HEIGHT = "tile_height"
+    TILE_PLANES = "tile_planes"
+    MAX_BYTES_PER_CHUNK = "max_bytes_per_chunk"
+    FRAMES_PER_CHUNK = "frames_per_chunk"
+    SHARDED = "sharded"
+    SHARD_CHUNKS = "shard_chunks"
+    MULTISCALE = "multiscale"
+    DOWNSAMPLING_METHOD = "downsampling_method"
+    PLANNED = "planned"
+
+    SOURCE = "source"
+    LAYER = "layer"
+    LAYERS = "layers"
+    LAYER_AXES = "layer_axes"
+    COLORMAPS = "colormaps"
+    CAMERA = "camera"
+    SETTINGS = "settings"
+    BIT_DEPTH = "bit_depth"
+    PIXEL_SIZE_UM = "pixel_size_um"
+
+    END_TIME = "end_time"
+    FINISH_REASON = "finish_reason"
+    STOP_REASON = "stop_reason"
+    END_OF_SOURCE = "end_of_source"
+    ERROR = "error"
+    FRAMES_ACQUIRED = "frames_acquired"
+    FRAMES_COMMITTED = "frames_committed"
+    FRAMES_LOST = "frames_lost"
+    FRAMES_INCOMPLETE = "frames_incomplete"
+    FRAMES_OUT_OF_ORDER = "frames_out_of_order"
+    FRAMES_UNTIMED = "frames_untimed"
+
+    REPAIRED = "repaired"
+
+
+class FinishReason(StrEnum):
+    """Why a recording ended."""
+
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    ABORTED = "aborted"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    """Its program did not end properly: said by repair."""
+
+
+def beginning(properties: StorageProperties, plan: Plan) -> dict[str, Any]:
+    """What is known at the start: how it is stored, and what was to be written.
+
+    Arrays that are half written do not say the latter.
+    """
+    return {
+        RecordKey.VERSION: version("napari-zarr-stream"),
+        RecordKey.START_TIME: now(),
+        RecordKey.DEVICE_KIND: str(properties.kind),
+        RecordKey.TILE_WIDTH: properties.tile_width,
+        RecordKey.TILE_HEIGHT: properties.tile_height,
+        RecordKey.TILE_PLANES: properties.tile_planes,
+        RecordKey.MAX_BYTES_PER_CHUNK: properties.max_bytes_per_chunk,
+        RecordKey.FRAMES_PER_CHUNK: properties.frames_per_chunk,
+        RecordKey.SHARDED: properties.sharded,
+        RecordKey.SHARD_CHUNKS: list(properties.shard_chunks),
+        RecordKey.MULTISCALE: properties.enable_multiscale,
+        RecordKey.DOWNSAMPLING_METHOD: str(properties.method),
+        RecordKey.PLANNED: {
+            "axes": plan.axes,
+            "shape": list(plan.shape),
+            "dtype": plan.dtype.name,
+        },
+    }
+
+
+def planned(record: Mapping[str, Any], path: Path) -> tuple[StorageProperties, Plan]:
+    """What `beginning` was given.
+
+    Raises
+    ------
+    InvalidProperties, KeyError, TypeError
+        The record is none of ours, or damaged.
+    """
+    properties = StorageProperties(
+        path,
+        record[RecordKey.DEVICE_KIND],
+        tile_width=record[RecordKey.TILE_WIDTH],
+        tile_height=record[RecordKey.TILE_HEIGHT],
+        tile_planes=record[RecordKey.TILE_PLANES],
+        max_bytes_per_chunk=record[RecordKey.MAX_BYTES_PER_CHUNK],
+        frames_per_chunk=record[RecordKey.FRAMES_PER_CHUNK],
+        sharded=record[RecordKey.SHARDED],
+        shard_chunks=tuple(record[RecordKey.SHARD_CHUNKS]),
+        enable_multiscale=record[RecordKey.MULTISCALE],
+        downsampling_method=record[RecordKey.DOWNSAMPLING_METHOD],
+    )
+    array = record[RecordKey.PLANNED]
+    axes, shape, dtype = (array[name] for name in ("axes", "shape", "dtype"))
+    return properties, plan(properties, axes=axes, shape=shape, dtype=dtype)
+
+
+def ending(
+    record: Mapping[str, Any], reason: FinishReason, frames_committed: int
+) -> dict[str, Any]:
+    """The whole record: what was annotated wins, but for a failure."""
+    whole = {
+        RecordKey.END_TIME: now(),
+        RecordKey.FINISH_REASON: str(reason),
+        RecordKey.FRAMES_COMMITTED: frames_committed,
+        **record,
+    }
+    if reason is FinishReason.FAILED:
+        whole[RecordKey.FINISH_REASON] = str(reason)
+    return whole
+
+
+def is_left_open(record: Mapping[str, Any]) -> bool:
+    """Whether a record has a beginning and no end."""
+    return RecordKey.START_TIME in record and RecordKey.FINISH_REASON not in record
+
+
+def check_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What is to be kept, if it can be written as JSON.
+
+    Raises
+    ------
+    InvalidProperties
+        Naming the entry that cannot.
+    """
+    for key, value in record.items():
+        try:
+            json.dumps({key: value}, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise InvalidProperties(f"record {key!r} is not JSON: {error}") from error
+    return dict(record)
+
+
+def now() -> str:
+    """Universal time, to the millisecond."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")

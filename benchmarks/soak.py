@@ -19,7 +19,7 @@ import psutil
 
 from napari_zarr_stream import StorageProperties
 from napari_zarr_stream._recording.recording import Recording
-from napari_zarr_stream._sources.source import CameraSource
+from napari_zarr_stream._sources.camera import CameraSource
 from napari_zarr_stream.cameras import CameraThread, SimulatedCamera
 
 MAX_GROWTH_BYTES = 48 * 2**20

@@ -11,11 +11,8 @@ from napari.utils.notifications import show_error
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from napari_zarr_stream._sources.source import (
-    CameraSource,
-    SourceDescription,
-    describe_camera,
-)
+from napari_zarr_stream._sources.camera import CameraSource, describe_camera
+from napari_zarr_stream._sources.source import SourceDescription
 from napari_zarr_stream._viewer.live import LIVE, LivePreview, as_shown, is_colour
 from napari_zarr_stream._writer.contrast import contrast_limits_of
 from napari_zarr_stream.cameras import CameraError

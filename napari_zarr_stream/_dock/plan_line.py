@@ -8,11 +8,12 @@ import psutil
 from magicgui.widgets import Label
 
 from napari_zarr_stream._recording.disk import free_bytes
-from napari_zarr_stream._recording.summary import size_in_words, summary_of
+from napari_zarr_stream._recording.summary import summary_of
 from napari_zarr_stream._sources.source import SourceDescription
 from napari_zarr_stream._writer.errors import InvalidProperties, ZarrStreamError
 from napari_zarr_stream._writer.plan import Plan, plan
 from napari_zarr_stream._writer.properties import StorageProperties
+from napari_zarr_stream._writer.words import size_in_words
 
 from .form import PROBLEM_STYLE
 

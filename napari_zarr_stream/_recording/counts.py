@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from napari_zarr_stream._writer.words import duration_in_words, size_in_words
+
 from .disk import time_left
-from .recording import RecordingStatus
-from .summary import duration_in_words, size_in_words
+from .states import RecordingStatus
 
 
 def lost_in_words(lost: int | None) -> str:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from napari_zarr_stream._writer.errors import WriteFailed
-
-from .summary import size_in_words
+from napari_zarr_stream._writer.words import size_in_words
 
 RESERVE_BYTES = 2**30
 """Left free for others: a system whose disk is full to the last byte fails all over.

@@ -2,28 +2,12 @@
 
 from napari_zarr_stream._writer.plan import Plan
 from napari_zarr_stream._writer.properties import StorageProperties
-
-
-def size_in_words(size: float) -> str:
-    """Bytes as "512 kB", "8.4 MB", "1.2 TB" (powers of 1000, as disks are sold)."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 999.5:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} TB" if size < 999.5 else f"{size:,.0f} TB"
-
-
-def duration_in_words(seconds: float) -> str:
-    """Seconds as "42 s", "12 min", "3 h 20 min", "5 days"."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    if minutes < 100:
-        return f"{minutes:.0f} min"
-    hours, rest = divmod(round(minutes), 60)
-    if hours < 48:
-        return f"{hours} h {rest} min"
-    return f"{hours / 24:,.0f} days"
+from napari_zarr_stream._writer.words import (
+    count_in_words,
+    duration_in_words,
+    mebibytes_in_words,
+    size_in_words,
+)
 
 
 def summary_of(
@@ -45,7 +29,7 @@ def summary_of(
     """
     _, tile_height, tile_width = plan.tile_shape
     depth = f" × {plan.tile_shape[0]} planes" if plan.tile_shape[0] > 1 else ""
-    tiles = _number(plan.tiles_per_plane, "tile")
+    tiles = count_in_words(plan.tiles_per_plane, "tile")
     lines = [
         f"{tiles} of {tile_width} × {tile_height}{depth} px per frame",
         _chunks(plan),
@@ -80,22 +64,12 @@ def _layer_time(plan: Plan, frame_rate: float | None) -> list[str]:
     return said
 
 
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
 def _chunks(plan: Plan) -> str:
-    frames = _number(plan.frames_per_chunk, "frame")
-    chunk = f"{frames} per chunk, {_mebibytes(plan.bytes_per_chunk)}"
+    frames = count_in_words(plan.frames_per_chunk, "frame")
+    chunk = f"{frames} per chunk, {mebibytes_in_words(plan.bytes_per_chunk)}"
     if plan.shard_shape:
-        chunk += f", {_number(plan.chunks_per_shard, 'chunk')} per file"
+        chunk += f", {count_in_words(plan.chunks_per_shard, 'chunk')} per file"
     return chunk
-
-
-def _mebibytes(size: int) -> str:
-    """As chunk caps are given."""
-    mib = size / 2**20
-    return f"{mib:,.0f} MiB" if mib > 99 else f"{mib:.3g} MiB"
 
 
 def _levels(plan: Plan) -> str:
@@ -103,7 +77,7 @@ def _levels(plan: Plan) -> str:
     for level in range(len(plan.level_shapes)):
         height, width = plan.plane_shape(level)
         sizes.append(f"{width} × {height}")
-    return f"{_number(len(sizes), 'level')}: {', '.join(sizes)}"
+    return f"{count_in_words(len(sizes), 'level')}: {', '.join(sizes)}"
 
 
 def _bytes(plan: Plan, frame_rate: float | None, free_bytes: int | None) -> str:

@@ -19,7 +19,8 @@ from napari_zarr_stream._writer.ngff import ome_xml, serializer_of
 from napari_zarr_stream._writer.properties import StorageProperties
 from napari_zarr_stream._writer.store import PartOfStore, Store
 
-from .recording import Recording, RecordingStatus
+from .recording import Recording
+from .states import RecordingStatus
 
 OME_XML = "OME/METADATA.ome.xml"
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from napari_zarr_stream._recording.contrast import ContrastFinder
 from napari_zarr_stream._sources.channels import ChannelSource
 from napari_zarr_stream._sources.layer import LayerSource
+from napari_zarr_stream._sources.open_stream import open_stream
 from napari_zarr_stream._sources.source import PlaneSource, SourceDescription
 from napari_zarr_stream._writer.errors import InvalidProperties
 from napari_zarr_stream._writer.local_store import LocalStore
@@ -23,7 +24,6 @@ from napari_zarr_stream._writer.properties import (
     StorageProperties,
 )
 from napari_zarr_stream._writer.record import RecordKey
-from napari_zarr_stream._writer.stream import ZarrStream
 
 READ_TIMEOUT_S = 1.0
 """How long to wait for planes before asking again whether to stop."""
@@ -217,19 +217,7 @@ def _stream(
     """Write a source; yields how many planes were taken each time."""
     description = source.describe()
     total = _planes_of(description)
-    stream = ZarrStream(
-        properties,
-        axes=description.axes,
-        shape=description.shape,
-        dtype=description.dtype,
-        scale=description.scale,
-        translation=description.translation,
-        units=description.units,
-        channels=description.channels,
-        name=description.name,
-        is_label=description.is_label,
-        record=description.record,
-    )
+    stream = open_stream(properties, description)
     contrast = ContrastFinder(description)
     whole = False
     try:

@@ -21,11 +21,8 @@ from qtpy.QtWidgets import QMessageBox, QWidget
 from napari_zarr_stream._reading.reader import layers_of
 from napari_zarr_stream._recording.counts import amiss_in_words, lost_in_words
 from napari_zarr_stream._recording.interrupt import Interrupt
-from napari_zarr_stream._recording.recording import (
-    FinishReason,
-    Recording,
-    RecordingStatus,
-)
+from napari_zarr_stream._recording.recording import Recording
+from napari_zarr_stream._recording.states import FinishReason, RecordingStatus
 from napari_zarr_stream._recording.together import Recordings
 from napari_zarr_stream._sources.source import Source
 from napari_zarr_stream._writer.errors import ZarrStreamError

@@ -11,9 +11,9 @@ from tqdm import tqdm
 from napari_zarr_stream._recording.counts import amiss_in_words
 from napari_zarr_stream._recording.disk import RESERVE_BYTES
 from napari_zarr_stream._recording.interrupt import Interrupt
-from napari_zarr_stream._recording.recording import FinishReason, RecordingStatus
+from napari_zarr_stream._recording.states import FinishReason, RecordingStatus
 from napari_zarr_stream._recording.together import Recordings
-from napari_zarr_stream._sources.source import CameraSource
+from napari_zarr_stream._sources.camera import CameraSource
 from napari_zarr_stream._writer.errors import InvalidProperties
 from napari_zarr_stream._writer.names import image_name
 from napari_zarr_stream._writer.properties import DeviceKind

@@ -6,7 +6,7 @@ from docks import CELLS, SINE, is_waiting, let_find, small
 from windows import click, messages, wait_until
 
 from napari_zarr_stream._dock.source_section import ONE_STORE
-from napari_zarr_stream._recording.recording import FinishReason
+from napari_zarr_stream._recording.states import FinishReason
 from napari_zarr_stream._viewer.session import session_of
 from napari_zarr_stream._widget import RecordWidget
 from napari_zarr_stream.cameras import Fault, SimulatedCamera

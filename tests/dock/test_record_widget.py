@@ -8,7 +8,7 @@ from windows import click, messages, wait_until
 
 from napari_zarr_stream import DeviceKind
 from napari_zarr_stream._dock.storage_section import KINDS
-from napari_zarr_stream._recording.recording import FinishReason
+from napari_zarr_stream._recording.states import FinishReason
 from napari_zarr_stream._viewer.session import session_of
 from napari_zarr_stream._widget import RecordWidget
 from napari_zarr_stream.cameras import find_cameras, read_stamp

@@ -11,8 +11,9 @@ from docks import choose, record, small, stop
 from windows import click, messages, wait_until
 
 import napari_zarr_stream._recording.recording as recording_module
+import napari_zarr_stream._recording.run as run_module
 import napari_zarr_stream._recording.together as together_module
-from napari_zarr_stream._recording.recording import FinishReason
+from napari_zarr_stream._recording.states import FinishReason
 from napari_zarr_stream._viewer.session import session_of
 from napari_zarr_stream.cameras import Fault, SimulatedCamera
 
@@ -167,7 +168,7 @@ def assert_fails_with(words, widget, viewer, qtbot):
 
 
 def test_a_silent_camera_is_told_and_waited_for(dock, viewer, qtbot, monkeypatch):
-    monkeypatch.setattr(recording_module, "SILENT_S", 0.3)
+    monkeypatch.setattr(run_module, "SILENT_S", 0.3)
     faults = [Fault(5, "stall", seconds=1.5)]
     widget = dock(Silent=lambda: SimulatedCamera(faults=faults, frame_rate=100))
     choose(widget, "Silent")

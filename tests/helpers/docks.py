@@ -5,7 +5,7 @@ import zarr
 from windows import click, messages, wait_until
 
 import napari_zarr_stream._dock.cameras_section as cameras_section
-from napari_zarr_stream._recording.recording import FinishReason
+from napari_zarr_stream._recording.states import FinishReason
 from napari_zarr_stream._viewer.session import session_of
 from napari_zarr_stream._widget import RecordWidget
 from napari_zarr_stream.cameras import FoundCameras

@@ -51,6 +51,7 @@ KNOWS_GUI_INSIDE_FUNCTIONS = {
 """The same, where only a function may: its module is imported without napari, too."""
 
 FLOORS = [
+    {"words"},
     {"system"},
     {"errors", "colours", "names"},
     {"properties", "kernels", "grid", "tiles", "axes"},

@@ -14,13 +14,10 @@ import zarr
 
 from napari_zarr_stream import StorageProperties, WriteFailed, cli, plan
 from napari_zarr_stream._recording.disk import DiskWatch, free_bytes, time_left
-from napari_zarr_stream._recording.recording import (
-    FinishReason,
-    Recording,
-    RecordingState,
-)
+from napari_zarr_stream._recording.recording import Recording
+from napari_zarr_stream._recording.states import FinishReason, RecordingState
 from napari_zarr_stream._recording.summary import summary_of
-from napari_zarr_stream._sources.source import CameraSource
+from napari_zarr_stream._sources.camera import CameraSource
 from napari_zarr_stream.cameras import SimulatedCamera, read_stamp
 
 LZ4 = "ZarrV3Blosc1Lz4ByteShuffle"

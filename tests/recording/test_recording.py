@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import zarr
 
-import napari_zarr_stream._sources.source as source_module
+import napari_zarr_stream._sources.camera as camera_module
 from napari_zarr_stream import (
     IllegalTransition,
     InvalidProperties,
@@ -20,14 +20,14 @@ from napari_zarr_stream import (
     StoreExists,
     WriteFailed,
 )
-from napari_zarr_stream._recording.recording import (
+from napari_zarr_stream._recording.recording import Recording
+from napari_zarr_stream._recording.states import (
     TRANSITIONS,
     FinishReason,
-    Recording,
+    RecordingEvent,
     RecordingState,
-    _Event,
 )
-from napari_zarr_stream._sources.source import CameraSource
+from napari_zarr_stream._sources.camera import CameraSource
 from napari_zarr_stream._writer.contrast import contrast_limits_of
 from napari_zarr_stream.cameras import (
     CameraEnded,
@@ -62,7 +62,7 @@ def attributes(path):
 
 
 @pytest.mark.parametrize(
-    ("state", "event"), list(itertools.product(RecordingState, _Event))
+    ("state", "event"), list(itertools.product(RecordingState, RecordingEvent))
 )
 def test_every_move_is_in_the_table_or_raises_and_changes_nothing(state, event):
     recording = Recording()
@@ -150,8 +150,8 @@ def test_the_newest_plane_is_a_copy_and_given_once(tmp_path, camera):
     recording = Recording(
         CameraSource(camera, "cells"), properties(tmp_path / "a.zarr")
     )
-    recording.start()
     assert recording.newest() is None
+    recording.start()
     planes = []
     while len(planes) < 3:
         time.sleep(0.01)
@@ -417,7 +417,8 @@ def test_colours_are_channels_that_are_named_and_coloured(tmp_path, opened):
     assert status.frames_acquired == status.frames_committed == 5
     assert status.bytes_acquired == frames.nbytes
     np.testing.assert_array_equal(zarr.open_array(path / "0", mode="r")[:], frames)
-    assert any(np.array_equal(recording._newest, frame) for frame in frames)
+    newest = recording.newest()
+    assert any(np.array_equal(newest, frame) for frame in frames)
     ome = dict(zarr.open_group(path, mode="r").attrs)["ome"]
     assert [axis["name"] for axis in ome["multiscales"][0]["axes"]] == [*"tcyx"]
     shown = [(c["label"], c["color"]) for c in ome["omero"]["channels"]]
@@ -468,8 +469,8 @@ def test_a_camera_that_is_closed_under_a_recording_is_heard(tmp_path, camera):
 
 
 def test_a_driver_that_hangs_does_not_keep_a_recording(tmp_path, opened, monkeypatch):
-    monkeypatch.setattr(source_module, "GIVE_UP_S", 0.3)
-    monkeypatch.setattr(source_module, "ANSWER_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(camera_module, "GIVE_UP_S", 0.3)
+    monkeypatch.setattr(camera_module, "ANSWER_TIMEOUT_S", 0.3)
     go_on = threading.Event()
 
     class Hangs(Scripted):
@@ -576,7 +577,7 @@ import sys
 from napari_zarr_stream import StorageProperties
 from napari_zarr_stream._writer.contrast import contrast_limits_of
 from napari_zarr_stream._recording.recording import Recording
-from napari_zarr_stream._sources.source import CameraSource
+from napari_zarr_stream._sources.camera import CameraSource
 from napari_zarr_stream.cameras import CameraThread, SimulatedCamera
 camera = CameraThread(
     lambda: SimulatedCamera("empty", width=32, height=32, frame_rate=100)

@@ -22,9 +22,9 @@ from napari_zarr_stream import (
 )
 from napari_zarr_stream._reading.info import facts_of, text_of
 from napari_zarr_stream._reading.reader import layers_of
-from napari_zarr_stream._recording.recording import FinishReason, RecordingState
+from napari_zarr_stream._recording.states import FinishReason, RecordingState
 from napari_zarr_stream._recording.together import OME_XML, Recordings
-from napari_zarr_stream._sources.source import CameraSource
+from napari_zarr_stream._sources.camera import CameraSource
 from napari_zarr_stream._writer.lock import holder_of
 from napari_zarr_stream._writer.repair import examine
 from napari_zarr_stream.cameras import (
@@ -164,7 +164,7 @@ def test_one_that_gave_no_frame_does_not_hide_the_other(tmp_path, cameras):
 SCRIPT = """
 import os, sys, time
 from napari_zarr_stream import StorageProperties
-from napari_zarr_stream._sources.source import CameraSource
+from napari_zarr_stream._sources.camera import CameraSource
 from napari_zarr_stream._recording.together import Recordings
 from napari_zarr_stream.cameras import CameraThread, SimulatedCamera
 sources = []

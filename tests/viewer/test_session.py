@@ -7,7 +7,7 @@ from docks import record, stop
 from qtpy.QtWidgets import QApplication, QWidget
 from windows import click, wait_until
 
-from napari_zarr_stream._recording.recording import FinishReason
+from napari_zarr_stream._recording.states import FinishReason
 from napari_zarr_stream._viewer.session import session_of
 from napari_zarr_stream._widget import RecordWidget
 

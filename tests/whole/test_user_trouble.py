@@ -22,7 +22,8 @@ from napari_zarr_stream import (
     WriteFailed,
     ZarrStream,
 )
-from napari_zarr_stream._recording.recording import FinishReason, Recording
+from napari_zarr_stream._recording.recording import Recording
+from napari_zarr_stream._recording.states import FinishReason
 from napari_zarr_stream._saving.export import default_properties, export
 from napari_zarr_stream._sources.layer import LayerSource
 from napari_zarr_stream._viewer.session import session_of

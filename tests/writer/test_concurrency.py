@@ -32,13 +32,13 @@ from napari_zarr_stream import (
     ZarrStream,
     ZarrStreamError,
 )
-from napari_zarr_stream._recording.recording import (
+from napari_zarr_stream._recording.recording import Recording
+from napari_zarr_stream._recording.states import (
     TRANSITIONS,
     FinishReason,
-    Recording,
     RecordingState,
 )
-from napari_zarr_stream._sources.source import CameraSource
+from napari_zarr_stream._sources.camera import CameraSource
 from napari_zarr_stream.cameras import CameraThread, Fault, SimulatedCamera
 
 SHAPE = (24, 40)

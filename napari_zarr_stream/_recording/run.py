@@ -1,0 +1,245 @@
+"""One run of a recording: a source read to its end into a stream, and its counts.
+
+Knows no states: those around it are the recording's. What is asked of a run is asked of
+no other: a read that hung in its driver and comes back later finds its own run ended.
+"""
+
+import contextlib
+import math
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from napari_zarr_stream._sources.open_stream import channels_of
+from napari_zarr_stream._sources.source import Source, SourceDescription
+from napari_zarr_stream._writer.errors import SourceFailed, ZarrStreamError
+from napari_zarr_stream._writer.stream import StreamStatus, ZarrStream
+from napari_zarr_stream.cameras.protocol import CameraEnded
+from napari_zarr_stream.cameras.viewfinder import Viewfinder
+
+from .disk import DiskWatch
+from .frame_infos import FrameInfos
+from .states import FinishReason, RecordingState, RecordingStatus
+from .watched import WatchedStream
+
+READ_TIMEOUT_S = 0.1
+"""A stop is heard at least this often; SDKs wait in longer and shorter steps alike."""
+
+SILENT_S = 5.0
+"""Frames may be late by this and two of their periods before it is worth a word."""
+
+RATE_WINDOW_S = 0.5
+"""Rates are taken over this: shorter flickers, longer lags behind what is seen."""
+
+LOG_INTERVAL_S = 0.1
+"""What is known of frames is written this often: hardly later than their pixels."""
+
+
+class Run:
+    """Reads a source into a stream, once.
+
+    Parameters
+    ----------
+    source : Source
+    description : SourceDescription
+    stream : ZarrStream
+        It is closed in the end.
+    disk : DiskWatch
+    gate : Event, optional
+        The source is started at once, but the first frame read when this is set.
+
+    Attributes
+    ----------
+    stop_asked, abort_asked : Event
+        Take no more frames; drop what is queued as well.
+    source_started : Event
+        It did, or it failed.
+    viewfinder : Viewfinder
+    error : ZarrStreamError or None
+        The first failure.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        description: SourceDescription,
+        stream: ZarrStream,
+        disk: DiskWatch,
+        gate: threading.Event | None,
+    ) -> None:
+        self.stop_asked = threading.Event()
+        self.abort_asked = threading.Event()
+        self.source_started = threading.Event()
+        self.viewfinder = Viewfinder(stream.planes_per_frame)
+        self.error: ZarrStreamError | None = None
+        self._source = source
+        self._description = description
+        self._stream = stream
+        self._disk = disk
+        self._gate = gate
+        self._finish_reason: FinishReason | None = None
+        self._lost: int | None = None
+        self._infos = FrameInfos()
+        self._end_of_source: CameraEnded | None = None
+        self._stop_reason = ""
+        self._started_at = self._came_at = time.monotonic()
+        self._elapsed_s = 0.0
+        self._rate = 0.0
+
+    def read(self) -> None:
+        """Read the source until it ends, is stopped or fails."""
+        with self._keeping_failure():
+            self._source.run(self._read_all, self._is_stopping)
+        self.source_started.set()
+
+    def finish(self) -> None:
+        """Write what was taken, and what is known of it, and close the stream."""
+        try:
+            with self._keeping_failure():
+                self._stream.log_frames(self._infos.take())
+            with self._keeping_failure():
+                self._annotate()
+            with self._keeping_failure():
+                if self.abort_asked.is_set():
+                    self._stream.abort()
+                else:
+                    self._stream.close()
+        finally:
+            self._finish_reason = self._reason()
+            self._elapsed_s = time.monotonic() - self._started_at
+
+    def status(self, state: RecordingState) -> RecordingStatus:
+        """A snapshot of a recording in this state; from any thread."""
+        written: StreamStatus = self._stream.status()
+        plan = self._stream.plan
+        busy = state in (RecordingState.RUNNING, RecordingState.FLUSHING)
+        elapsed = time.monotonic() - self._started_at if busy else self._elapsed_s
+        frames = written.frames_appended
+        rate = self._rate if busy else frames / elapsed if elapsed else 0.0
+        return RecordingStatus(
+            state=state,
+            finish_reason=None if busy else self._finish_reason,
+            path=self._stream.properties.path,
+            plan=plan,
+            frames_acquired=frames,
+            frames_committed=written.frames_committed,
+            frames_lost=self._lost,
+            frames_incomplete=self._infos.incomplete,
+            frames_out_of_order=self._infos.out_of_order,
+            frames_untimed=self._infos.untimed,
+            bytes_acquired=written.bytes_appended,
+            bytes_written=written.bytes_written,
+            queue_fill=written.queue_fill,
+            elapsed_s=elapsed,
+            frames_per_second=rate,
+            bytes_per_second=rate
+            * plan.bytes_per_plane
+            * self._stream.planes_per_frame,
+            error=self.error or written.error,
+            stop_reason=self._stop_reason,
+            silent_s=self._silent_s() if state is RecordingState.RUNNING else 0.0,
+            disk_seconds_left=self._disk.seconds_left if busy else None,
+        )
+
+    def _silent_s(self) -> float:
+        """See `RecordingStatus.silent_s`."""
+        waited = time.monotonic() - self._came_at
+        patience = SILENT_S + 2 / (self._description.frame_rate or math.inf)
+        return waited if waited > patience else 0.0
+
+    def _read_all(self) -> None:
+        """Start, read, stop: where the source has it done."""
+        with self._keeping_failure():
+            self._source.start()
+            self.source_started.set()
+            if self._gate is not None:
+                self._gate.wait()
+            self._read_to_end()
+        with self._keeping_failure():
+            self._source.stop()
+            self._lost = self._source.lost
+
+    def _is_stopping(self) -> bool:
+        """Whether somebody stopped it, or nobody could any more."""
+        return self.stop_asked.is_set() or _is_orphan(self._stream.plan.planes)
+
+    @contextlib.contextmanager
+    def _keeping_failure(self) -> Iterator[None]:
+        """Keep the first failure inside, of whatever type."""
+        try:
+            yield
+        except ZarrStreamError as failure:
+            self.error = self.error or failure
+        except Exception as error:  # noqa: BLE001 - kept; raised from `Recording.wait`
+            unexpected = SourceFailed(f"the recording failed: {error!r}")
+            unexpected.__cause__ = error
+            self.error = self.error or unexpected
+
+    def _read_to_end(self) -> None:
+        source, stream = self._source, self._stream
+        room = stream.plan.planes
+        sink = WatchedStream(stream, self.viewfinder.look)
+        frames, counted = 0, 0
+        counted_at = logged_at = self._started_at
+        while room is None or frames * stream.planes_per_frame < room:
+            if self._is_stopping():
+                return
+            try:
+                info = source.feed(sink, READ_TIMEOUT_S)
+            except CameraEnded as end:
+                self._end_of_source = end
+                return
+            if info is not None:
+                self._infos.add(info)
+            self._lost = source.lost
+            now = time.monotonic()
+            if (appended := stream.status().frames_appended) > frames:
+                frames, self._came_at = appended, now
+            if now - counted_at > RATE_WINDOW_S:
+                self._rate = (frames - counted) / (now - counted_at)
+                counted, counted_at = frames, now
+            if now - logged_at > LOG_INTERVAL_S:
+                stream.log_frames(self._infos.take())
+                logged_at = now
+            self._stop_reason = self._disk.look(stream.status().bytes_written)
+            if self._stop_reason:
+                return
+
+    def _reason(self) -> FinishReason:
+        if self.error is not None:
+            return FinishReason.FAILED
+        if self.abort_asked.is_set():
+            return FinishReason.ABORTED
+        frames = self._stream.status().frames_appended
+        whole = frames * self._stream.planes_per_frame == self._stream.plan.planes
+        if whole or self._end_of_source is not None:
+            return FinishReason.COMPLETED
+        return FinishReason.STOPPED
+
+    def _annotate(self) -> None:
+        record: dict[str, Any] = {
+            "frames_acquired": self._stream.status().frames_appended,
+            "frames_lost": "unknown" if self._lost is None else self._lost,
+            "frames_incomplete": self._infos.incomplete,
+            "frames_out_of_order": self._infos.out_of_order,
+            "frames_untimed": self._infos.untimed,
+            "finish_reason": self._reason().value,
+        }
+        if self.error is not None:
+            record["error"] = str(self.error)
+        if self._end_of_source is not None:
+            record["end_of_source"] = str(self._end_of_source)
+        if self._stop_reason:
+            record["stop_reason"] = self._stop_reason
+        channels = channels_of(self._description)
+        limits = self.viewfinder.contrast_limits
+        if self._description.channels is None and channels and limits:
+            channels = (replace(channels[0], contrast_limits=limits),)
+        self._stream.annotate(channels=channels, record=record)
+
+
+def _is_orphan(room: int | None) -> bool:
+    """Whether the program ended and this run would not: nobody could stop it."""
+    return room is None and not threading.main_thread().is_alive()

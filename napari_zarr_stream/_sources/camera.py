@@ -1,0 +1,164 @@
+"""A camera as a source: described, and read in its own thread."""
+
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import wait
+from functools import partial
+from typing import Any
+
+from napari_zarr_stream._writer.colours import NAMED, RGB
+from napari_zarr_stream._writer.intake import Place
+from napari_zarr_stream._writer.properties import Channel
+from napari_zarr_stream._writer.record import RecordKey
+from napari_zarr_stream.cameras.protocol import (
+    Camera,
+    CameraLost,
+    FrameInfo,
+    SettingValue,
+)
+from napari_zarr_stream.cameras.thread import CameraThread
+
+from .source import Sink, SourceDescription
+
+ANSWER_TIMEOUT_S = 5.0
+"""A camera that is asked something between two reads answers long before this."""
+
+GIVE_UP_S = 10.0
+"""A read that has not come back this long after the stop hangs in its driver."""
+
+POLL_S = 0.2
+"""How often it is asked whether a run is to stop, while its source has the thread."""
+
+
+class CameraSource:
+    """A camera as a source of `t, y, x`, or `t, c, y, x` if it has colours.
+
+    Parameters
+    ----------
+    thread : CameraThread
+        Of a camera that was opened. It stays open after `stop`.
+    name : str
+    frames : int
+        How many to take; 0 means until the recording is stopped.
+    pixel_size_um : float or None
+        Of the sample, in micrometres; None leaves it to the camera.
+    """
+
+    def __init__(
+        self,
+        thread: CameraThread,
+        name: str,
+        frames: int = 0,
+        pixel_size_um: float | None = None,
+    ) -> None:
+        self.thread = thread
+        self._name = name
+        self._frames = frames
+        self._pixel_size_um = pixel_size_um
+
+    def describe(self) -> SourceDescription:
+        """See `Source.describe`.
+
+        Raises
+        ------
+        CameraError
+            The camera cannot say, or does not answer.
+        """
+        describe = partial(
+            describe_camera,
+            name=self._name,
+            frames=self._frames,
+            pixel_size_um=self._pixel_size_um,
+        )
+        return self.thread.call(describe, ANSWER_TIMEOUT_S)
+
+    @property
+    def lost(self) -> int | None:
+        """See `Source.lost`."""
+        return self.thread.call(lambda camera: camera.stats.lost, ANSWER_TIMEOUT_S)
+
+    def run(self, work: Callable[[], None], is_stopping: Callable[[], bool]) -> None:
+        """See `Source.run`: in the camera's thread."""
+        future = self.thread.submit(lambda camera: work(), is_long=True)
+        stopping_since = math.inf
+        while not wait((future,), POLL_S).done:
+            now = time.monotonic()
+            if is_stopping():
+                stopping_since = min(stopping_since, now)
+            if now - stopping_since > GIVE_UP_S:
+                future.cancel()
+                raise CameraLost(
+                    f"{self.thread.name} has not come back from a read {GIVE_UP_S:g} s "
+                    "after the stop: its driver hangs, and is left to itself"
+                )
+        future.result()
+
+    def start(self) -> None:
+        """See `Source.start`."""
+        self.thread.call(lambda camera: camera.start(), ANSWER_TIMEOUT_S)
+
+    def feed(self, sink: Sink, timeout_s: float) -> FrameInfo | None:
+        """See `Source.feed`; before that, does what others ask of the camera."""
+        if not self.thread.serve():
+            raise CameraLost(f"{self.thread.name} was closed while it was recorded")
+        read = partial(_read_into, timeout_s=timeout_s)
+        return self.thread.call(lambda camera: sink.fill(partial(read, camera)))
+
+    def stop(self) -> None:
+        """See `Source.stop`."""
+        self.thread.call(lambda camera: camera.stop(), ANSWER_TIMEOUT_S)
+
+
+def describe_camera(
+    camera: Any, name: str, frames: int, pixel_size_um: float | None
+) -> SourceDescription:
+    """Describe a camera, or what it said of itself; as for `CameraSource`."""
+    rate = camera.frame_rate
+    size = pixel_size_um or camera.pixel_size_um
+    colours = camera.shape[:-2]
+    value_range = (0.0, float(2**camera.bit_depth - 1))
+    channels = None
+    if colours == (len(RGB),):
+        channels = tuple(
+            Channel(name, NAMED[name], value_range=value_range) for name in RGB
+        )
+    return SourceDescription(
+        name=name,
+        axes="tcyx" if colours else "tyx",
+        shape=(frames or None, *camera.shape),
+        dtype=camera.dtype,
+        scale=(
+            1 / rate if rate else 1.0,
+            *[1.0] * len(colours),
+            *[size or 1.0] * 2,
+        ),
+        translation=(0.0,) * (1 + len(camera.shape)),
+        units=(
+            "second" if rate else None,
+            *[None] * len(colours),
+            *["micrometer" if size else None] * 2,
+        ),
+        channels=channels,
+        value_range=value_range,
+        planes_per_frame=math.prod(colours),
+        frame_rate=rate,
+        record={
+            RecordKey.SOURCE: "camera",
+            RecordKey.CAMERA: dict(camera.info),
+            RecordKey.SETTINGS: {s.name: _as_json(s.value) for s in camera.settings},
+            RecordKey.BIT_DEPTH: camera.bit_depth,
+            RecordKey.PIXEL_SIZE_UM: size,
+        },
+    )
+
+
+def _read_into(camera: Camera, place: Place, timeout_s: float) -> FrameInfo | None:
+    out: Any = place  # no array, but all that a camera may use of one
+    return camera.read_into(out, timeout_s)
+
+
+def _as_json(value: SettingValue) -> SettingValue:
+    """A setting's value; JSON has no infinity."""
+    finite = not isinstance(value, float) or math.isfinite(value)
+    return value if finite else str(value)

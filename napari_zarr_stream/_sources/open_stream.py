@@ -1,0 +1,45 @@
+"""A stream that is made for what a source describes: `open_stream`."""
+
+from collections.abc import Sequence
+
+from napari_zarr_stream._writer.properties import Channel, StorageProperties
+from napari_zarr_stream._writer.store import Store
+from napari_zarr_stream._writer.stream import ZarrStream
+
+from .source import SourceDescription
+
+
+def open_stream(
+    properties: StorageProperties,
+    description: SourceDescription,
+    store: Store | None = None,
+) -> ZarrStream:
+    """Make the store, and the stream that writes to it.
+
+    Raises
+    ------
+    InvalidProperties, StoreExists, WriteFailed
+        As `ZarrStream`.
+    """
+    return ZarrStream(
+        properties,
+        axes=description.axes,
+        shape=description.shape,
+        dtype=description.dtype,
+        scale=description.scale,
+        translation=description.translation,
+        units=description.units,
+        channels=channels_of(description),
+        name=description.name,
+        is_label=description.is_label,
+        record=description.record,
+        store=store,
+        planes_per_frame=description.planes_per_frame,
+    )
+
+
+def channels_of(description: SourceDescription) -> Sequence[Channel] | None:
+    """Those of a source, or one named as it is where there is no axis for them."""
+    if description.channels is None and "c" not in description.axes:
+        return (Channel(description.name, value_range=description.value_range),)
+    return description.channels

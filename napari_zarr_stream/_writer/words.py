@@ -1,0 +1,34 @@
+"""Sizes, durations and counts as people read them."""
+
+
+def size_in_words(size: float) -> str:
+    """Bytes as "512 kB", "8.4 MB", "1.2 TB" (powers of 1000, as disks are sold)."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 999.5:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB" if size < 999.5 else f"{size:,.0f} TB"
+
+
+def duration_in_words(seconds: float) -> str:
+    """Seconds as "42 s", "12 min", "3 h 20 min", "5 days"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    if minutes < 100:
+        return f"{minutes:.0f} min"
+    hours, rest = divmod(round(minutes), 60)
+    if hours < 48:
+        return f"{hours} h {rest} min"
+    return f"{hours / 24:,.0f} days"
+
+
+def mebibytes_in_words(size: int) -> str:
+    """Bytes as "64 MiB": as chunk caps are given."""
+    mib = size / 2**20
+    return f"{mib:,.0f} MiB" if mib > 99 else f"{mib:.3g} MiB"
+
+
+def count_in_words(count: int, noun: str) -> str:
+    """How many of something there are, as "1 frame", "3,000 frames"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

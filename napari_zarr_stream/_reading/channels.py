@@ -1,6 +1,7 @@
 """How channels are to be shown, as "omero" metadata say it."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ class ShownChannel:
     color: str | None = None
     contrast_limits: tuple[float, float] | None = None
     active: bool = True
+    gamma: float = 1.0
 
 
 def channels_of(omero: Any, count: int) -> tuple[ShownChannel, ...]:
@@ -37,11 +39,20 @@ def channels_of(omero: Any, count: int) -> tuple[ShownChannel, ...]:
                 color=hex_of(str(entry.get("color") or "")),
                 contrast_limits=_limits(limits),
                 active=bool(entry.get("active", True)),
+                gamma=_gamma(entry),
             )
         )
     if count > MAX_CHANNELS:
         raise ValueError(f"{count} channels")
     return (*channels, *[ShownChannel()] * (count - len(channels)))
+
+
+def _gamma(entry: Mapping[str, Any]) -> float:
+    """The exponent of what is shown, as OMERO has it."""
+    given = entry.get("coefficient")
+    if entry.get("family") != "polynomial" or not isinstance(given, int | float):
+        return 1.0
+    return float(given) if 0 < given < math.inf else 1.0
 
 
 def _limits(given: tuple[Any, Any]) -> tuple[float, float] | None:

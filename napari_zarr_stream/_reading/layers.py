@@ -1,7 +1,7 @@
 """A stored image -> napari layer data: one layer a channel, labels with colours."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,13 @@ import numpy as np
 from napari_zarr_stream._writer.colours import WHITE, colormap_of
 from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.names import image_name
-from napari_zarr_stream._writer.record import RECORD_KEY, RecordKey
+from napari_zarr_stream._writer.record import RECORD_KEY
 
 from .channels import ShownChannel
 from .contrast import limits_of, read_pixels
 from .image import StoredImage
 from .levels import open_array
+from .look import HasColormap, look_of, was_visible
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -51,7 +52,7 @@ def plain_layer(path: Path) -> LayerData:
 
 
 def image_layers(
-    image: StoredImage, has_colormap: Callable[[str], bool], is_label: bool = False
+    image: StoredImage, has_colormap: HasColormap, is_label: bool = False
 ) -> list[LayerData]:
     """Layers of one image.
 
@@ -59,7 +60,7 @@ def image_layers(
     ----------
     image : StoredImage
     has_colormap : callable
-        Whether the viewer knows a colormap of that name.
+        Whether the viewer knows a colormap of that name and those colours.
     is_label : bool
         Whether to show it as labels although it does not say that it is.
 
@@ -108,7 +109,7 @@ def _layer(
     channel: ShownChannel,
     number: int | None,
     is_split: bool,
-    has_colormap: Callable[[str], bool],
+    has_colormap: HasColormap,
 ) -> LayerData:
     """One layer; the channel axis is gone where it has a number."""
     kept = [
@@ -125,18 +126,21 @@ def _layer(
     }
     data = list(levels) if len(levels) > 1 else levels[0]
     if is_label and np.issubdtype(levels[0].dtype, np.integer):
-        meta |= _objects(image)
+        meta |= {"visible": was_visible(image.record)} | _objects(image)
         if len(levels) == 1 and _is_small(levels[0]):
             data = read_pixels(data, image.path)
         return data, meta, "labels"
+    color = channel.color or WHITE
     meta |= {
         "rgb": False,
         "visible": channel.active,
-        "colormap": _colormap(image, channel.color, number or 0, has_colormap),
+        "colormap": colormap_of(color),
+        "gamma": channel.gamma,
         "contrast_limits": channel.contrast_limits or limits_of(levels, image.path),
     }
     if is_split:
         meta["blending"] = "additive"
+    meta |= look_of(image.record, number or 0, color, has_colormap)
     return data, meta, "image"
 
 
@@ -145,21 +149,6 @@ def _name(image: str, channel: ShownChannel, number: int | None) -> str:
     name = channel.name or f"channel {number}"
     says_nothing = name.lower().removeprefix("channel").strip(" _-").isdecimal()
     return f"{image}: {name}" if says_nothing else name
-
-
-def _colormap(
-    image: StoredImage,
-    color: str | None,
-    number: int,
-    has_colormap: Callable[[str], bool],
-) -> str:
-    """From black to the channel's colour, or what our own record calls by its name."""
-    color = color or WHITE
-    recorded = image.record.get(RecordKey.COLORMAPS)
-    own = recorded[number] if recorded and number < len(recorded) else None
-    if own and own["color"] == color and has_colormap(own["name"]):
-        return str(own["name"])
-    return colormap_of(color)
 
 
 def _is_small(level: Any) -> bool:

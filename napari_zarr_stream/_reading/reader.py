@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from napari_zarr_stream._writer.colours import digits_of
 from napari_zarr_stream._writer.errors import InvalidStore
 
 from .contents import kind_of, listed_in, series_of
@@ -79,10 +80,13 @@ def _layers_of(root: Path) -> list[LayerData]:
     raise InvalidStore(f"{root} is a Zarr group without an OME-NGFF image")
 
 
-def _has_colormap(name: str) -> bool:
+def _has_colormap(name: str, colors: Sequence[str] | None) -> bool:
     from napari.utils.colormaps import AVAILABLE_COLORMAPS
 
-    return name in AVAILABLE_COLORMAPS
+    known = AVAILABLE_COLORMAPS.get(name)
+    if known is None or colors is None:
+        return known is not None
+    return [digits_of(color) for color in known.colors] == colors
 
 
 def _image_layers(node: Node) -> list[LayerData]:

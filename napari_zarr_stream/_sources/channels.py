@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from napari_zarr_stream._writer.errors import InvalidProperties, SourceFailed
 from napari_zarr_stream._writer.grid import AXES
 from napari_zarr_stream._writer.record import RecordKey
 
 from .layer import LayerSource
+from .layer_channels import told_apart
 from .source import Frame, SourceDescription
 
 _T = TypeVar("_T")
@@ -43,6 +44,14 @@ class ChannelSource:
             )
         at = len([axis for axis in AXES[: AXES.index("c")] if axis in first.axes])
         axes = f"{first.axes[:at]}c{first.axes[at:]}"
+        channels, shown = told_apart(
+            [one for image in images for one in image.describe().channels or ()],
+            [
+                one
+                for image in images
+                for one in image.describe().record[RecordKey.SHOWN]
+            ],
+        )
         self._description = replace(
             first,
             name=name,
@@ -51,12 +60,12 @@ class ChannelSource:
             scale=_inserted(first.scale, at, 1.0),
             translation=_inserted(first.translation, at, 0.0),
             units=_inserted(first.units, at, None),
-            channels=tuple(
-                channel
-                for image in images
-                for channel in image.describe().channels or ()
-            ),
-            record=_record_of(images),
+            channels=channels,
+            record={
+                RecordKey.SOURCE: "layers",
+                RecordKey.LAYERS: [image.name for image in images],
+                RecordKey.SHOWN: shown,
+            },
         )
         # Planes of one channel that follow one another: those along z.
         self._depth = images[0].planes
@@ -97,16 +106,6 @@ class ChannelSource:
         """See `Source.stop`."""
         for image in self._images:
             image.stop()
-
-
-def _record_of(images: Sequence[LayerSource]) -> dict[str, Any]:
-    record = {
-        RecordKey.SOURCE: "layers",
-        RecordKey.LAYERS: [image.name for image in images],
-    }
-    records = (image.describe().record for image in images)
-    colormaps = [own.get(RecordKey.COLORMAPS, [None])[0] for own in records]
-    return record | ({RecordKey.COLORMAPS: colormaps} if any(colormaps) else {})
 
 
 def _check_same(first: SourceDescription, other: SourceDescription) -> None:

@@ -13,15 +13,12 @@ from napari_zarr_stream._writer.properties import Channel
 from napari_zarr_stream._writer.record import RecordKey
 
 from .layer_axes import axes_of, check_axes
-from .layer_meta import (
-    channels_of,
+from .layer_channels import channels_of, looks_rgb, rgb_channels, shown_of
+from .layer_place import (
     checked_units,
-    colormaps_of,
     labels_of,
-    looks_rgb,
     numbers_of,
     refuse_transforms,
-    rgb_channels,
     units_of,
 )
 from .plane_reader import PlaneReader
@@ -103,9 +100,8 @@ class LayerSource:
             RecordKey.SOURCE: "layer",
             RecordKey.LAYER: self.name,
             RecordKey.LAYER_AXES: axes,
+            RecordKey.SHOWN: shown_of(meta, () if is_rgb else channels),
         }
-        if any(colormaps := colormaps_of(meta, channels or ())):
-            record[RecordKey.COLORMAPS] = colormaps
         self._description = SourceDescription(
             name=self.name,
             axes=ordered,
@@ -140,7 +136,7 @@ class LayerSource:
         axes, shape = self._planes.axes, self._planes.shape
         count = shape[axes.index("c")] if "c" in axes else 1
         if is_rgb:
-            return rgb_channels(count, self._planes.dtype)
+            return rgb_channels(meta, count, self._planes.dtype)
         return channels_of(self.name, meta, count)
 
     def describe(self) -> SourceDescription:

@@ -168,10 +168,11 @@ def _omero(image: Image) -> Document:
             {
                 "label": channel.name,
                 "color": channel.color,
-                "active": True,
-                "coefficient": 1.0,
-                "family": "linear",
-                "inverted": False,
+                "active": channel.active,
+                # In OMERO a polynomial is the pixel to the power of the coefficient.
+                "coefficient": channel.gamma,
+                "family": "linear" if channel.gamma == 1 else "polynomial",
+                "inverted": channel.inverted,
                 "window": {
                     "min": min(low, start),
                     "max": max(high, end),

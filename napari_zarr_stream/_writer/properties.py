@@ -211,6 +211,12 @@ class Channel:
         Pixel values shown black and in full colour. None: the range of the dtype.
     value_range : (float, float) or None
         Smallest and largest value the source can give. None: the range of the dtype.
+    active : bool
+        Whether it is shown.
+    inverted : bool
+        Whether it is black at the upper limit, in full colour at the lower one.
+    gamma : float
+        Exponent of what is shown between the limits.
 
     Raises
     ------
@@ -222,6 +228,9 @@ class Channel:
     color: str = WHITE
     contrast_limits: tuple[float, float] | None = None
     value_range: tuple[float, float] | None = None
+    active: bool = True
+    inverted: bool = False
+    gamma: float = 1.0
 
     def __post_init__(self) -> None:
         color = hex_of(self.color)
@@ -230,6 +239,10 @@ class Channel:
                 f"channel {self.name!r}: color {self.color!r} is not six hex digits"
             )
         object.__setattr__(self, "color", color)
+        if not 0 < self.gamma < math.inf:
+            raise InvalidProperties(
+                f"channel {self.name!r}: gamma must be positive, not {self.gamma}"
+            )
         for field in ("contrast_limits", "value_range"):
             limits: tuple[float, float] | None = getattr(self, field)
             if limits is None:

@@ -37,6 +37,7 @@ class RecordKey(StrEnum):
     LAYER = "layer"
     LAYERS = "layers"
     LAYER_AXES = "layer_axes"
+    SHOWN = "shown"
     COLORMAPS = "colormaps"
     CAMERA = "camera"
     SETTINGS = "settings"

@@ -2,7 +2,7 @@
 
 import struct
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 import blosc
 import blosc.blosc_extension as _extension  # its wrappers check what is known to fit
@@ -22,8 +22,9 @@ blosc.set_nthreads(1)
 Encoded = bytes | memoryview
 
 _BLOSC_HEADER = struct.Struct("<BBBBIII")
-"""Format version, codec's version, flags, item size, bytes, bytes of a block, bytes
-encoded: c-blosc, README_HEADER."""
+"""See `BloscHeader`."""
+
+BLOSC_HEADER_BYTES = _BLOSC_HEADER.size
 
 _STORED = 0x2
 """Flag of a buffer that holds the pixels as they were."""
@@ -39,6 +40,25 @@ MAX_BLOSC_BLOCK = 2**20
 
 EMPTY = np.uint64(2**64 - 1)
 """Offset and length of a chunk that is not there: Zarr v3 sharding, "binary format"."""
+
+
+class BloscHeader(NamedTuple):
+    """How a blosc buffer begins: c-blosc, README_HEADER."""
+
+    version: int
+    codec_version: int
+    flags: int
+    itemsize: int
+    nbytes: int
+    block_bytes: int
+    encoded_bytes: int
+
+    @classmethod
+    def read(cls, data: Encoded) -> Self | None:
+        """The header at the start of `data`, if there is room for one."""
+        if len(data) < BLOSC_HEADER_BYTES:
+            return None
+        return cls._make(_BLOSC_HEADER.unpack_from(data))
 
 
 class Codec(Protocol):
@@ -139,6 +159,23 @@ class Blosc:
         blocks[:, :, 4:] = shuffled
         starts = np.arange(count, dtype=np.int64) * (blocks.nbytes // count)
         return Blocks(starts, blocks.data.cast("B"))
+
+    def find_blocks(self, data: Encoded, count: int, itemsize: int) -> "Blocks | None":
+        """The first `count` blocks in `data`, by the lengths of their streams.
+
+        None where they do not follow each other like that. What is behind them is
+        left out.
+        """
+        view = memoryview(data)
+        starts, at = [], 0
+        for _ in range(count):
+            starts.append(at)
+            for _ in range(itemsize if self._splits else 1):
+                length = int.from_bytes(view[at : at + 4], "little")
+                at += 4 + length
+                if not length or at > len(view):
+                    return None
+        return Blocks(np.array(starts, np.int64), view[:at])
 
     def v2(self) -> dict[str, Any]:
         """As numcodecs names it."""
@@ -264,6 +301,16 @@ def encode_shard_index(index: npt.NDArray[np.uint64]) -> bytes:
     table = index.astype("<u8", copy=False).tobytes()
     checksum: int = google_crc32c.value(table)
     return table + checksum.to_bytes(4, "little")
+
+
+def parse_shard_index(data: bytes, chunks: int) -> npt.NDArray[np.uint64] | None:
+    """The index, (chunks, 2), that `data` is; None where its checksum is not right."""
+    table, checksum = data[: 16 * chunks], data[16 * chunks :]
+    if len(data) != 16 * chunks + 4:
+        return None
+    if google_crc32c.value(table).to_bytes(4, "little") != checksum:
+        return None
+    return np.frombuffer(table, "<u8").reshape(-1, 2)
 
 
 def shard_index_codecs() -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ chunks before it are whole, whatever happened to the program.
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import google_crc32c
@@ -20,12 +20,15 @@ _HEAD = struct.Struct("<8sQI")
 _ENTRY = struct.Struct("<II")
 _CHECKSUM_BYTES = 4
 
-MAX_ENTRIES = 2**16
-"""As many as an index has at the most."""
+HEAD_BYTES = _HEAD.size
+"""What must be seen of a mark to know how long it is."""
 
-MAX_FALSE = 1000
-"""Of a piece of a file. No pixels look like so many marks by chance, and a checksum
-over half a megabyte for each would take hours."""
+MAX_ENTRIES = 2**20
+"""As many as a shard has chunks at the most."""
+
+MAX_FALSE_BYTES = 512 * 2**20
+"""In a piece of a file, of what looks like marks and is none. No pixels look like so
+many by chance, and a checksum over each would take hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,36 +65,54 @@ def encode_mark(start: int, numbers: Sequence[int], sizes: Sequence[int]) -> byt
     return body + checksum.to_bytes(_CHECKSUM_BYTES, "little")
 
 
-def find_marks(data: bytes, offset: int) -> Iterator[Mark]:
-    """The marks in `data`, a piece of a file from `offset` on.
+def _nothing(size: int, offset: int) -> bytes:
+    return b""
 
-    A mark holds its own place, so that none is taken for one that was copied.
+
+def find_marks(
+    data: bytes, offset: int, read: Callable[[int, int], bytes] = _nothing
+) -> Iterator[Mark]:
+    """The marks that begin in `data`, a piece of a file from `offset` on.
+
+    A mark holds its own place, so that none is taken for one that was copied. Of one
+    that ends behind the piece, `read` gives the rest: so many bytes at an offset.
     """
     at, false = data.find(_MAGIC), 0
-    while at >= 0 and false < MAX_FALSE:
-        if (mark := _parse(data, at, offset + at)) is not None:
+    while at >= 0 and false < MAX_FALSE_BYTES:
+        end = _end_of(data, at, offset + at)
+        rest = read(end - len(data), offset + len(data)) if end > len(data) else b""
+        if end and (mark := _parse(data[at:end] + rest, offset + at)) is not None:
             yield mark
             at = mark.end - offset
         else:
-            at, false = at + 1, false + 1
+            false += max(0, end - at)
+            at += 1
         at = data.find(_MAGIC, at)
 
 
-def _parse(data: bytes, at: int, here: int) -> Mark | None:
+def _end_of(data: bytes, at: int, here: int) -> int:
+    """Where a mark at `at` would end; 0 where none can be."""
     if at + _HEAD.size > len(data):
-        return None
+        return 0
     _, start, count = _HEAD.unpack_from(data, at)
-    end = at + mark_bytes(count)
-    if count > MAX_ENTRIES or end > len(data):
+    # No chunk is empty.
+    return at + mark_bytes(count) if count <= min(MAX_ENTRIES, here - start) else 0
+
+
+def _parse(mark: bytes, here: int) -> Mark | None:
+    """What is said by the bytes of a mark at `here`; None if it is none."""
+    _, start, count = _HEAD.unpack_from(mark)
+    if len(mark) != mark_bytes(count):
         return None
-    body = data[at : end - _CHECKSUM_BYTES]
-    checksum = google_crc32c.value(body).to_bytes(_CHECKSUM_BYTES, "little")
+    body = mark[:-_CHECKSUM_BYTES]
     entries = np.frombuffer(body, "<u4", offset=_HEAD.size).reshape(-1, 2)
-    whole = start + int(entries[:, 1].sum(dtype=np.uint64)) == here
-    if not whole or data[end - _CHECKSUM_BYTES : end] != checksum:
+    if start + int(entries[:, 1].sum(dtype=np.uint64)) != here:
+        return None
+    checksum: int = google_crc32c.value(body)
+    if mark[-_CHECKSUM_BYTES:] != checksum.to_bytes(_CHECKSUM_BYTES, "little"):
         return None
     placed = []
     for number, size in entries.tolist():
         placed.append(Placed(number, start, size))
         start += size
-    return Mark(tuple(placed), here + mark_bytes(count))
+    return Mark(tuple(placed), here + len(mark))

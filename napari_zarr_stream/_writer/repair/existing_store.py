@@ -149,3 +149,8 @@ class ExistingStore(LocalStore):
                 system.remove_tree(path)
             else:
                 system.remove(path)
+
+    def give_place(self, folder: Path, place: Path) -> None:
+        """Give a folder of ours its place, which is free."""
+        with writing(place):
+            system.rename(folder, place)

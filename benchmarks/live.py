@@ -87,6 +87,9 @@ class Frames:
         """See `Source.start`."""
         self._due_s = time.perf_counter()
 
+    def drain(self, timeout_s: float) -> None:
+        """See `Source.drain`."""
+
     def feed(self, sink: Sink, timeout_s: float) -> None:
         """See `Source.feed`."""
         if self._rate:

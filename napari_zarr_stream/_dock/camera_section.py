@@ -130,7 +130,9 @@ class CameraSection(QWidget):
         """The camera as a source of a recording."""
         if self.control.thread is None:
             raise CameraError(self.problem() or "Choose a camera.")
-        return CameraSource(self.control.thread, name, frames, self.pixel_size_um)
+        return CameraSource(
+            self.control.thread, name, frames, self.pixel_size_um, self.control.view
+        )
 
     def show_recording(self, is_recording: bool) -> None:
         """Grey out what must not be done while the camera records."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_zarr_stream.cameras.clock import CameraClock
 from napari_zarr_stream.cameras.protocol import FrameInfo
 
 Columns = dict[str, npt.NDArray[np.generic]]
@@ -31,12 +32,19 @@ class FrameInfos:
         self.incomplete = 0
         self.out_of_order = 0
         self.untimed = 0
+        self._clock = CameraClock()
+        self._came_ns = 0  # the last frame that was taken
         self._infos: list[FrameInfo] = []
         self._last: int | None = None
         self._more: dict[str, str] | None = None
 
+    def pass_by(self, info: FrameInfo) -> None:
+        """Learn from a frame that is thrown away when the camera's clock says what."""
+        self._clock.see(info)
+
     def add(self, info: FrameInfo) -> None:
         """Count a frame, and keep what was said of it until it is taken."""
+        self._clock.see(info)
         self._infos.append(info)
         self.incomplete += not info.complete
         self.untimed += info.device_time_ns is None
@@ -65,12 +73,19 @@ class FrameInfos:
         columns: Columns = {
             "device_index": _integers([info.device_index for info in infos]),
             "device_time_ns": _integers([info.device_time_ns for info in infos]),
-            "time_ns": _integers([info.host_time_ns for info in infos]),
+            "time_ns": self._times(infos),
             "complete": np.array([info.complete for info in infos], bool),
         }
         for name, key in (self._more or {}).items():
             columns[name] = np.array([_number(info.meta.get(key)) for info in infos])
         return columns
+
+    def _times(self, infos: list[FrameInfo]) -> npt.NDArray[np.int64]:
+        """When they came, by this computer's clock; never before the one before."""
+        came = _integers([self._clock.host_time_ns(info) for info in infos])
+        came = np.maximum.accumulate(np.maximum(came, self._came_ns))
+        self._came_ns = int(came[-1])
+        return came
 
 
 def _integers(values: list[int | None]) -> npt.NDArray[np.int64]:

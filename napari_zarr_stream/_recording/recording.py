@@ -22,7 +22,7 @@ from napari_zarr_stream._writer.properties import StorageProperties
 from napari_zarr_stream._writer.store import Store
 
 from .disk import RESERVE_BYTES, DiskWatch
-from .run import Run
+from .run import Gate, Run
 from .states import TRANSITIONS, RecordingEvent, RecordingState, RecordingStatus
 
 
@@ -94,17 +94,15 @@ class Recording:
             self._description, self._plan = description, planned
         return planned
 
-    def start(
-        self, *, store: Store | None = None, gate: threading.Event | None = None
-    ) -> None:
+    def start(self, *, store: Store | None = None, gate: Gate | None = None) -> None:
         """Make the store, here, and begin to record, in a thread.
 
         Parameters
         ----------
         store : Store, optional
             Where to write, instead of at the path of the properties.
-        gate : Event, optional
-            The source is started at once, but the first frame read when this is set.
+        gate : Gate, optional
+            The source is started at once, but the first frame is taken when it is open.
 
         Raises
         ------
@@ -116,7 +114,7 @@ class Recording:
         with self._control:
             self._start(store, gate)
 
-    def _start(self, store: Store | None, gate: threading.Event | None) -> None:
+    def _start(self, store: Store | None, gate: Gate | None) -> None:
         """See `start`. Caller must hold `_control`."""
         with self._lock:
             if (self._state, RecordingEvent.START) not in TRANSITIONS:
@@ -147,18 +145,19 @@ class Recording:
             self._move(RecordingEvent.FLUSHED)
             self._ended.set()
 
-    def wait_for_source(self) -> None:
-        """Return when the source has started.
+    def wait_for_source(self, timeout_s: float) -> bool:
+        """Wait until the source has started; False if it did not come in time.
 
         Raises
         ------
         ZarrStreamError
-            It could not.
+            It could not, or has failed since.
         """
         assert self._run is not None
-        self._run.source_started.wait()
+        has_started = self._run.source_started.wait(timeout_s)
         if self._run.error is not None:
             raise self._run.error
+        return has_started
 
     def stop(self) -> None:
         """Take no more frames and write what was taken. Returns at once."""

@@ -36,6 +36,24 @@ RATE_WINDOW_S = 0.5
 LOG_INTERVAL_S = 0.1
 """What is known of frames is written this often: hardly later than their pixels."""
 
+GATE_POLL_S = 0.01
+"""How late a source without frames may be at a gate that opens."""
+
+
+class Gate(threading.Event):
+    """The moment at which sources that were started begin to be recorded; then set.
+
+    Parameters
+    ----------
+    drains : bool
+        Whether frames that come before are thrown away, so that all sources begin
+        together. If not they wait in the source, and are the first to be recorded.
+    """
+
+    def __init__(self, *, drains: bool) -> None:
+        super().__init__()
+        self.drains = drains
+
 
 class Run:
     """Reads a source into a stream, once.
@@ -47,8 +65,8 @@ class Run:
     stream : ZarrStream
         It is closed in the end.
     disk : DiskWatch
-    gate : Event, optional
-        The source is started at once, but the first frame read when this is set.
+    gate : Gate, optional
+        The source is started at once, but the first frame is taken when this is open.
 
     Attributes
     ----------
@@ -67,7 +85,7 @@ class Run:
         description: SourceDescription,
         stream: ZarrStream,
         disk: DiskWatch,
-        gate: threading.Event | None,
+        gate: Gate | None,
     ) -> None:
         self.stop_asked = threading.Event()
         self.abort_asked = threading.Event()
@@ -154,12 +172,24 @@ class Run:
         with self._keeping_failure():
             self._source.start()
             self.source_started.set()
-            if self._gate is not None:
-                self._gate.wait()
+            self._wait_at_gate()
             self._read_to_end()
         with self._keeping_failure():
             self._source.stop()
             self._lost = self._source.lost
+
+    def _wait_at_gate(self) -> None:
+        """Return at the moment of Record: what came before is of no recording."""
+        gate = self._gate
+        if gate is None:
+            return
+        if not gate.drains:
+            gate.wait()
+        while not gate.is_set():
+            if (info := self._source.drain(READ_TIMEOUT_S)) is not None:
+                self._infos.pass_by(info)
+            else:
+                gate.wait(GATE_POLL_S)
 
     def _is_stopping(self) -> bool:
         """Whether somebody stopped it, or nobody could any more."""

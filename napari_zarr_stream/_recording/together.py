@@ -2,6 +2,11 @@
 
 Either all of them start or none does, and then nothing is left of them. After that each
 has its own counts and its own end: when one fails, the others go on.
+
+A window must not wait for a camera: it calls `begin`, which raises what is wrong with
+the places of the stores and returns at once, and then `wait_for_start(0)` again and
+again: False while cameras are starting, True when all record, and the failure of the
+start is raised from it. `stop` ends that, too. `start` does both, and waits.
 """
 
 import contextlib
@@ -13,16 +18,28 @@ from functools import partial
 from typing import Self
 
 from napari_zarr_stream._sources.source import Source
-from napari_zarr_stream._writer.errors import InvalidProperties, ZarrStreamError
+from napari_zarr_stream._writer.errors import (
+    IllegalTransition,
+    InvalidProperties,
+    SourceFailed,
+    ZarrStreamError,
+)
 from napari_zarr_stream._writer.local_store import LocalStore
 from napari_zarr_stream._writer.ngff import ome_xml, serializer_of
 from napari_zarr_stream._writer.properties import StorageProperties
 from napari_zarr_stream._writer.store import PartOfStore, Store
 
 from .recording import Recording
+from .run import Gate
 from .states import RecordingStatus
 
 OME_XML = "OME/METADATA.ome.xml"
+
+START_TIMEOUT_S = 60.0
+"""A source that has not started by then hangs: the slowest cameras take 20 s."""
+
+START_POLL_S = 0.05
+"""How often it is asked meanwhile whether somebody stopped it."""
 
 
 class Recordings:
@@ -52,6 +69,10 @@ class Recordings:
         self.recordings = tuple(map(Recording, sources, properties))
         self._descriptions = [source.describe() for source in sources]
         self._open: set[int] = set()  # parts of the shared store that are written
+        self._begun = threading.Event()  # all record, or the start failed
+        self._begun.set()
+        self._stop_asked = threading.Event()
+        self._failure: ZarrStreamError | None = None  # of the start
 
     @classmethod
     def in_one_store(
@@ -78,7 +99,24 @@ class Recordings:
             One of them could not. The others were stopped and their stores taken away.
         IllegalTransition
         """
-        gate = threading.Event()
+        self.begin()
+        self.wait_for_start()
+
+    def begin(self) -> None:
+        """Make all stores, here, and start all sources, in a thread.
+
+        Raises
+        ------
+        StoreExists, WriteFailed, InvalidProperties
+            One of the stores could not be made. Nothing is left of the others.
+        IllegalTransition
+            They were started before, and have not ended.
+        """
+        if self.is_busy:
+            raise IllegalTransition("cannot start recordings that have not ended")
+        self._stop_asked.clear()
+        self._failure = None
+        gate = Gate(drains=len(self.recordings) > 1)
         with contextlib.ExitStack() as undo:
             wholes = []
             for properties in [self._shared] if self._shared else self._properties:
@@ -90,14 +128,69 @@ class Recordings:
                 self.recordings, self._parts(wholes), strict=True
             ):
                 recording.start(store=part, gate=gate)
-            for recording in self.recordings:
-                recording.wait_for_source()
-            if self._shared:
-                self._describe(wholes[0], self._shared)
-            for whole in wholes:
-                whole.publish()
-            undo.pop_all()
-        gate.set()
+            starter = threading.Thread(
+                target=self._finish_start,
+                args=(wholes, gate, undo.pop_all()),
+                name="starting",
+                daemon=False,
+            )
+        self._begun.clear()
+        starter.start()
+
+    def _finish_start(
+        self, wholes: Sequence[LocalStore], gate: Gate, undo: contextlib.ExitStack
+    ) -> None:
+        """Put the stores in place when all sources have started. Thread "starting"."""
+        try:
+            with undo:
+                self._wait_for_sources()
+                if self._shared:
+                    self._describe(wholes[0], self._shared)
+                for whole in wholes:
+                    whole.publish()
+                undo.pop_all()
+            gate.set()
+        except ZarrStreamError as failure:
+            self._failure = failure
+        except Exception as error:  # noqa: BLE001 - kept; raised from `wait_for_start`
+            self._failure = SourceFailed(f"the recordings could not start: {error!r}")
+            self._failure.__cause__ = error
+        finally:
+            self._begun.set()
+
+    def _wait_for_sources(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        pairs = zip(self.recordings, self._descriptions, strict=True)
+        for recording, source in pairs:
+            while not recording.wait_for_source(START_POLL_S):
+                if self._stop_asked.is_set():
+                    raise SourceFailed(
+                        f"stopped before {source.name} had started: nothing was "
+                        "recorded"
+                    )
+                if time.monotonic() > deadline:
+                    raise SourceFailed(
+                        f"{source.name} has not started within {START_TIMEOUT_S:g} s: "
+                        "its driver hangs. Switch the camera off and on, and open it "
+                        "again"
+                    )
+        for recording in self.recordings:
+            recording.wait_for_source(0)  # one may have failed since
+
+    def wait_for_start(self, timeout_s: float | None = None) -> bool:
+        """Wait until all are recorded; False if it did not come in time.
+
+        Raises
+        ------
+        WriteFailed, SourceFailed
+            One of them could not, or `stop` was called before all had started. The
+            others were stopped and their stores taken away.
+        """
+        if not self._begun.wait(timeout_s):
+            return False
+        if self._failure is not None:
+            raise self._failure
+        return True
 
     def _parts(self, wholes: Sequence[LocalStore]) -> list[Store]:
         if not self._shared:
@@ -140,7 +233,7 @@ class Recordings:
         ]
         whole.write(OME_XML, ome_xml(images))
 
-    def _end_all(self, gate: threading.Event) -> None:
+    def _end_all(self, gate: Gate) -> None:
         """End what has begun, so that nothing is written any more."""
         self.abort()
         gate.set()
@@ -151,11 +244,13 @@ class Recordings:
 
     def stop(self) -> None:
         """Take no more frames and write what was taken. Returns at once."""
+        self._stop_asked.set()
         for recording in self.recordings:
             recording.stop()
 
     def abort(self) -> None:
         """Take no more frames and drop what is queued. Returns at once."""
+        self._stop_asked.set()
         for recording in self.recordings:
             recording.abort()
 
@@ -165,10 +260,12 @@ class Recordings:
         Raises
         ------
         ZarrStreamError
-            The failure of the first recording that has one, when all have ended. Those
-            of the others are in `status`.
+            That of the start; or, when all have ended, the failure of the first
+            recording that has one. Those of the others are in `status`.
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        if not self.wait_for_start(timeout_s):
+            return False
         failure: ZarrStreamError | None = None
         for recording in self.recordings:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -187,8 +284,10 @@ class Recordings:
 
     @property
     def is_busy(self) -> bool:
-        """Whether any of them goes on or is being written to its end."""
-        return any(status.is_busy for status in self.status())
+        """Whether any of them starts, goes on, or is being written to its end."""
+        return not self._begun.is_set() or any(
+            status.is_busy for status in self.status()
+        )
 
     def close(self) -> None:
         """Let go of the sources.

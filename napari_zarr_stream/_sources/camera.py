@@ -2,10 +2,12 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import wait
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
 
 from napari_zarr_stream._writer.colours import NAMED, RGB
 from napari_zarr_stream._writer.intake import Place
@@ -15,6 +17,7 @@ from napari_zarr_stream.cameras.protocol import (
     Camera,
     CameraLost,
     FrameInfo,
+    Setting,
     SettingValue,
 )
 from napari_zarr_stream.cameras.thread import CameraThread
@@ -31,6 +34,41 @@ POLL_S = 0.2
 """How often it is asked whether a run is to stop, while its source has the thread."""
 
 
+class CameraFacts(Protocol):
+    """What is asked of a camera to describe it: a `Camera`, or what one has said.
+
+    Attributes as of `Camera`.
+    """
+
+    @property
+    def settings(self) -> Sequence[Setting]:
+        """See `Camera`."""
+
+    @property
+    def info(self) -> Mapping[str, str]:
+        """See `Camera`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """See `Camera`."""
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """See `Camera`."""
+
+    @property
+    def bit_depth(self) -> int:
+        """See `Camera`."""
+
+    @property
+    def frame_rate(self) -> float | None:
+        """See `Camera`."""
+
+    @property
+    def pixel_size_um(self) -> float | None:
+        """See `Camera`."""
+
+
 class CameraSource:
     """A camera as a source of `t, y, x`, or `t, c, y, x` if it has colours.
 
@@ -43,6 +81,8 @@ class CameraSource:
         How many to take; 0 means until the recording is stopped.
     pixel_size_um : float or None
         Of the sample, in micrometres; None leaves it to the camera.
+    known : CameraFacts, optional
+        What the camera said of itself, where that is known: it is not asked again.
     """
 
     def __init__(
@@ -51,11 +91,15 @@ class CameraSource:
         name: str,
         frames: int = 0,
         pixel_size_um: float | None = None,
+        known: CameraFacts | None = None,
     ) -> None:
         self.thread = thread
         self._name = name
         self._frames = frames
         self._pixel_size_um = pixel_size_um
+        self._known = known
+        self._lost_before = 0  # when the last frame was thrown away
+        self._is_drained = False  # and none was kept since
 
     def describe(self) -> SourceDescription:
         """See `Source.describe`.
@@ -71,11 +115,17 @@ class CameraSource:
             frames=self._frames,
             pixel_size_um=self._pixel_size_um,
         )
+        if self._known is not None:
+            return describe(self._known)
         return self.thread.call(describe, ANSWER_TIMEOUT_S)
 
     @property
     def lost(self) -> int | None:
         """See `Source.lost`."""
+        lost = self._lost_by_camera()
+        return None if lost is None else lost - self._lost_before
+
+    def _lost_by_camera(self) -> int | None:
         return self.thread.call(lambda camera: camera.stats.lost, ANSWER_TIMEOUT_S)
 
     def run(self, work: Callable[[], None], is_stopping: Callable[[], bool]) -> None:
@@ -96,14 +146,36 @@ class CameraSource:
 
     def start(self) -> None:
         """See `Source.start`."""
+        self._lost_before, self._is_drained = 0, False
         self.thread.call(lambda camera: camera.start(), ANSWER_TIMEOUT_S)
+
+    def drain(self, timeout_s: float) -> FrameInfo | None:
+        """See `Source.drain`; before that, does what others ask of the camera."""
+        self._serve()
+
+        def drop(camera: Camera) -> FrameInfo | None:
+            nowhere = Place(camera.shape, camera.dtype, lambda planes: None)
+            return _read_into(camera, nowhere, timeout_s)
+
+        info = self.thread.call(drop)
+        self._is_drained = True
+        self._lost_before = self._lost_by_camera() or 0
+        return info
 
     def feed(self, sink: Sink, timeout_s: float) -> FrameInfo | None:
         """See `Source.feed`; before that, does what others ask of the camera."""
+        self._serve()
+        read = partial(_read_into, timeout_s=timeout_s)
+        info = self.thread.call(lambda camera: sink.fill(partial(read, camera)))
+        if info is not None and self._is_drained:
+            # What its number says is missing came before it: of no recording.
+            self._is_drained = False
+            self._lost_before = self._lost_by_camera() or 0
+        return info
+
+    def _serve(self) -> None:
         if not self.thread.serve():
             raise CameraLost(f"{self.thread.name} was closed while it was recorded")
-        read = partial(_read_into, timeout_s=timeout_s)
-        return self.thread.call(lambda camera: sink.fill(partial(read, camera)))
 
     def stop(self) -> None:
         """See `Source.stop`."""
@@ -111,7 +183,7 @@ class CameraSource:
 
 
 def describe_camera(
-    camera: Any, name: str, frames: int, pixel_size_um: float | None
+    camera: CameraFacts, name: str, frames: int, pixel_size_um: float | None
 ) -> SourceDescription:
     """Describe a camera, or what it said of itself; as for `CameraSource`."""
     rate = camera.frame_rate

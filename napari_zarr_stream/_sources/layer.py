@@ -169,6 +169,9 @@ class LayerSource:
         """See `Source.run`: here."""
         work()
 
+    def drain(self, timeout_s: float) -> None:
+        """See `Source.drain`."""
+
     def feed(self, sink: Sink, timeout_s: float) -> None:
         """See `Source.feed`."""
         if (frame := self.read(timeout_s)) is not None:

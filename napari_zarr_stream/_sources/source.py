@@ -79,7 +79,7 @@ class Sink(Protocol):
 class Source(Protocol):
     """Where the planes of a recording come from, in C order over the axes before y, x.
 
-    `start`, `feed` and `stop` are called from what `run` was given.
+    `start`, `drain`, `feed` and `stop` are called from what `run` was given.
     """
 
     def describe(self) -> SourceDescription:
@@ -101,6 +101,13 @@ class Source(Protocol):
 
     def start(self) -> None:
         """Begin to take planes."""
+
+    def drain(self, timeout_s: float) -> FrameInfo | None:
+        """Throw away the next frame, if one comes in time.
+
+        What a camera lost is counted from here on. A source that makes its planes when
+        it is asked for them has none to throw away.
+        """
 
     def feed(self, sink: Sink, timeout_s: float) -> FrameInfo | None:
         """Put the next planes into `sink`, if some come in time.

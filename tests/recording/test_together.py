@@ -12,7 +12,10 @@ import pytest
 import zarr
 from napari_ome_zarr import napari_get_reader
 
+import napari_zarr_stream._recording.together as together_module
+import napari_zarr_stream._sources.camera as camera_module
 from napari_zarr_stream import (
+    IllegalTransition,
     InvalidProperties,
     SourceFailed,
     StorageProperties,
@@ -29,6 +32,7 @@ from napari_zarr_stream._writer.lock import holder_of
 from napari_zarr_stream._writer.repair import examine
 from napari_zarr_stream.cameras import (
     CameraError,
+    CameraLost,
     CameraThread,
     Fault,
     SimulatedCamera,
@@ -90,7 +94,7 @@ def test_cameras_of_different_sizes_in_one_store(tmp_path, cameras, kind):
         assert status.finish_reason is FinishReason.COMPLETED
         assert status.frames_committed == 30
         ids = stamps(path / str(number))
-        assert status.frames_lost == ids[-1] + 1 - 30
+        assert status.frames_lost == ids[-1] - ids[0] + 1 - 30
         assert examine(path / str(number)).can_be_repaired is False
     # ours and theirs
     layers = layers_of(path)
@@ -129,27 +133,43 @@ def test_each_in_a_store_of_its_own(tmp_path, cameras):
 
 def test_one_that_is_unplugged_leaves_the_other_going(tmp_path, cameras):
     path = tmp_path / "a.zarr"
-    threads = cameras(camera(96, 64, faults=[Fault(7, "unplug")]), camera(40, 48))
-    together = Recordings.in_one_store(sources(threads, 60), StorageProperties(path))
+    threads = cameras(camera(96, 64, faults=[Fault(200, "unplug")]), camera(40, 48))
+    together = Recordings.in_one_store(sources(threads, 300), StorageProperties(path))
     together.start()
-    with pytest.raises(SourceFailed, match="unplugged at frame 7"):
+    with pytest.raises(SourceFailed, match="unplugged at frame 200"):
         together.wait(30)
     lost, whole = together.status()
     assert lost.finish_reason is FinishReason.FAILED
     assert whole.finish_reason is FinishReason.COMPLETED
-    assert stamps(path / "0") == list(range(7))
-    assert len(stamps(path / "1")) == 60
+    ids = stamps(path / "0")
+    assert ids[-1] - ids[0] + 1 - len(ids) == lost.frames_lost
+    assert lost.frames_acquired == lost.frames_committed == len(ids) < 200
+    assert len(stamps(path / "1")) == 300
     assert record_of(path / "0")["finish_reason"] == "failed"
     assert record_of(path / "1")["finish_reason"] == "completed"
-    assert 'SizeT="7"' in (path / OME_XML).read_text()
+    assert f'SizeT="{len(ids)}"' in (path / OME_XML).read_text()
     assert len(layers_of(path)) == 2
+
+
+class Dies(SimulatedCamera):
+    """Gives no frame, and is unplugged when the event is set."""
+
+    def __init__(self, *given, unplug, **settings):
+        super().__init__(*given, **settings)
+        self.unplug = unplug
+
+    def read_into(self, out, timeout_s):
+        if self.unplug.wait(timeout_s):
+            raise CameraLost("unplugged")
 
 
 def test_one_that_gave_no_frame_does_not_hide_the_other(tmp_path, cameras):
     path = tmp_path / "a.zarr"
-    threads = cameras(camera(96, 64, faults=[Fault(0, "unplug")]), camera(40, 48))
+    unplug = threading.Event()
+    threads = cameras(camera(96, 64, kind=Dies, unplug=unplug), camera(40, 48))
     together = Recordings.in_one_store(sources(threads, 5), StorageProperties(path))
     together.start()
+    unplug.set()
     with pytest.raises(SourceFailed):
         together.wait(30)
     with pytest.warns(UserWarning, match="left out an image.*no frames"):
@@ -269,3 +289,104 @@ def test_it_can_be_started_again(tmp_path, cameras):
         assert together.wait(30)
     assert len(stamps(path / "1")) == 3
     assert [place.name for place in tmp_path.iterdir()] == ["a.zarr"]
+
+
+class Slow(SimulatedCamera):
+    """Needs some time to start, and says when that was done."""
+
+    def __init__(self, *given, delay_s=0.0, **settings):
+        super().__init__(*given, **settings)
+        self.delay_s = delay_s
+        self.started_ns = 0
+
+    def start(self):
+        time.sleep(self.delay_s)
+        super().start()
+        self.started_ns = time.time_ns()
+
+
+@pytest.mark.parametrize("delay_s", [0.3, 1.5])
+def test_cameras_begin_together_whatever_each_needs_to_start(
+    tmp_path, cameras, delay_s
+):
+    """pymmcore-plus 376, mmCoreAndDevices 707: sequences of several cameras."""
+    path = tmp_path / "a.zarr"
+    threads = cameras(
+        camera(40, 48, kind=Slow), camera(96, 64, kind=Slow, delay_s=delay_s)
+    )
+    together = Recordings.in_one_store(sources(threads, 20), StorageProperties(path))
+    together.start()
+    assert together.wait(30)
+    started = [thread.call(lambda camera: camera.started_ns) for thread in threads]
+    assert started[1] - started[0] > delay_s * 0.5e9
+    for number, status in enumerate(together.status()):
+        log = zarr.open_group(path / f"{number}/frame_log", mode="r")
+        # Exposed when both ran, by the clock of the camera; a tick is 1 / 100 s.
+        first_ns = started[number] + log["device_time_ns"][0]
+        assert first_ns >= max(started)
+        assert log["time_ns"][0] >= max(started) - 20e6
+        ids = log["device_index"][:]
+        assert stamps(path / str(number)) == ids.tolist()
+        # What came, or was lost, before both ran is not of the recording.
+        assert status.frames_lost == ids[-1] - ids[0] + 1 - 20
+
+
+class Hangs(SimulatedCamera):
+    """Its driver does not come back from `start` before it may."""
+
+    def __init__(self, *given, may_start, **settings):
+        super().__init__(*given, **settings)
+        self.may_start = may_start
+
+    def start(self):
+        self.may_start.wait(60)
+        super().start()
+
+
+@pytest.mark.parametrize("ending", ["stopped", "too late"])
+def test_a_camera_whose_start_hangs_keeps_nobody_waiting(
+    tmp_path, cameras, monkeypatch, ending
+):
+    monkeypatch.setattr(camera_module, "GIVE_UP_S", 0.3)
+    if ending == "too late":
+        monkeypatch.setattr(together_module, "START_TIMEOUT_S", 0.3)
+    may_start = threading.Event()
+    threads = cameras(camera(96, 64), camera(40, 48, kind=Hangs, may_start=may_start))
+    together = Recordings(
+        sources(threads),
+        [StorageProperties(tmp_path / f"{name}.zarr") for name in "ab"],
+    )
+    together.begin()
+    if ending == "stopped":
+        assert together.wait_for_start(0) is False
+        assert together.is_busy
+        with pytest.raises(IllegalTransition, match="have not ended"):
+            together.begin()
+        together.stop()
+    words = {"stopped": "stopped before camera 1", "too late": "not started within 0.3"}
+    with pytest.raises(SourceFailed, match=words[ending]):
+        together.wait_for_start(30)
+    assert not together.is_busy
+    assert not list(tmp_path.iterdir())
+    # The first was stopped and is free; the other comes back, and is when it does.
+    for thread in threads:
+        thread.call(lambda opened: opened.set("width", 128))
+        may_start.set()
+
+
+class Mute(SimulatedCamera):
+    """Must not be asked what it is like."""
+
+    @property
+    def pixel_size_um(self):
+        raise AssertionError("asked")
+
+
+def test_a_camera_that_is_known_is_asked_nothing(tmp_path, cameras):
+    [thread] = cameras(camera(40, 48, kind=Mute))
+    known = SimulatedCamera("cells", width=40, height=48, pixel_type="uint8")
+    source = CameraSource(thread, "camera", 3, known=known)
+    together = Recordings([source], [StorageProperties(tmp_path / "a.zarr")])
+    together.start()
+    assert together.wait(30)
+    assert together.status()[0].frames_committed == 3

@@ -4,15 +4,16 @@ import contextlib
 import errno
 import json
 import uuid
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from . import system
 from .codecs import Encoded
-from .errors import StoreExists, StoreInUse, WriteFailed, ZarrStreamError
+from .errors import StoreExists, WriteFailed, ZarrStreamError
 from .lease import Patience
-from .lock import StoreLock, holder_of
+from .lock import StoreLock, check_free
 
 _HINTS = {
     errno.ENOSPC: "the disk is full: free some space or record elsewhere",
@@ -137,11 +138,7 @@ class LocalStore:
         with writing(path):
             # A link stays a link; what it points to is made or replaced.
             self._path = path.resolve() if path.exists() else path.absolute()
-            if holder := holder_of(self._path):
-                raise StoreInUse(
-                    f"{self._path} is being written by {holder}: wait for its end, or "
-                    "choose another name"
-                )
+            check_free(self._path)
             self._check_free()
             system.make_folders(self._path.parent)
             self._lock = StoreLock(self._path)
@@ -188,6 +185,8 @@ class LocalStore:
     def publish(self) -> None:
         """See `Store.publish`.
 
+        An old store that cannot be deleted is left beside it, with a warning.
+
         Raises
         ------
         StoreExists
@@ -209,8 +208,15 @@ class LocalStore:
         self._root = self._path
         self._made.clear()
         if replaced.exists():
-            with writing(replaced):
+            try:
                 system.remove_tree(replaced)
+            except OSError as error:
+                # Whoever writes the new one, which is there and good, must not end.
+                warnings.warn(
+                    f"{self._path} was replaced, but the old store could not be "
+                    f"deleted ({error}): what is left of it is {replaced}",
+                    stacklevel=2,
+                )
 
     def discard(self) -> None:
         """See `Store.discard`."""

@@ -7,7 +7,6 @@ more is recognised and taken over; readers never meet it, since it is not in the
 import contextlib
 import datetime
 import json
-import socket
 import time
 import uuid
 from dataclasses import asdict, dataclass
@@ -17,11 +16,8 @@ from typing import Any, Self
 import psutil
 
 from . import system
+from .computer import CLOCK_S, Computer
 from .errors import StoreInUse
-
-CLOCK_S = 5.0
-"""Start times of one process may differ by this: they are counted from the time of
-boot, which is corrected with the clock."""
 
 UNFINISHED_S = 10.0
 """A lock that says nothing is as old as this before it is taken for left behind."""
@@ -41,7 +37,7 @@ class Holder:
     Attributes
     ----------
     pid : int
-    host : str
+    computer : Computer
     started : float
         When the process started, seconds since 1970.
     since : str
@@ -51,7 +47,7 @@ class Holder:
     """
 
     pid: int
-    host: str
+    computer: Computer
     started: float
     since: str
     token: str
@@ -62,18 +58,19 @@ class Holder:
         process = psutil.Process()
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         started = process.create_time()
-        return cls(process.pid, socket.gethostname(), started, now, uuid.uuid4().hex)
+        return cls(process.pid, Computer.mine(), started, now, uuid.uuid4().hex)
 
     def __str__(self) -> str:
-        return f"process {self.pid} on {self.host}, since {self.since}"
+        return f"process {self.pid} on {self.computer.host}, since {self.since}"
 
     @property
     def may_live(self) -> bool:
         """False only where it is sure that the process has no use for it any more."""
-        if self.host != socket.gethostname():
-            return True
         if self.token in _let_go:
             return False
+        here = Computer.mine()
+        if not here.shows_processes_of(self.computer):
+            return not here.is_restart_of(self.computer)
         try:
             process = psutil.Process(self.pid)
             if process.status() == psutil.STATUS_ZOMBIE:
@@ -95,12 +92,37 @@ def lock_path(store: Path) -> Path:
 
 def holder_of(store: Path) -> Holder | None:
     """Who is writing a store, or one that it is in; None where nobody is known to."""
+    taken = _taken(store)
+    return taken[1] if taken else None
+
+
+def check_free(store: Path) -> None:
+    """Raise StoreInUse where somebody is writing a store, or one that it is in."""
+    if taken := _taken(store):
+        raise _in_use(*taken)
+
+
+def _in_use(store: Path, holder: Holder) -> StoreInUse:
+    words = f"{store} is being written by {holder}"
+    here = Computer.mine()
+    if here.shows_processes_of(holder.computer):
+        words += ": wait for its end, or choose another name. If it is no more"
+    else:
+        words += (
+            f". Whether that program still runs cannot be seen from here, {here.host}: "
+            "wait for its end, or choose another name. If it does not run any more"
+        )
+    return StoreInUse(f"{words}, delete {lock_path(store)}")
+
+
+def _taken(store: Path) -> tuple[Path, Holder] | None:
+    """The store that is taken, and by whom."""
     here = store.resolve()
     while True:
         with contextlib.suppress(OSError):  # who takes a lock asks more strictly
             holder = _read(lock_path(here))
             if holder and holder.may_live:
-                return holder
+                return here, holder
         here = here.parent
         if not any((here / name).is_file() for name in ("zarr.json", ".zgroup")):
             return None
@@ -119,12 +141,13 @@ def _read(lock: Path) -> Holder | None:
         pid, started = int(said["pid"]), float(said["started"])
         if pid < 1:
             return None
-        return Holder(
-            pid, str(said["host"]), started, str(said["since"]), str(said["token"])
-        )
+        computer = Computer.read(said)
+        return Holder(pid, computer, started, str(said["since"]), str(said["token"]))
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    except (
+        ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError
+    ):  # fmt: skip
         return None
 
 
@@ -148,7 +171,8 @@ class StoreLock:
         self._path = lock_path(store)
         self._holder = Holder.myself()
         self._is_released = False
-        text = json.dumps(asdict(self._holder)).encode()
+        said = asdict(self._holder)
+        text = json.dumps(said | said.pop("computer")).encode()
         while True:
             try:
                 descriptor = system.create_new(self._path)
@@ -183,10 +207,7 @@ class StoreLock:
             if young:
                 raise StoreInUse(f"{store} is just being taken by another program")
         elif holder.may_live:
-            raise StoreInUse(
-                f"{store} is being written by {holder}. If that program is no more, "
-                f"delete {self._path}"
-            )
+            raise _in_use(store, holder)
         # Another process may be doing the same: only one can rename it.
         stale = self._path.with_name(f"{self._path.name}.{uuid.uuid4().hex[:8]}")
         with contextlib.suppress(FileNotFoundError):

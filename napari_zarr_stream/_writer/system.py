@@ -6,6 +6,7 @@ moves its place. What fails is an `OSError`, for the caller to put into words.
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 import shutil
@@ -161,11 +162,14 @@ def data_ranges(descriptor: int) -> Iterator[tuple[int, int]]:
         return
     end = 0
     while end < size:
+        start = end
         try:
-            start = os.lseek(descriptor, end, os.SEEK_DATA)
+            start = os.lseek(descriptor, start, os.SEEK_DATA)
             end = os.lseek(descriptor, start, os.SEEK_HOLE)
-        except OSError:
-            return  # nothing but a hole is left
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return  # nothing but a hole is left
+            end = size  # macOS says EINVAL, others what they like: all may be data
         yield start, end
 
 
@@ -239,7 +243,7 @@ def replace_file(path: Path, data: Bytes) -> None:
     try:
         write_file(partial, data)
         replace(partial, path)
-    except OSError:
+    except BaseException:
         remove(partial)
         raise
 
@@ -289,6 +293,19 @@ def make_folders(folder: Path) -> None:
 def is_taken(path: Path) -> bool:
     """Whether something has that name, be it a link to nowhere."""
     return os.path.lexists(path)
+
+
+def state_of(folder: Path) -> bytes:
+    """What is another when anything in a folder was written: names, sizes, times."""
+    state = hashlib.blake2b()
+    for where, folders, files in os.walk(folder):
+        folders.sort()
+        for name in [".", *sorted(files)]:
+            path = os.path.join(where, name)
+            info = os.lstat(path)
+            said = info.st_ino, info.st_size, info.st_mtime_ns
+            state.update(f"{path}\0{said}\0".encode(errors="surrogateescape"))
+    return state.digest()
 
 
 def entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -53,7 +53,7 @@ KNOWS_GUI_INSIDE_FUNCTIONS = {
 FLOORS = [
     {"words"},
     {"system"},
-    {"errors", "colours", "names"},
+    {"computer", "errors", "colours", "names"},
     {"properties", "kernels", "grid", "tiles", "axes"},
     {"downsample", "codecs", "contrast", "marks", "lock", "lease", "memory"},
     {"plan", "store"},

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import psutil
 import pytest
 
 from napari_zarr_stream import StorageProperties, StoreInUse, ZarrStream
+from napari_zarr_stream._writer.computer import Computer
 from napari_zarr_stream._writer.lock import StoreLock, holder_of, lock_path
 
 
@@ -62,10 +64,94 @@ def test_the_lock_of_a_dead_process_is_taken_over(store, changes):
     assert list(store.parent.iterdir()) == []
 
 
-def test_a_process_on_another_host_may_live(store):
+CARD = "00:1b:21:aa:bb:cc"
+HERE = Computer(
+    "lab-3", "this", "start-2", 2e9, "pid:[1]", (CARD, "00:1b:21:dd:ee:ff")
+)  # fmt: skip
+
+COMPUTERS = {
+    # what the lock says instead: of a process that is not there: is it surely dead?
+    "this one": ({}, True),
+    "renamed": ({"host": "dhcp-117"}, True),
+    "renamed, and it says no start": (
+        {"host": "dhcp-117", "boot": "", "booted": 2e9 + 1}, True,
+    ),
+    "started anew": ({"boot": "start-1", "booted": 1e9}, True),
+    "started anew and renamed": (
+        {"boot": "start-1", "booted": 1e9, "host": "dhcp-117", "addresses": (CARD,)},
+        True,
+    ),
+    "of an earlier version": (
+        {"machine": "", "boot": "", "booted": 0.0, "processes": "", "addresses": ()},
+        True,
+    ),
+    "another, of an earlier version": (
+        {"machine": "", "boot": "", "booted": 0.0, "processes": "", "addresses": (),
+         "host": "lab-4"},
+        False,
+    ),
+    "another": (
+        {"host": "lab-4", "machine": "that", "boot": "x", "addresses": ()}, False,
+    ),
+    "another of the same name": (
+        {"machine": "that", "boot": "x", "addresses": ()}, False,
+    ),
+    "another of the same image": (
+        {"host": "lab-4", "boot": "x", "addresses": ("00:1b:21:00:00:01",)}, False,
+    ),
+    "another that was in the same dock": (
+        {"host": "lab-4", "machine": "that", "boot": "x", "addresses": (CARD,)}, False,
+    ),
+    "another, started in the same second": (
+        {"host": "lab-4", "machine": "", "boot": "", "booted": 2e9, "addresses": ()},
+        False,
+    ),
+    "a container on this one": ({"host": "c0ffee", "processes": "pid:[2]"}, False),
+    "a container of the same name": ({"processes": "pid:[2]"}, False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COMPUTERS)
+def test_whether_a_dead_process_can_be_known_to_be_dead(store, monkeypatch, name):
+    changes, dead = COMPUTERS[name]
+    monkeypatch.setattr(Computer, "mine", lambda: HERE)
+    StoreLock(store)
+    say(store, pid=dead_pid(), **changes)
+    assert (holder_of(store) is None) is dead
+    if dead:
+        StoreLock(store).release()
+        assert list(store.parent.iterdir()) == []
+    else:
+        with pytest.raises(
+            StoreInUse, match=r"cannot be seen from here, lab-3: .* delete"
+        ):
+            StoreLock(store)
+
+
+@pytest.mark.parametrize("changes", [{}, {"host": "dhcp-117"}])
+def test_a_process_that_lives_keeps_its_store_when_the_computer_is_renamed(
+    store, changes
+):
     lock = StoreLock(store)
-    say(store, host="microscope-2", pid=1)
-    assert holder_of(store).host == "microscope-2"
+    say(store, **changes)
+    assert holder_of(store).pid == os.getpid()
+    with pytest.raises(StoreInUse, match="wait for its end"):
+        StoreLock(store)
+    assert lock_path(store).exists()
+    lock.release()
+
+
+def test_this_computer_knows_itself():
+    mine = Computer.mine()
+    assert Computer.read(json.loads(json.dumps(asdict(mine)))) == mine
+    assert mine.shows_processes_of(mine)
+    assert not mine.is_restart_of(mine)
+
+
+def test_a_process_on_another_computer_may_live(store):
+    lock = StoreLock(store)
+    say(store, host="microscope-2", machine="", boot="", booted=0, addresses=[], pid=1)
+    assert holder_of(store).computer.host == "microscope-2"
     with pytest.raises(StoreInUse, match="microscope-2"):
         StoreLock(store)
     lock.release()

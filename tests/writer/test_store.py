@@ -7,9 +7,10 @@ import stat
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from napari_zarr_stream import StoreExists, WriteFailed
+from napari_zarr_stream import StorageProperties, StoreExists, WriteFailed, ZarrStream
 from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.local_store import LocalStore
 
@@ -160,18 +161,33 @@ class TestLocalStore(StoreContract):
             assert json.loads(self.read("zarr.json")) in documents
         writer.join()
 
-    @pytest.mark.skipif(not hasattr(os, "pwrite"), reason="no short writes here")
-    def test_short_writes_are_completed(self, store, monkeypatch):
+    @pytest.mark.skipif(not hasattr(os, "pwritev"), reason="no such call")
+    @pytest.mark.parametrize("most", [1, 3, 4, 7, 12])
+    def test_short_writes_are_completed(self, store, monkeypatch, most):
         """A disk that is nearly full, or a signal, may take less than was given."""
-        pwrite = os.pwrite
-        monkeypatch.setattr(
-            os, "pwrite", lambda file, data, at: pwrite(file, data[:3], at)
-        )
+        pwritev, short = os.pwritev, []
+
+        def write_some(descriptor, pieces, offset):
+            data = b"".join(pieces)
+            short.append(len(data) > most)
+            return pwritev(descriptor, [data[:most]], offset)
+
         store.publish()
         file = store.create_file("0/0", keep_open=True)
-        file.write_at(2, b"0123456789")
+        monkeypatch.setattr(os, "pwritev", write_some)
+        file.write_at(2, b"0123", b"4567", b"89")
+        store.write("0/1", b"0123456789")
         file.close()
         assert self.read("0/0") == b"\0\x000123456789"
+        assert self.read("0/1") == b"0123456789"
+        assert any(short) is (most < 10)
+
+    def test_more_pieces_than_a_call_takes(self, store):
+        store.publish()
+        file = store.create_file("0/0", keep_open=True)
+        file.write_at(0, *[bytes([i % 251]) for i in range(3000)])
+        file.close()
+        assert self.read("0/0") == bytes(i % 251 for i in range(3000))
 
     def test_a_chunk_cut_short_by_a_failure_is_removed(self, store, monkeypatch):
         """Half a chunk is an error to a reader, none is a fill value."""
@@ -266,6 +282,44 @@ def test_the_old_store_comes_back_if_the_new_one_cannot_take_its_place(
     store.discard()
     assert (path / "0" / "precious").exists()
     assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
+
+
+def test_an_old_store_that_cannot_be_deleted_stops_nobody(tmp_path, monkeypatch):
+    path = tmp_path / "a.zarr"
+    make_something(path, "v3")
+    store = LocalStore(path, overwrite=True)
+    store.write_json("new.json", {})
+
+    def fail(_folder):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(system, "remove_tree", fail)
+    words = r"a\.zarr was replaced.*Permission denied.*\.a\.zarr\..*\.replaced"
+    with pytest.warns(UserWarning, match=words):
+        store.publish()
+    store.write("0/1", b"abc")
+    store.close()
+    assert sorted(p.name for p in path.iterdir()) == ["0", "new.json"]
+    (left,) = (p for p in tmp_path.iterdir() if p != path)
+    assert (left / "0" / "precious").exists()
+
+
+def test_a_recording_goes_on_where_the_old_store_cannot_be_deleted(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "a.zarr"
+    make_something(path, "v3")
+    properties = StorageProperties(path, overwrite=True)
+
+    def fail(_folder):
+        raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
+
+    monkeypatch.setattr(system, "remove_tree", fail)
+    with pytest.warns(UserWarning, match="was replaced, but the old store"):
+        stream = ZarrStream(properties, axes="tyx", shape=(None, 8, 8), dtype="u1")
+    stream.append(np.ones((3, 8, 8), "u1"))
+    stream.close()
+    assert stream.status().frames_committed == 3
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

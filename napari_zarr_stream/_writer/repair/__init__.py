@@ -9,6 +9,7 @@ and run again.
 
 from pathlib import Path
 
+from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.lock import holder_of
 
@@ -52,17 +53,28 @@ def repair(path: Path, watch: Watcher = unwatched) -> Report:
     place = _resolved(path)
     if not place.parent.is_dir():
         raise InvalidStore(f"{place} is not there")
-    found = examine(place, watch)
-    if not found.can_be_repaired and found.holder is None:
-        return found  # nor is its folder touched by a lock
+    state, examination = b"", None
+    if not holder_of(place):
+        state, examination = _state_of(place), _examined(place, watch)
+        if not examination.report().can_be_repaired:
+            return examination.report()  # nor is its folder touched by a lock
     store = ExistingStore(place)
     try:
-        examination = _examined(place, watch)
+        # Somebody may have written in it before the lock was ours.
+        if examination is None or _state_of(place) != state:
+            examination = _examined(place, watch)
         for action in examination.actions:
             action(store, watch)
         return examination.report()
     finally:
         store.close()
+
+
+def _state_of(place: Path) -> bytes:
+    try:
+        return system.state_of(place)
+    except OSError as error:
+        raise InvalidStore(f"{place} cannot be looked into: {error!r}") from error
 
 
 def _examined(place: Path, watch: Watcher) -> Examination:

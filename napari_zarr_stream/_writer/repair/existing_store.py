@@ -26,12 +26,28 @@ def _check_inside(root: Path, path: Path) -> None:
 
 
 class ReplacingFile(LocalFile):
-    """A file that takes the place of an old one as a whole, when it is closed."""
+    """A file that takes the place of an old one as a whole, when it is closed.
 
-    def __init__(self, path: Path, keep_open: bool, patience: Patience) -> None:
+    Parameters
+    ----------
+    path : Path
+    keep_open : bool
+    patience : Patience
+    under_way : set of ReplacingFile
+        It is one of them until it is closed or abandoned.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        keep_open: bool,
+        patience: Patience,
+        under_way: set["ReplacingFile"],
+    ) -> None:
         self._place = path
-        self._replaced = False
+        self._under_way = under_way
         super().__init__(system.partial_beside(path), keep_open, patience)
+        under_way.add(self)
 
     def __enter__(self) -> Self:
         return self
@@ -40,23 +56,35 @@ class ReplacingFile(LocalFile):
         if error is None:
             self.close()
         else:
-            super().close()
+            self.abandon()
 
     def close(self) -> None:
         """See `StoredFile.close`."""
         super().close()
-        if not self._replaced:
-            self._replaced = True
+        if self in self._under_way:
             with writing(self._place):
                 try:
                     system.replace_synced(self._path, self._place)
-                except OSError:
+                except BaseException:
                     system.remove(self._path)
                     raise
+                finally:
+                    self._under_way.discard(self)
+
+    def abandon(self) -> None:
+        """Leave the old one as it is."""
+        self._under_way.discard(self)
+        try:
+            super().close()
+        finally:
+            with writing(self._path):
+                system.remove(self._path)
 
 
 class ExistingStore(LocalStore):
     """A store that is there already, in which files are replaced as a whole.
+
+    For one thread.
 
     Parameters
     ----------
@@ -76,8 +104,17 @@ class ExistingStore(LocalStore):
         self._has_holes = False  # what is repaired is written once, from end to end
         self._made = set()
         self._patience = Patience()
+        self._under_way: set[ReplacingFile] = set()
         with writing(self._path):
             self._lock = StoreLock(self._path)
+
+    def close(self) -> None:
+        """Let others write here; files that are not whole go."""
+        try:
+            for file in list(self._under_way):
+                file.abandon()
+        finally:
+            super().close()
 
     def write_json(self, key: str, document: Mapping[str, Any]) -> None:
         """See `Store.write_json`."""
@@ -86,9 +123,8 @@ class ExistingStore(LocalStore):
 
     def write(self, key: str, data: Encoded) -> None:
         """See `Store.write`."""
-        file = self.create_file(key, keep_open=True)
-        file.write_at(0, data)
-        file.close()
+        with self.create_file(key, keep_open=True) as file:
+            file.write_at(0, data)
 
     def create_file(self, key: str, keep_open: bool) -> ReplacingFile:
         """See `Store.create_file`."""
@@ -96,7 +132,7 @@ class ExistingStore(LocalStore):
         path = self._root / key
         with writing(path):
             self._make_folder(path.parent)
-        return ReplacingFile(path, keep_open, self._patience)
+        return ReplacingFile(path, keep_open, self._patience, self._under_way)
 
     def copy(self, key: str) -> ReplacingFile:
         """As `create_file`, with the bytes that are there now."""

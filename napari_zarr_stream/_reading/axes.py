@@ -1,52 +1,134 @@
-"""Where an image lies: its axes with their units, its scale and translation."""
+"""Which axis of an image is which: names, types and units, and their order on screen.
+
+Whatever is odd has a neutral value and a note: it says how to show pixels, and does not
+keep them from being shown.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from napari_zarr_stream._writer.axes import AXIS_TYPES, check_units
 from napari_zarr_stream._writer.errors import InvalidProperties
 from napari_zarr_stream._writer.grid import AXES
 
+from .documents import mapping, sequence, short
+
+Notes = list[str]
+"""Sentences on what is odd in a store, for who looks at it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """An axis of an image.
+
+    Attributes
+    ----------
+    name : str
+    kind : str
+        "space", "time", "channel", or "" where nobody knows.
+    unit : str or None
+        One that napari knows as well.
+    """
+
+    name: str
+    kind: str
+    unit: str | None = None
+
 
 def axes_of(
-    given: Sequence[Any] | None, ndim: int
-) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str | None, ...]]:
-    """Names, types and units. 0.1 and 0.2 have none, 0.3 has names only."""
-    names, types, units = [], [], []
-    for axis in given or AXES[-ndim:]:
-        entry = {"name": axis} if isinstance(axis, str) else axis
-        name = str(entry["name"])
-        names.append(name)
-        types.append(str(entry.get("type") or AXIS_TYPES.get(name.lower(), "")))
-        units.append(_unit(entry.get("unit"), types[-1]))
-    return tuple(names), tuple(types), tuple(units)
+    multiscale: Mapping[str, Any], stored: Sequence[str], ndim: int, notes: Notes
+) -> tuple[Axis, ...]:
+    """The axes of an image: 0.1 and 0.2 name none, 0.3 has names only, 0.6 systems.
+
+    Parameters
+    ----------
+    multiscale : mapping
+    stored : sequence of str
+        What the array of level 0 calls them; empty where it does not.
+    ndim : int
+        Axes that level 0 has.
+    notes : list of str
+        Grows by what is odd.
+    """
+    given = multiscale.get("axes", _of_system(multiscale))
+    entries = list(given) if isinstance(given, list | str) else []
+    if given is not None and len(entries) != ndim:
+        notes.append(
+            f"axes {short(given)} are not those of level 0, which has {ndim}: passed "
+            "over"
+        )
+        entries = []
+    if not entries:
+        entries = list(stored) if len(stored) == ndim else _usual(ndim)
+    return _unlike(
+        [_axis(entry, i, ndim, notes) for i, entry in enumerate(entries)], notes
+    )
 
 
-def _unit(given: str | None, kind: str) -> str | None:
-    """A unit that napari knows as well, or None."""
+def _of_system(multiscale: Mapping[str, Any]) -> Any:
+    """Axes of the coordinate system that level 0 lies in: OME-NGFF 0.6 and later."""
+    systems = [mapping(s) for s in sequence(multiscale.get("coordinateSystems"))]
+    if not systems:
+        return None
+    datasets = sequence(multiscale.get("datasets")) or [{}]
+    transforms = sequence(mapping(datasets[0]).get("coordinateTransformations"))
+    outputs = [mapping(t).get("output") for t in transforms]
+    names = [mapping(o).get("name") if isinstance(o, dict) else o for o in outputs]
+    chosen = next((s for s in systems if s.get("name") in names), systems[0])
+    return chosen.get("axes")
+
+
+def _usual(ndim: int) -> list[str]:
+    more = [f"axis {i}" for i in range(ndim - len(AXES))]
+    return [*more, *AXES[-ndim:]]
+
+
+def _axis(entry: Any, place: int, ndim: int, notes: Notes) -> Axis:
+    given = {"name": entry} if isinstance(entry, str) else mapping(entry)
+    name = given.get("name")
+    if not isinstance(name, str) or not name:
+        usual = _usual(ndim)[place]
+        notes.append(f"axis {place} has no name but {short(name)}: called {usual!r}")
+        name = usual
+    by_name = AXIS_TYPES.get(name.lower(), "")
+    kind = given.get("type")
+    known = str(kind).lower() if isinstance(kind, str) else ""
+    if known not in ("space", "time", "channel"):
+        known = by_name
+    return Axis(name, known, _unit(given.get("unit"), known, name, notes))
+
+
+def _unit(given: Any, kind: str, name: str, notes: Notes) -> str | None:
+    if given is None or kind == "channel":
+        return None
     try:
         return check_units([given], "t" if kind == "time" else "x")[0]
-    except InvalidProperties:
+    except (InvalidProperties, TypeError):
+        notes.append(f"unit {short(given)} of axis {name} is unknown: shown without")
         return None
 
 
-def transform_of(
-    multiscale: Mapping[str, Any], ndim: int
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Scale and translation of level 0: its own, then those of all levels."""
-    scale, start = np.ones(ndim), np.zeros(ndim)
-    own = multiscale["datasets"][0].get("coordinateTransformations") or []
-    common = multiscale.get("coordinateTransformations") or []
-    for transform in (*own, *common):
-        if transform["type"] == "scale":
-            factors = np.asarray(transform["scale"], float)
-            scale, start = scale * factors, start * factors
-        elif transform["type"] == "translation":
-            start = start + np.asarray(transform["translation"], float)
-        elif transform["type"] != "identity":
-            raise ValueError(f"transformation {transform['type']!r} is unknown")
-    if not (np.isfinite(scale).all() and np.isfinite(start).all() and scale.all()):
-        raise ValueError(f"scale {scale.tolist()}, translation {start.tolist()}")
-    return tuple(scale.tolist()), tuple(start.tolist())
+def _unlike(axes: Sequence[Axis], notes: Notes) -> tuple[Axis, ...]:
+    """Axes with names of their own."""
+    unlike: list[Axis] = []
+    for i, axis in enumerate(axes):
+        if any(axis.name == other.name for other in unlike):
+            notes.append(f"two axes are called {axis.name!r}: one is 'axis {i}' here")
+            axis = Axis(f"axis {i}", axis.kind, axis.unit)
+        unlike.append(axis)
+    return tuple(unlike)
+
+
+def display_order(axes: Sequence[Axis]) -> tuple[int, ...]:
+    """The axes in the order in which they are shown: y and x last.
+
+    As they are stored, where these are. Otherwise the others are put in the order of
+    OME-NGFF: who stores x first stores t last.
+    """
+    names = [axis.name.lower() for axis in axes]
+    stored = tuple(range(len(names)))
+    if not {"y", "x"} <= set(names) or names[-2:] == ["y", "x"]:
+        return stored
+    places = {name: place for place, name in enumerate(AXES)}
+    return tuple(sorted(stored, key=lambda i: places.get(names[i], -1)))

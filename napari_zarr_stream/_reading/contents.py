@@ -1,5 +1,10 @@
-"""What lies inside a root: an image, a plate, labels, or a series of images."""
+"""What lies inside a root: a series of images, labels, images some folders down."""
 
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +15,108 @@ from .documents import Node, inside, open_node, understanding
 MAX_IMAGES = 256
 """Together: each is one or more layers, and takes some 10 ms to open."""
 
+MAX_FOLDERS = 1000
+"""Looked into, where nothing says where images are: 0.1 s."""
 
-def kind_of(node: Node) -> str | None:
-    """Which metadata says what is in a group."""
-    kinds = ("plate", "well", "bioformats2raw.layout", "multiscales", "labels")
-    return next((kind for kind in kinds if kind in node.ome), None)
+DEPTH = 3
+"""Folders down, at which SpatialData and others have their images."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found below a folder.
+
+    Attributes
+    ----------
+    images : tuple of Node
+        Images, plates, label images: all that say what they are.
+    arrays : tuple of Path
+        Those in no image.
+    """
+
+    images: tuple[Node, ...]
+    arrays: tuple[Path, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.images or self.arrays)
+
+    def in_words(self) -> str:
+        """What it is, for who may want to open a part of it."""
+        names = [str(path) for path in (*(n.path for n in self.images), *self.arrays)]
+        more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+        what = "images" if self.images else "arrays that nothing describes as images"
+        return f"{len(names)} {what}: {', '.join(names[:10])}{more}"
+
+
+def find_inside(folder: Path) -> Found:
+    """Images and arrays below a folder whose own metadata name none.
+
+    Raises
+    ------
+    InvalidStore
+        The folder cannot be looked into.
+    """
+    with understanding(folder):
+        images: list[Node] = []
+        arrays: list[Path] = []
+        left, looked = [(folder, 0)], 0
+        while left and looked < MAX_FOLDERS:
+            at, depth = left.pop(0)
+            for path in _folders(at):
+                looked += 1
+                node = _node(path)
+                if node is not None and node.is_array:
+                    arrays.append(path)
+                elif node is not None and node.kind:
+                    images.append(node)
+                elif depth + 1 < DEPTH:
+                    left.append((path, depth + 1))
+        return Found(tuple(images), tuple(arrays))
+
+
+def _folders(path: Path) -> list[Path]:
+    with os.scandir(path) as entries:
+        names = [
+            entry.name
+            for entry in islice(entries, MAX_FOLDERS)
+            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
+        ]
+    return [path / name for name in sorted(names, key=_in_order)]
+
+
+def _in_order(name: str) -> list[tuple[int, str]]:
+    """2 comes before 10."""
+    return [
+        (int(part), "") if part.isdecimal() and len(part) < 20 else (0, part)
+        for part in re.split(r"(\d+)", name)
+    ]
+
+
+def _node(path: Path) -> Node | None:
+    try:
+        return open_node(path)
+    except InvalidStore:
+        return None  # and so nothing that can be shown
+
+
+def without_words(node: Node, arrays: tuple[Path, ...]) -> Node | None:
+    """Arrays called 0, 1, 2 ... as the levels of one image; None for others.
+
+    So lies a recording whose program was killed before it wrote what it is.
+    """
+    names = [path.relative_to(node.path).as_posix() for path in arrays]
+    if not names or names not in (
+        [str(i) for i in range(len(names))],
+        [f"s{i}" for i in range(len(names))],
+    ):
+        return None
+    datasets = [{"path": name} for name in names]
+    note = f"nothing says what it is: arrays {', '.join(names)} are taken for levels"
+    return replace(
+        node,
+        ome={"multiscales": [{"datasets": datasets}]},
+        notes=(*node.notes, note),
+    )
 
 
 def series_of(node: Node) -> list[Path]:
@@ -26,7 +128,7 @@ def series_of(node: Node) -> list[Path]:
         They lie outside, or are more than can be shown.
     """
     with understanding(node.path):
-        overview = open_node(node.path / "OME")
+        overview = _node(node.path / "OME")
         names = overview.ome.get("series") if overview else None
         if isinstance(names, list) and names:
             return [inside(node.path, name) for name in listed_in(node.path, names)]
@@ -43,10 +145,26 @@ def listed_in(group: Path, names: Any) -> list[Any]:
     InvalidStore
         More than can be shown.
     """
-    once = list(dict.fromkeys(names)) if isinstance(names, list) else []
+    once = list(dict.fromkeys(map(str, names))) if isinstance(names, list) else []
     if len(once) > MAX_IMAGES:
         raise InvalidStore(
             f"{group} holds {len(once)} images; {MAX_IMAGES} can be shown together: "
             "open them one by one"
         )
     return once
+
+
+def labels_in(group: Path) -> Iterator[Path]:
+    """Label images of a `labels` group: those listed, or those that lie there.
+
+    Raises
+    ------
+    InvalidStore
+        They are more than can be shown.
+    """
+    node = open_node(group)
+    names = listed_in(group, node.ome.get("labels") if node else None)
+    if names:
+        yield from (group / name for name in names)
+    elif node is not None:
+        yield from (image.path for image in find_inside(group).images)

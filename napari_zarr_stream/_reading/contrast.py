@@ -1,44 +1,134 @@
-"""Contrast limits of an image that came without: from its pixels, few of them."""
+"""Contrast limits of an image that came without: from few of its pixels, far apart.
+
+napari would look at all of the smallest level, or at one plane.
+"""
 
 import math
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
+from napari_zarr_stream._writer.contrast import limits_of_values
 from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.ngff import range_of
 
-SEEN_PIXELS, SEEN_CHUNKS = 4096, 16
-"""From the middle of a plane in each direction, where contrast is looked for."""
+from .axes import Notes
+from .channels import Span
 
-MAX_CHUNK_BYTES = 256 * 2**20
-"""A chunk above it is not decoded only to find contrast limits."""
+LOOKS = ((9, 3), (64, 8))
+"""Planes, and windows along y and x of each; the second only where the first show
+nothing: most of a stack may be empty."""
+
+WHOLE_CHUNKS = 64
+"""Of planes of so many chunks at the most all is looked at: no windows."""
+
+CHUNKS_OF_WINDOW = 4
+"""A window is as large as a chunk, and lies across the borders of some."""
+
+MAX_BYTES = 256 * 2**20
+"""Decoded in one look: 0.1 to 0.3 s."""
+
+MAX_CHUNK_BYTES = 2**30
+"""A chunk above it is not decoded to find contrast limits: seconds."""
+
+MAX_VALUES = 2**20
+"""Percentiles of more take a tenth of a second, and are no others."""
 
 
-def limits_of(levels: Sequence[Any], path: Path | None) -> tuple[float, float]:
-    """Smallest and largest pixel of the plane in the middle of the smallest level.
+def contrast_of(samples: Sequence[Any], notes: Notes) -> tuple[Span, Span]:
+    """Contrast limits, and the range from which others can be chosen.
 
-    napari would look for them in the whole of it.
+    Parameters
+    ----------
+    samples : sequence of LazyArray
+        Smallest levels, y and x last, of one image: alone, or fields of a plate.
+    notes : list of str
+        Grows by what cannot be read.
     """
-    smallest = levels[-1]
-    if smallest.dtype == np.uint8:
-        return 0.0, 255.0
-    if math.prod(smallest.chunks) * smallest.dtype.itemsize > MAX_CHUNK_BYTES:
-        return range_of(smallest.dtype)  # one would have to be decoded
-    middle = tuple(size // 2 for size in smallest.shape[:-2])
-    reaches = [min(SEEN_PIXELS, SEEN_CHUNKS * side) for side in smallest.chunks[-2:]]
-    part = [
-        slice(max(0, size // 2 - reach), size // 2 + reach + 1)
-        for size, reach in zip(smallest.shape[-2:], reaches, strict=True)
+    dtype = samples[0].dtype
+    value_range = range_of(dtype)
+    if dtype in (np.uint8, np.bool_):
+        return value_range, value_range
+    free = psutil.virtual_memory().available // 4
+    fit = [s for s in samples if _chunk_bytes(s) <= min(MAX_CHUNK_BYTES, free)]
+    parts: list[Any] = []
+    for planes, windows in LOOKS:
+        seen = [part for s in fit for part in _look(s, planes, windows, notes)]
+        parts = [part for part in seen if part.size and part.min() < part.max()]
+        if parts:
+            break
+        parts = seen
+    values = np.concatenate([part.ravel() for part in parts] or [np.empty(0, dtype)])
+    values = values[:: 1 + values.size // MAX_VALUES]
+    if not values.size:
+        return value_range, value_range
+    low, high = float(values.min()), float(values.max())
+    if low == high:  # of one colour, which is not to be taken for black
+        limits = (min(low, 0.0), max(low, 0.0)) if low else value_range
+    else:
+        limits = limits_of_values(values)
+    if dtype.kind == "f":
+        value_range = min(low, limits[0]), max(high, limits[1])
+    return limits, value_range
+
+
+def _chunk_bytes(level: Any) -> int:
+    chunk: tuple[int, ...] = level.chunks
+    return math.prod(chunk) * int(level.dtype.itemsize)
+
+
+def _look(level: Any, planes: int, windows: int, notes: Notes) -> list[Any]:
+    """Pixels of single planes, each perhaps in parts."""
+    *outer, height, width = level.shape
+    *_, chunk_height, chunk_width = level.chunks
+    in_plane = math.ceil(height / chunk_height) * math.ceil(width / chunk_width)
+    most = max(1, MAX_BYTES // _chunk_bytes(level))
+    if in_plane <= min(WHOLE_CHUNKS, most):
+        places = [(slice(None), slice(None))]
+        most //= in_plane
+    else:
+        places = [
+            (slice(y, y + chunk_height), slice(x, x + chunk_width))
+            for y, x in product(_spread(height, windows), _spread(width, windows))
+        ][: max(1, most // CHUNKS_OF_WINDOW)]
+        most //= CHUNKS_OF_WINDOW * len(places)
+    steps = _steps(outer, level.chunks[:-2], planes, max(1, most))
+    parts: list[Any] = []
+    for place in places:
+        try:
+            block = np.asarray(level[(*steps, *place)])
+        except InvalidStore as error:
+            notes.append(f"no contrast limits from some pixels: {error}")
+            continue
+        parts += [
+            plane[np.isfinite(plane)]
+            for plane in block.reshape(-1, block.shape[-2] * block.shape[-1])
+        ]
+    return parts
+
+
+def _steps(
+    outer: Sequence[int], chunks: Sequence[int], planes: int, most: int
+) -> list[slice]:
+    """A few places on each axis, the first and last among them, in `most` chunks."""
+    stored = math.prod(math.ceil(s / c) for s, c in zip(outer, chunks, strict=True))
+    count = planes if stored <= most else min(planes, most)
+    long = sum(size > 1 for size in outer)
+    each = max(1, int(count ** (1 / max(1, long)) + 1e-9))
+    return [
+        slice(0, None, max(1, math.ceil((size - 1) / (each - 1))))
+        if each > 1
+        else slice(size // 2, size // 2 + 1)
+        for size in outer
     ]
-    plane = read_pixels(smallest[(*middle, *part)], path)
-    values = plane[np.isfinite(plane)]
-    low, high = (
-        (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
-    )
-    return (low, high) if low < high else (low, low + 1.0)
+
+
+def _spread(size: int, count: int) -> list[int]:
+    return sorted({(size * (2 * i + 1)) // (2 * count) for i in range(count)})
 
 
 def read_pixels(data: Any, path: Path | None) -> np.ndarray[Any, Any]:

@@ -1,29 +1,34 @@
 """A multiscale image or label image as it is stored: all that its documents say.
 
-Reads OME-NGFF 0.1 to 0.5 of any writer, forgiving what does not matter. Knows no
+Reads OME-NGFF 0.1 to 0.6 of any writer, forgiving what does not matter. Knows no
 napari.
 """
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.lock import holder_of
 from napari_zarr_stream._writer.names import image_name
 from napari_zarr_stream._writer.record import RECORD_KEY, is_left_open
 
-from .axes import axes_of, transform_of
+from .axes import Axis, Notes, axes_of, display_order
 from .channels import ShownChannel, channels_of
-from .documents import Node, mapping, understanding
-from .levels import open_levels
+from .documents import Node, mapping, sequence, short, understanding
+from .lazy import LazyArray
+from .levels import fitting, open_levels
+from .transforms import place_of
 
 WHOLE = "whole"
 
 BEING_WRITTEN = "being written by"
 
-VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5")
+VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6")
+
+MAX_NOTES = 20
+"""Of one image: what is odd in one place is often so in many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,41 +39,51 @@ class StoredImage:
     ----------
     path : Path
     version : str
-        Of OME-NGFF.
+        Of OME-NGFF, as it is said.
     name : str
-    axes : tuple of str
+    axes : tuple of Axis
     channel_axis : int or None
-    levels : tuple of arrays
-        Full size first; each with as much of the first axis as all of them have.
+    levels : tuple of LazyArray
+        Full size first; all with the same planes.
     level_paths : tuple of str
     scale, translation : tuple of float
         Of level 0.
-    units : tuple of str or None
     channels : tuple of ShownChannel
         One for each channel; one where there is no such axis.
     label : mapping or None
         The "image-label" metadata of a label image.
     record : mapping
         Our own record; empty in stores of others.
+    notes : tuple of str
+        What is odd, and what was made of it.
+    samples : tuple of LazyArray
+        Where its contrast is looked for.
     """
 
     path: Path
     version: str
     name: str
-    axes: tuple[str, ...]
+    axes: tuple[Axis, ...]
     channel_axis: int | None
-    levels: tuple[Any, ...]
+    levels: tuple[LazyArray, ...]
     level_paths: tuple[str, ...]
     scale: tuple[float, ...]
     translation: tuple[float, ...]
-    units: tuple[str | None, ...]
     channels: tuple[ShownChannel, ...]
     label: Mapping[str, Any] | None
     record: Mapping[str, Any]
+    notes: tuple[str, ...]
+    samples: tuple[LazyArray, ...]
 
 
-def open_image(node: Node) -> StoredImage:
+def open_image(node: Node, number: int = 0) -> StoredImage:
     """An image or label image.
+
+    Parameters
+    ----------
+    node : Node
+    number : int
+        Which, where a group has several.
 
     Raises
     ------
@@ -76,45 +91,91 @@ def open_image(node: Node) -> StoredImage:
         Damaged metadata, or no level that can be read.
     """
     with understanding(node.path):
-        return _open_image(node)
+        return _open_image(node, number)
 
 
-def _open_image(node: Node) -> StoredImage:
-    multiscale = node.ome["multiscales"][0]
-    version = str(node.ome.get("version") or multiscale.get("version") or "0.1")
-    if version not in VERSIONS:
-        raise InvalidStore(
-            f"{node.path} is OME-NGFF {version}; only {VERSIONS[0]} to {VERSIONS[-1]} "
-            "can be read"
-        )
-    levels, paths = open_levels(node.path, multiscale["datasets"])
-    axes, types, units = axes_of(multiscale.get("axes"), levels[0].ndim)
-    if any(len(axes) != level.ndim for level in levels):
-        raise InvalidStore(
-            f"{node.path}: levels have {sorted({a.ndim for a in levels})} axes, the "
-            f"metadata names {', '.join(axes)}"
-        )
-    if axes[0] in "tc":
-        # While a store grows, its smaller levels may be ahead of level 0.
-        there = min(level.shape[0] for level in levels)
-        levels = [level[:there] for level in levels]
-    channel_axis = types.index("channel") if "channel" in types else None
-    scale, translation = transform_of(multiscale, len(axes))
-    count = 1 if channel_axis is None else levels[0].shape[channel_axis]
+def _open_image(node: Node, number: int) -> StoredImage:
+    notes = list(node.notes)
+    multiscale = multiscales_of(node)[number]
+    version = _version(node, multiscale, notes)
+    found = open_levels(node.path, sequence(multiscale["datasets"]), notes)
+    axes = axes_of(multiscale, found[0].axis_names, found[0].array.ndim, notes)
+    levels = fitting(found, axes, notes)
+    full = levels[0]
+    scale, translation = place_of(multiscale, full.entry, axes, notes)
+    kinds = [axis.kind for axis in axes]
+    channel_axis = kinds.index("channel") if "channel" in kinds else None
+    count = 1 if channel_axis is None else full.array.shape[channel_axis]
+    label = node.ome.get("image-label")
     return StoredImage(
         path=node.path,
         version=version,
-        name=str(multiscale.get("name") or "").strip("/") or image_name(node.path),
+        name=_name(node, multiscale, number),
         axes=axes,
         channel_axis=channel_axis,
-        levels=tuple(levels),
-        level_paths=tuple(paths),
+        levels=tuple(level.array for level in levels),
+        level_paths=tuple(level.path for level in levels),
         scale=scale,
         translation=translation,
-        units=units,
-        channels=channels_of(node.ome.get("omero"), count),
-        label=node.ome.get("image-label"),
+        channels=channels_of(node.ome.get("omero"), count, notes),
+        label=None if label is None else mapping(label),
         record=mapping(node.attributes.get(RECORD_KEY)),
+        notes=_few(notes),
+        samples=(levels[-1].array,),
+    )
+
+
+def multiscales_of(node: Node) -> list[Mapping[str, Any]]:
+    """The images that a group describes; those of the same pixels once."""
+    given = node.ome["multiscales"]
+    listed = [given] if isinstance(given, dict) else sequence(given)
+    unlike: dict[str, Mapping[str, Any]] = {}
+    for entry in map(mapping, listed):
+        datasets = sequence(entry.get("datasets"))
+        path = mapping(datasets[0]).get("path") if datasets else len(unlike)
+        unlike.setdefault(str(path), entry)
+    return list(unlike.values())
+
+
+def _few(notes: Notes) -> tuple[str, ...]:
+    unlike = list(dict.fromkeys(notes))
+    if (more := len(unlike) - MAX_NOTES) > 0:
+        unlike[MAX_NOTES:] = [f"{more} more such things"]
+    return tuple(unlike)
+
+
+def _version(node: Node, multiscale: Mapping[str, Any], notes: Notes) -> str:
+    """What is said; any text is let pass, since pixels do not depend on it."""
+    given = node.ome.get("version") or multiscale.get("version") or VERSIONS[0]
+    if given not in VERSIONS:
+        begins = re.match(r"\d+\.\d+", str(given))
+        known = begins is not None and begins.group() in VERSIONS
+        read_as = begins.group() if begins and known else VERSIONS[-2]
+        notes.append(f"OME-NGFF {short(given)} is read as {read_as}")
+    return str(given)
+
+
+def _name(node: Node, multiscale: Mapping[str, Any], number: int) -> str:
+    given = multiscale.get("name")
+    stem = image_name(node.path)
+    name = str(given).strip("/") if isinstance(given, str | int | float) else ""
+    return name or (f"{stem} {number}" if number else stem)
+
+
+def shown(image: StoredImage) -> StoredImage:
+    """The same image with its axes in the order in which they are shown: y, x last."""
+    order = display_order(image.axes)
+    if order == tuple(range(len(order))):
+        return image
+    axis = image.channel_axis
+    return replace(
+        image,
+        axes=tuple(image.axes[i] for i in order),
+        channel_axis=None if axis is None else order.index(axis),
+        levels=tuple(level.transpose(*order) for level in image.levels),
+        samples=tuple(level.transpose(*order) for level in image.samples),
+        scale=tuple(image.scale[i] for i in order),
+        translation=tuple(image.translation[i] for i in order),
     )
 
 

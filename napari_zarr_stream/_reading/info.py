@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from napari_zarr_stream._writer.errors import InvalidStore
+from napari_zarr_stream._writer.names import is_store_name
+from napari_zarr_stream._writer.ngff import BF2RAW
 from napari_zarr_stream._writer.record import RecordKey
 
-from .contents import series_of
-from .documents import Node, open_node, understanding
-from .image import WHOLE, StoredImage, open_image, state_of
+from .contents import Found, find_inside, labels_in, series_of, without_words
+from .documents import Node, mapping, open_node, sequence, understanding
+from .image import WHOLE, StoredImage, multiscales_of, open_image, state_of
 
 Facts = dict[str, Any]
 
@@ -42,64 +44,102 @@ def facts_of(path: Path) -> Facts:
 
 def _facts_of(path: Path) -> Facts:
     node = open_node(path)
-    if node is None:
-        raise InvalidStore(f"{path} is not a Zarr group or array")
     facts: Facts = {"path": str(path), "bytes_on_disk": _bytes_in(path)}
+    if node is None or not (node.is_array or node.kind):
+        return facts | _facts_inside(path, node)
+    if node.notes:
+        facts["warnings"] = list(node.notes)
     if node.is_array:
         return facts | {"kind": "array", "levels": [_level(path, "")]}
-    if "plate" in node.ome:
-        plate = node.ome["plate"]
+    if node.kind == "plate":
+        plate = mapping(node.ome["plate"])
         counts = {
-            key: len(plate.get(key) or []) for key in ("rows", "columns", "wells")
+            key: len(sequence(plate.get(key))) for key in ("rows", "columns", "wells")
         }
         return facts | {"kind": "plate", **counts}
-    if "well" in node.ome:
-        return facts | {"kind": "well", "fields": len(node.ome["well"]["images"])}
-    if "multiscales" in node.ome:
-        return facts | _image_facts(open_image(node)) | _labels_facts(path)
-    if "labels" in node.ome:
-        return facts | {"kind": "labels", "labels": list(node.ome["labels"])}
-    if "bioformats2raw.layout" in node.ome:
-        return facts | {"kind": "series", "images": list(_series(node))}
-    raise InvalidStore(f"{path} is a Zarr group without an OME-NGFF image")
+    if node.kind == "well":
+        fields = sequence(mapping(node.ome["well"]).get("images"))
+        return facts | {"kind": "well", "fields": len(fields)}
+    if node.kind == "labels":
+        return facts | {"kind": "labels", "labels": _labels_in(path)}
+    if node.kind == BF2RAW:
+        return facts | {"kind": "series", "images": list(_series(series_of(node)))}
+    facts |= _image_facts(open_image(node)) | {"labels": _labels_in(path / "labels")}
+    more = range(1, len(multiscales_of(node)))
+    if more:
+        others = [{"path": str(path)} | _image_facts(open_image(node, i)) for i in more]
+        facts["images"] = others
+    return facts
+
+
+def _facts_inside(path: Path, node: Node | None) -> Facts:
+    """Of a group that does not say what it is."""
+    found = find_inside(path) if path.is_dir() else Found((), ())
+    if node is None and not (is_store_name(path) and found):
+        there = f". Inside are {found.in_words()}" if found else ""
+        raise InvalidStore(f"{path} is not a Zarr group or array{there}")
+    if not found:
+        raise InvalidStore(f"{path} is a Zarr group without an OME-NGFF image")
+    group = node or Node(path, False, 3, {}, {})
+    if not found.images and (image := without_words(group, found.arrays)):
+        return _image_facts(open_image(image))
+    return {
+        "kind": "group",
+        "images": list(_series([image.path for image in found.images])),
+        "arrays": [str(array) for array in found.arrays],
+    }
 
 
 def _bytes_in(folder: Path) -> int:
-    """Of all files; links are not followed, and a store may grow meanwhile."""
+    """Of all files, without their holes; a store may grow meanwhile."""
     total = 0
     for where, _, names in os.walk(folder):
         for name in names:
             # Gone, or a path that is too long.
             with contextlib.suppress(OSError):
-                total += os.lstat(os.path.join(where, name)).st_size
+                total += _stored_bytes(os.lstat(os.path.join(where, name)))
     return total
 
 
-def _series(node: Node) -> Iterator[Facts]:
-    for child in series_of(node):
+def _stored_bytes(info: os.stat_result) -> int:
+    """What a file takes: less than its size where it has holes."""
+    blocks = getattr(info, "st_blocks", None)  # not on every system
+    return info.st_size if blocks is None else min(info.st_size, 512 * blocks)
+
+
+def _series(paths: Sequence[Path]) -> Iterator[Facts]:
+    for path in paths:
         try:
-            if (found := open_node(child)) and "multiscales" in found.ome:
-                yield {"path": str(child)} | _image_facts(open_image(found))
+            found = open_node(path)
+            if found and found.kind == "multiscales":
+                yield {"path": str(path)} | _image_facts(open_image(found))
+            elif found:
+                yield {"path": str(path), "kind": str(found.kind or "array")}
         except InvalidStore as error:  # which does not hide the others
-            yield {"path": str(child), "kind": f"cannot be opened: {error}"}
+            yield {"path": str(path), "kind": f"cannot be opened: {error}"}
 
 
-def _labels_facts(path: Path) -> Facts:
-    node = open_node(path / "labels")
-    return {"labels": list(node.ome.get("labels") or [])} if node else {}
+def _labels_in(group: Path) -> list[str]:
+    return [path.name for path in labels_in(group)]
 
 
 def _image_facts(image: StoredImage) -> Facts:
     array = image.levels[0]
-    axes = zip(image.axes, image.scale, image.translation, image.units, strict=True)
+    axes = zip(image.axes, image.scale, image.translation, strict=True)
     kind = "image" if image.label is None else "labels image"
     return {
         "kind": f"{kind}, no frames yet" if 0 in array.shape else kind,
         "ome_ngff": image.version,
         "name": image.name,
         "axes": [
-            {"name": name, "size": size, "scale": scale, "start": start, "unit": unit}
-            for size, (name, scale, start, unit) in zip(array.shape, axes, strict=True)
+            {
+                "name": axis.name,
+                "size": size,
+                "scale": scale,
+                "start": start,
+                "unit": axis.unit,
+            }
+            for size, (axis, scale, start) in zip(array.shape, axes, strict=True)
         ],
         "shape": list(array.shape),
         "dtype": array.dtype.name,
@@ -115,6 +155,7 @@ def _image_facts(image: StoredImage) -> Facts:
             if image.label is None
         ],
         "record": dict(image.record),
+        "warnings": list(image.notes),
         "state": state_of(image.path, image.record),
     }
 
@@ -171,6 +212,10 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
         limits = channel["contrast_limits"]
         shown = f", shown from {limits[0]:g} to {limits[1]:g}" if limits else ""
         yield _row("channel", f"{channel['name']}, #{channel['color']}{shown}")
+    for warning in facts.get("warnings", ()):
+        yield _row("warning", warning)
+    if facts.get("arrays"):
+        yield _row("arrays", ", ".join(facts["arrays"]))
     if facts.get("labels"):
         yield _row("labels", ", ".join(map(str, facts["labels"])))
     yield from _size_lines(facts)
@@ -198,8 +243,9 @@ def _size_lines(facts: Mapping[str, Any]) -> Iterator[str]:
         return
     stored, raw = facts["bytes_on_disk"], facts.get("bytes_raw")
     of_raw = ""
-    # Label images beside the image would be counted on one side only.
-    if raw and not facts.get("labels"):
+    # Label images beside the image would be counted on one side only, and of frames
+    # that are not committed what lies on disk.
+    if raw and not facts.get("labels") and facts.get("state", WHOLE) == WHOLE:
         of_raw = f", {100 * stored / raw:.0f} % of {_bytes(raw)} raw"
     yield _row("on disk", f"{_bytes(stored)}{of_raw}")
 

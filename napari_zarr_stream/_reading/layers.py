@@ -7,16 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from napari_zarr_stream._writer.colours import WHITE, colormap_of
+from napari_zarr_stream._writer.colours import (
+    BLACK,
+    WHITE,
+    colormap_of,
+    given_color,
+    numbers_of,
+)
 from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.names import image_name
 from napari_zarr_stream._writer.record import RECORD_KEY
 
+from .axes import Notes
 from .channels import ShownChannel
-from .contrast import limits_of, read_pixels
+from .contrast import contrast_of, read_pixels
 from .image import StoredImage
+from .lazy import LazyArray
 from .levels import open_array
 from .look import HasColormap, look_of, was_visible
+from .objects import objects_of
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -29,12 +38,12 @@ EDITABLE_CHUNKS = 1024
 EDITABLE_BYTES = 256 * 2**20
 """Labels of one level up to this are read as a whole, so that they can be painted."""
 
-MAX_PROPERTIES = 2**22
-"""Values in the table of objects, which has a column for every name that one of them
-has: names of their own for all would make gigabytes."""
+RANGE_KEY = "contrast_limits_range"
+"""In the metadata of a layer: what its slider of contrast limits goes through. napari
+takes that only of a layer that is there."""
 
 
-def plain_layer(path: Path) -> LayerData:
+def plain_layer(path: Path, notes: Notes) -> LayerData:
     """The layer of an array that is in no group.
 
     Raises
@@ -42,106 +51,137 @@ def plain_layer(path: Path) -> LayerData:
     InvalidStore
         It is not there, or no image.
     """
-    array = open_array(path)
+    array, _ = open_array(path, notes)
     if array.ndim < 2 or not array.size:
         raise InvalidStore(f"{path} is an array of shape {array.shape}, not an image")
-    name = image_name(path)
-    limits = limits_of([array], None)
-    meta = {"name": name, "rgb": False, "multiscale": False, "contrast_limits": limits}
+    limits, value_range = contrast_of([array], notes)
+    meta = {
+        "name": image_name(path),
+        "rgb": False,
+        "multiscale": False,
+        "contrast_limits": limits,
+        "metadata": {RANGE_KEY: value_range},
+    }
     return array, meta, "image"
 
 
 def image_layers(
-    image: StoredImage, has_colormap: HasColormap, is_label: bool = False
+    image: StoredImage,
+    has_colormap: HasColormap,
+    notes: Notes,
+    is_label: bool = False,
 ) -> list[LayerData]:
-    """Layers of one image.
+    """Layers of one image whose last axes are y and x.
 
     Parameters
     ----------
     image : StoredImage
     has_colormap : callable
         Whether the viewer knows a colormap of that name and those colours.
+    notes : list of str
+        Grows by what is odd.
     is_label : bool
         Whether to show it as labels although it does not say that it is.
 
     Raises
     ------
     InvalidStore
-        It has no pixels, or some that cannot be read.
+        It has no pixels, or is no image.
     """
-    if 0 in image.levels[0].shape:
-        raise InvalidStore(
-            f"{image.path} has no frames yet: its shape is {image.levels[0].shape}"
-        )
+    shape = image.levels[0].shape
+    if 0 in shape:
+        raise InvalidStore(f"{image.path} has no frames yet: its shape is {shape}")
+    axis, count = image.channel_axis, len(image.channels)
+    is_split = axis is not None and count <= MAX_CHANNEL_LAYERS
+    if len(shape) - is_split < 2:
+        raise InvalidStore(f"{image.path} is of shape {shape}, no image of y and x")
+    odd = list(image.notes)
     is_label = is_label or image.label is not None
-    axis = image.channel_axis
-    count = len(image.channels)
-    if axis is None or count > MAX_CHANNEL_LAYERS:
-        return [
-            _layer(
-                image,
-                image.levels,
-                is_label,
-                image.channels[0],
-                None,
-                False,
-                has_colormap,
-            )
-        ]
-    return [
-        _layer(
-            image,
-            [level[(*[slice(None)] * axis, number)] for level in image.levels],
-            is_label,
-            channel,
-            number,
-            count > 1,
-            has_colormap,
-        )
-        for number, channel in enumerate(image.channels)
+
+    numbers = range(count) if is_split else [None]
+    colors = _colors(image.channels) if is_split else [image.channels[0].color or WHITE]
+    layers = [
+        _layer(image, number, channel, color, is_label, has_colormap, odd)
+        for number, channel, color in zip(numbers, image.channels, colors, strict=False)
     ]
+    notes.extend(f"{image.path}: {note}" for note in dict.fromkeys(odd))
+    return layers
+
+
+def _colors(channels: Sequence[ShownChannel]) -> list[str]:
+    """A colour for each: those that came without one get others than the rest."""
+    if len(channels) == 1:
+        return [channels[0].color or WHITE]
+    taken = {channel.color for channel in channels}
+    free = (
+        color
+        for n in range(2 * len(channels))
+        if (color := given_color(n)) not in taken
+    )
+    return [channel.color or next(free, WHITE) for channel in channels]
 
 
 def _layer(
     image: StoredImage,
-    levels: Sequence[Any],
-    is_label: bool,
-    channel: ShownChannel,
     number: int | None,
-    is_split: bool,
+    channel: ShownChannel,
+    color: str,
+    is_label: bool,
     has_colormap: HasColormap,
+    notes: Notes,
 ) -> LayerData:
     """One layer; the channel axis is gone where it has a number."""
+    levels, samples = (
+        [_channel_of(image, level, number) for level in arrays]
+        for arrays in (image.levels, image.samples)
+    )
     kept = [
         i for i in range(len(image.axes)) if number is None or i != image.channel_axis
     ]
+    is_one_of_many = number is not None and len(image.channels) > 1
+    name = _name(image.name, channel, number) if is_one_of_many else image.name
     meta: dict[str, Any] = {
-        "name": _name(image.name, channel, number) if is_split else image.name,
+        "name": "".join(c if c.isprintable() else " " for c in name),
         "scale": [image.scale[i] for i in kept],
         "translate": [image.translation[i] for i in kept],
-        "units": [image.units[i] or "pixel" for i in kept],
-        "axis_labels": [image.axes[i] for i in kept],
+        "units": [image.axes[i].unit or "pixel" for i in kept],
+        "axis_labels": [image.axes[i].name for i in kept],
         "multiscale": len(levels) > 1,
         "metadata": {RECORD_KEY: dict(image.record)} if image.record else {},
     }
-    data = list(levels) if len(levels) > 1 else levels[0]
+    data: Any = levels if len(levels) > 1 else levels[0]
     if is_label and np.issubdtype(levels[0].dtype, np.integer):
-        meta |= {"visible": was_visible(image.record)} | _objects(image)
+        meta["visible"] = was_visible(image.record)
+        meta |= objects_of(image.label or {}, notes)
         if len(levels) == 1 and _is_small(levels[0]):
             data = read_pixels(data, image.path)
         return data, meta, "labels"
-    color = channel.color or WHITE
+    limits, value_range = channel.contrast_limits, channel.value_range
+    if limits is None or value_range is None:
+        found, whole = contrast_of(samples, notes)
+        limits = limits or found
+        value_range = value_range or whole
     meta |= {
         "rgb": False,
         "visible": channel.active,
-        "colormap": colormap_of(color),
+        "colormap": _colormap(channel, color),
         "gamma": channel.gamma,
-        "contrast_limits": channel.contrast_limits or limits_of(levels, image.path),
+        "contrast_limits": limits,
     }
-    if is_split:
+    span = min(limits[0], value_range[0]), max(limits[1], value_range[1])
+    meta["metadata"][RANGE_KEY] = span
+    if is_one_of_many:
         meta["blending"] = "additive"
     meta |= look_of(image.record, number or 0, color, has_colormap)
     return data, meta, "image"
+
+
+def _channel_of(image: StoredImage, level: LazyArray, number: int | None) -> LazyArray:
+    if number is None or image.channel_axis is None:
+        return level
+    view = level[(*[slice(None)] * image.channel_axis, number)]
+    assert isinstance(view, LazyArray)
+    return view
 
 
 def _name(image: str, channel: ShownChannel, number: int | None) -> str:
@@ -151,7 +191,17 @@ def _name(image: str, channel: ShownChannel, number: int | None) -> str:
     return f"{image}: {name}" if says_nothing else name
 
 
-def _is_small(level: Any) -> bool:
+def _colormap(channel: ShownChannel, color: str) -> str | dict[str, Any]:
+    """Between black and the channel's colour."""
+    if color == BLACK:  # which adds none; napari takes its name for white to black
+        return {"name": "no light", "colors": [[0, 0, 0, 1], [0, 0, 0, 1]]}
+    if channel.inverted:
+        colors = [[*numbers_of(color), 1], [0, 0, 0, 1]]
+        return {"name": f"{colormap_of(color)}_r", "colors": colors}
+    return colormap_of(color)
+
+
+def _is_small(level: LazyArray) -> bool:
     """Whether it can be read as a whole at once."""
     chunks = math.prod(
         -(-size // side) for size, side in zip(level.shape, level.chunks, strict=True)
@@ -159,26 +209,3 @@ def _is_small(level: Any) -> bool:
     stored = math.prod(level.chunks) * level.dtype.itemsize
     most: int = max(level.nbytes, stored)
     return most <= EDITABLE_BYTES and chunks <= EDITABLE_CHUNKS
-
-
-def _objects(image: StoredImage) -> dict[str, Any]:
-    """Colours and properties of objects, from "image-label" metadata."""
-    label = image.label or {}
-    shown: dict[str, Any] = {}
-    colors = {
-        int(entry["label-value"]): [value / 255 for value in entry["rgba"]]
-        for entry in label.get("colors") or []
-        if "rgba" in entry and "label-value" in entry
-    }
-    if colors:
-        shown["colormap"] = colors | {None: [0, 0, 0, 0]}
-    rows = [row for row in label.get("properties") or [] if "label-value" in row]
-    if rows:
-        keys = sorted({key for row in rows for key in row} - {"label-value"})
-        if len(rows) * len(keys) > MAX_PROPERTIES:
-            raise InvalidStore(f"{image.path}: {len(keys)} properties of its objects")
-        shown["features"] = {
-            "index": [row["label-value"] for row in rows],
-            **{key: [row.get(key) for row in rows] for key in keys},
-        }
-    return shown

@@ -1,183 +1,356 @@
-"""Plates and wells: the same field of all wells, or all of a well, as one image.
+"""Plates and wells: one field of all wells, or all of a well, as one image.
 
-Fields are opened when they are looked at: a plate has thousands. What a well is, in
-each version of OME-NGFF, ome-zarr knows.
+Each acquisition is an image of its own, and so are its labels. What is written of a
+field is looked at at once, since no well stands for the others; its pixels when they
+are looked at.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from ome_zarr.format import format_from_version
 
 from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.names import image_name
 
-from .documents import Node, inside, open_node, understanding
-from .image import StoredImage, open_image
+from .array_document import shape_in
+from .axes import Notes, display_order
+from .channels import ShownChannel
+from .contents import labels_in
+from .documents import Node, inside, mapping, open_node, sequence, short, understanding
+from .image import StoredImage, multiscales_of, open_image, shown
 from .lazy import LazyArray
-from .levels import open_array
-from .zarr_array import MAX_CHUNKS, refuse_beyond_memory
+from .mosaic import Fields, Mosaic, Place
 
 MAX_SIDE = 2**7
 """Wells in a row or a column; the largest plates in use have 72."""
 
-Place = tuple[int, int]
+MAX_LOOKED = 2**11
+"""Fields whose metadata is read before a plate is shown; the largest plates in use have
+1,536 wells. Larger ones are shown with room for what these have."""
+
+MAX_SAMPLES = 4
+"""Fields in which contrast is looked for."""
+
+Group = int | str | None
 
 
-def plate_image(node: Node) -> StoredImage:
-    """The whole plate or well as one image, shown as its first field is.
+@dataclass(frozen=True, slots=True)
+class _Well:
+    place: Place
+    path: Path
+
+
+def plate_images(node: Node, notes: Notes) -> Iterator[StoredImage]:
+    """A plate or well as images: one for each acquisition, and one for each label.
+
+    Parameters
+    ----------
+    node : Node
+    notes : list of str
+        Grows by what is left out.
 
     Raises
     ------
     InvalidStore
-        Its first field is not there or cannot be read.
+        No field of it can be read.
     """
     with understanding(node.path):
-        (down, across), fields = (_wells if "plate" in node.ome else _fields)(node)
-        if not fields or max(down, across) > MAX_SIDE:
+        wells, grid, fields = (_of_plate if node.kind == "plate" else _of_well)(
+            node, notes
+        )
+        notes.extend(node.notes)
+        if not fields:
+            raise InvalidStore(f"{node.path}: none of its {wells} fields is there")
+        names = _names_of(node)
+        shown_any = False
+        for group, paths in fields.items():
+            name = str(names.get(group, f"acquisition {group}"))
+            title = name if len(fields) > 1 else ""
+            for image in _images(node, title, paths, grid, notes):
+                shown_any = True
+                yield image
+        if not shown_any:
             raise InvalidStore(
-                f"{node.path} lists {len(fields)} fields in {down} x {across} places"
+                f"{node.path}: no field can be read: {'; '.join(notes[-3:])}"
             )
-        field = open_node(inside(node.path, fields[min(fields)]))
-        if field is None:
-            raise InvalidStore(f"{node.path}: its first field is not there")
-        first = open_image(field)
-        levels = [
-            LazyArray(Mosaic(node.path, fields, (down, across), path, level))
-            for path, level in zip(first.level_paths, first.levels, strict=True)
-        ]
+
+
+def _names_of(node: Node) -> dict[Group, str]:
+    """Names of acquisitions; a well has those of its plate."""
+    plate = mapping(node.ome.get("plate"))
+    if not plate:
+        above = _node(node.path.parent.parent)
+        plate = mapping(above.ome.get("plate")) if above else {}
+    listed = map(mapping, sequence(plate.get("acquisitions")))
+    return {
+        _group(a.get("id")): str(a["name"])
+        for a in listed
+        if isinstance(a.get("name"), str) and a["name"]
+    }
+
+
+def _node(path: Path) -> Node | None:
+    try:
+        return open_node(path)
+    except InvalidStore:
+        return None
+
+
+def _group(given: Any) -> Group:
+    return given if isinstance(given, int | str) else None
+
+
+Layout = tuple[int, Place, dict[Group, dict[Place, Path]]]
+"""How many there should be; rows and columns; what is there of each acquisition."""
+
+
+def _of_plate(node: Node, notes: Notes) -> Layout:
+    """The first field that each well has of each acquisition."""
+    plate = mapping(node.ome["plate"])
+    entries = [mapping(entry) for entry in sequence(plate.get("wells"))][: MAX_SIDE**2]
+    rows, columns = (_side(plate, key, entries, i) for i, key in enumerate(_SIDES))
+    if max(len(rows), len(columns)) > MAX_SIDE:
+        raise InvalidStore(f"{node.path}: {len(rows)} x {len(columns)} wells")
+    found: dict[Group, dict[Place, Path]] = {}
+    missing, left_out = 0, 0
+    for entry in entries:
+        place = _place(entry, rows, columns)
+        if place is None:
+            notes.append(f"{short(entry)} is no well of {node.path}: passed over")
+            continue
+        path = inside(node.path, entry["path"])
+        well = _node(path)
+        if well is None:
+            missing += 1
+            continue
+        for group, names in _fields_of(well).items():
+            left_out += len(names) - 1
+            found.setdefault(group, {})[place] = inside(path, names[0])
+    if missing:
+        notes.append(f"{missing} of {len(entries)} wells of {node.path} are not there")
+    if left_out:
+        notes.append(
+            f"{left_out} more fields of wells are not shown: open the wells themselves"
+        )
+    return len(entries), (len(rows), len(columns)), found
+
+
+_SIDES = ("rows", "columns")
+
+
+def _side(
+    plate: Mapping[str, Any], key: str, entries: list[Mapping[str, Any]], part: int
+) -> list[str]:
+    """Names of rows or columns; those in the paths of wells where none are listed."""
+    listed = [mapping(entry).get("name") for entry in sequence(plate.get(key))]
+    if listed:
+        return [str(name) for name in listed]
+    paths = [str(entry.get("path")).split("/") for entry in entries]
+    return sorted({path[part] for path in paths if len(path) == len(_SIDES)})
+
+
+def _place(
+    entry: Mapping[str, Any], rows: list[str], columns: list[str]
+) -> Place | None:
+    """Row and column: as 0.4 numbers them, or else as the path names them."""
+    path = re.fullmatch(r"/?([^/]+)/([^/]+)/?", str(entry.get("path")))
+    if path is None:
+        return None
+    if path[1] in rows and path[2] in columns:
+        return rows.index(path[1]), columns.index(path[2])
+    given = entry.get("rowIndex"), entry.get("columnIndex")
+    sides = len(rows), len(columns)
+    for at, side in zip(given, sides, strict=True):
+        if type(at) is not int or not 0 <= at < side:
+            return None
+    return given  # type: ignore[return-value]
+
+
+def _of_well(node: Node, _: Notes) -> Layout:
+    """All fields of each acquisition, in a square or nearly one."""
+    groups = _fields_of(node)
+    most = max((len(names) for names in groups.values()), default=0)
+    across = math.ceil(math.sqrt(most))
+    if across > MAX_SIDE:
+        raise InvalidStore(f"{node.path} lists {most} fields")
+    found = {
+        group: {
+            divmod(i, across): inside(node.path, name) for i, name in enumerate(names)
+        }
+        for group, names in groups.items()
+    }
+    return most, (math.ceil(most / max(across, 1)), across), found
+
+
+def _fields_of(well: Node) -> dict[Group, list[str]]:
+    """Names of a well's fields, by acquisition."""
+    found: dict[Group, list[str]] = {}
+    for entry in map(mapping, sequence(mapping(well.ome.get("well")).get("images"))):
+        if "path" in entry:
+            group = _group(entry.get("acquisition"))
+            found.setdefault(group, []).append(str(entry["path"]))
+    return found
+
+
+def _images(
+    node: Node, title: str, paths: Mapping[Place, Path], grid: Place, notes: Notes
+) -> Iterator[StoredImage]:
+    """The image of one acquisition, and one for each name that labels have in it."""
+    image = _mosaic(node, paths, grid, notes)
+    if image is None:
+        notes.append(f"left out {title or node.path}: no field of it can be read")
+        return
+    name = image_name(node.path)
+    prefix = f"{title}: " if title else ""
+    yield replace(
+        image,
+        name=f"{name}: {title}" if title else name,
+        channels=tuple(
+            replace(c, name=f"{prefix}{c.name}") if c.name else c
+            for c in image.channels
+        ),
+    )
+    seen: list[str] = []
+    for place in list(paths)[:MAX_SAMPLES]:
+        seen += [path.name for path in _labels_at(paths[place])]
+    for label in dict.fromkeys(seen):
+        inner = {place: path / "labels" / label for place, path in paths.items()}
+        if labels := _mosaic(node, inner, grid, notes):
+            yield replace(labels, name=f"{prefix}{label}", label=labels.label or {})
+
+
+def _labels_at(field: Path) -> list[Path]:
+    try:
+        return list(labels_in(field / "labels"))
+    except InvalidStore:
+        return []
+
+
+def _open_field(root: Path, path: Path) -> StoredImage | None:
+    node = open_node(inside(root, path.relative_to(root)))
+    return None if node is None or not node.kind else open_image(node)
+
+
+def _shown_field(root: Path, path: Path) -> StoredImage | None:
+    field = _open_field(root, path)
+    return None if field is None else shown(field)
+
+
+def _mosaic(
+    node: Node, paths: Mapping[Place, Path], grid: Place, notes: Notes
+) -> StoredImage | None:
+    """Fields as one image, with room for the largest; None where there is none."""
+    failures: list[str] = []
+    looked = _looked_at(paths, failures)
+    opened = _opened(node, {place: paths[place] for place in looked}, failures)
+    if failures:
+        notes.append(f"{len(failures)} fields cannot be opened: {failures[0]}")
+    if not opened:
+        return None
+    stored = opened[0]
+    first, ndim = shown(stored), len(stored.axes)
+    order = display_order(stored.axes)
+    alike = {
+        place: (tuple(shape[i] for i in order), dtype)
+        for place, (shape, dtype) in looked.items()
+        if len(shape) == ndim
+    }
+    if len(alike) < len(looked):
+        notes.append(f"{len(looked) - len(alike)} fields have other axes: left out")
+    shapes = {shape for shape, _ in alike.values()}
+    cell = tuple(map(max, zip(*shapes, strict=True)))
+    if len(shapes) > 1:
+        notes.append(
+            f"fields of {node.path} have other sizes, up to {cell}: smaller ones are "
+            "shown with black beside them"
+        )
+    is_all_looked_at = len(paths) <= MAX_LOOKED
+    fields = Fields(
+        node.path,
+        {p: path for p, path in paths.items() if p in alike or not is_all_looked_at},
+        partial(_shown_field, node.path),
+    )
+    dtype = np.result_type(*{dtype for _, dtype in alike.values()})
+    axis = first.channel_axis
+    count = 1 if axis is None else cell[axis]
+    unsaid = [ShownChannel()] * (count - len(first.channels))
     return replace(
         first,
         path=node.path,
-        name=image_name(node.path),
-        levels=tuple(levels),
+        levels=tuple(
+            _level(fields, grid, cell, first, number, np.dtype(dtype))
+            for number in range(len(first.levels))
+        ),
         translation=(0.0,) * len(first.axes),
+        channels=(*first.channels, *unsaid),
+        samples=tuple(
+            sample
+            for image in map(shown, opened)
+            for sample in image.samples
+            if axis is None or image.levels[0].shape[axis] == count
+        ),
     )
 
 
-def _wells(node: Node) -> tuple[Place, Mapping[Place, str]]:
-    """Rows and columns of a plate, and the first well's first field of each well."""
-    plate = node.ome["plate"]
-    rows, columns = (
-        [entry["name"] for entry in plate[key]] for key in ("rows", "columns")
-    )
-    if max(len(rows), len(columns)) > MAX_SIDE:
-        raise InvalidStore(f"{node.path}: {len(rows)} x {len(columns)} wells")
-    version = str(node.ome.get("version") or plate.get("version") or "0.1")
-    wells = {}
-    for entry in plate["wells"][: MAX_SIDE**2]:
+def _looked_at(
+    paths: Mapping[Place, Path], failures: list[str]
+) -> dict[Place, tuple[tuple[int, ...], np.dtype[np.generic]]]:
+    """Shape and type of each field that is there, out of the documents alone."""
+    found = {}
+    for place in sorted(paths)[:: 1 + len(paths) // MAX_LOOKED]:
         try:
-            format_from_version(version).validate_well_dict(entry, rows, columns)
-        except ValueError as error:
-            raise InvalidStore(
-                f"{node.path}: {entry} is no well as OME-NGFF {version} has them"
-            ) from error
-        row, column = entry["path"].split("/")
-        wells[rows.index(row), columns.index(column)] = entry["path"]
-    well = open_node(inside(node.path, wells[min(wells)])) if wells else None
-    if well is None:
-        raise InvalidStore(f"{node.path} has no first well, and so no first field")
-    field = well.ome["well"]["images"][0]["path"]
-    fields = {place: f"{path}/{field}" for place, path in wells.items()}
-    return (len(rows), len(columns)), fields
+            with understanding(paths[place]):
+                node = open_node(paths[place])
+                if node is None:
+                    continue
+                level = sequence(multiscales_of(node)[0]["datasets"])[0]
+                found[place] = shape_in(inside(node.path, level["path"]))
+        except InvalidStore as error:
+            failures.append(str(error))
+    return found
 
 
-def _fields(node: Node) -> tuple[Place, Mapping[Place, str]]:
-    """A square of the fields of a well, or nearly one."""
-    names = [str(image["path"]) for image in node.ome["well"]["images"]]
-    across = math.ceil(math.sqrt(len(names)))
-    fields = {divmod(i, across): name for i, name in enumerate(names)}
-    return (math.ceil(len(names) / max(across, 1)), across), fields
+def _opened(
+    node: Node, paths: Mapping[Place, Path], failures: list[str]
+) -> list[StoredImage]:
+    """The first field and a few others, in which contrast is looked for."""
+    opened: list[StoredImage] = []
+    left = sorted(paths)
+    while left and len(opened) < MAX_SAMPLES:
+        place = left.pop(0)
+        try:
+            if (
+                field := open_node(
+                    inside(node.path, paths[place].relative_to(node.path))
+                )
+            ) is None:
+                continue
+            opened.append(open_image(field))
+        except InvalidStore as error:
+            failures.append(str(error))
+            continue
+        left = left[max(0, len(left) // (MAX_SAMPLES - len(opened) + 1) - 1) :]
+    return opened
 
 
-class Mosaic:
-    """One level of fields side by side; zeros where there is none.
-
-    Parameters
-    ----------
-    root : Path
-    fields : mapping of (row, column) to str
-        Paths below `root`.
-    grid : (int, int)
-        Rows and columns.
-    path : str
-        Of the level, below a field.
-    like : array
-        That level of the first field, whose shape and dtype all have.
-    """
-
-    def __init__(
-        self,
-        root: Path,
-        fields: Mapping[Place, str],
-        grid: Place,
-        path: str,
-        like: LazyArray,
-    ) -> None:
-        *outer, height, width = like.shape
-        self._root, self._fields, self._path, self._like = root, fields, path, like
-        self._opened: dict[Place, LazyArray | None] = {}
-        self.shape = (*outer, grid[0] * height, grid[1] * width)
-        self.dtype = like.dtype
-        self.chunks = like.chunks
-
-    def __getitem__(self, key: tuple[int | slice, ...]) -> npt.NDArray[np.generic]:
-        """Read pixels: `key` has an int or a slice with a positive step for each axis.
-
-        Raises
-        ------
-        InvalidStore
-            A field is damaged, or that is more than can be read at once.
-        """
-        given = [slice(at, at + 1) if isinstance(at, int) else at for at in key]
-        spans = [range(size)[at] for size, at in zip(self.shape, given, strict=True)]
-        shape = tuple(map(len, spans))
-        refuse_beyond_memory(self._root, math.prod(shape) * self.dtype.itemsize)
-        pixels = np.zeros(shape, self.dtype)
-        rows, columns = (
-            list(_cuts(span, side))
-            for span, side in zip(spans[-2:], self._like.shape[-2:], strict=True)
-        )
-        if len(rows) * len(columns) > MAX_CHUNKS:
-            raise InvalidStore(f"{self._root}: too many wells at once: look at a part")
-        for row, y, to_y in rows:
-            for column, x, to_x in columns:
-                if (field := self._field((row, column))) is not None:
-                    pixels[..., to_y, to_x] = field[(*given[:-2], y, x)]
-        return pixels[tuple(0 if isinstance(at, int) else slice(None) for at in key)]
-
-    def _field(self, place: Place) -> LazyArray | None:
-        """A field's level, opened once; None where there is no field."""
-        if place not in self._opened:
-            self._opened[place] = self._open(place)
-        return self._opened[place]
-
-    def _open(self, place: Place) -> LazyArray | None:
-        if place not in self._fields:
-            return None
-        path = inside(self._root, f"{self._fields[place]}/{self._path}")
-        if not path.exists():
-            return None  # as ome-zarr shows a well that was not imaged
-        field = open_array(path)
-        if field.shape != self._like.shape:
-            raise InvalidStore(
-                f"{path} is {field.shape} pixels, the first field {self._like.shape}"
-            )
-        return field
-
-
-def _cuts(span: range, side: int) -> Sequence[tuple[int, slice, slice]]:
-    """Which tiles of a side a span meets: number, what of the tile, where it goes."""
-    cuts = []
-    at = 0
-    while at < len(span):
-        number, first = divmod(span[at], side)
-        end = min(len(span), at + math.ceil((side - first) / span.step))
-        last = span[end - 1] - number * side
-        cuts.append((number, slice(first, last + 1, span.step), slice(at, end)))
-        at = end
-    return cuts
+def _level(
+    fields: Fields,
+    grid: Place,
+    cell: tuple[int, ...],
+    first: StoredImage,
+    number: int,
+    dtype: np.dtype[np.generic],
+) -> LazyArray:
+    full, level = first.levels[0], first.levels[number]
+    shrunk = tuple(
+        max(1.0, float(round(a / max(b, 1))))
+        for a, b in zip(full.shape, level.shape, strict=True)
+    )
+    room = tuple(math.ceil(a / by) for a, by in zip(cell, shrunk, strict=True))
+    return LazyArray(Mosaic(fields, grid, room, shrunk, dtype, level.chunks))

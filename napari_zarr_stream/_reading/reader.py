@@ -1,30 +1,55 @@
 """A store -> napari layers: the npe2 reader, and what reopens a finished recording."""
 
 import os
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from napari_zarr_stream._writer.colours import digits_of
 from napari_zarr_stream._writer.errors import InvalidStore
+from napari_zarr_stream._writer.names import is_store_name
+from napari_zarr_stream._writer.ngff import BF2RAW
 
-from .contents import kind_of, listed_in, series_of
+from .axes import Notes
+from .contents import (
+    MAX_IMAGES,
+    Found,
+    find_inside,
+    labels_in,
+    series_of,
+    without_words,
+)
 from .documents import Node, inside, open_node, understanding
-from .image import BEING_WRITTEN, WHOLE, open_image, state_of
-from .layers import LayerData, image_layers, plain_layer
+from .image import (
+    BEING_WRITTEN,
+    WHOLE,
+    multiscales_of,
+    open_image,
+    shown,
+    state_of,
+)
+from .layers import RANGE_KEY, LayerData, image_layers, plain_layer
 
 PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+MAX_TOGETHER = 16
+"""Images that nothing lists, and that are shown together all the same."""
 
 
 def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | None:
     """npe2 reader: `read` for a folder that is OME-Zarr or a Zarr array, else None."""
+    root = _single(path)
     try:
-        node = open_node(_single(path))
+        node = open_node(root)
+        if node is None and not (is_store_name(root) and root.is_dir()):
+            return None
+        if node is not None and (node.is_array or node.kind):
+            return read
+        return read if find_inside(root) else None
     except InvalidStore:
         return read  # which then says what is wrong
-    if node is None or not (node.is_array or kind_of(node)):
-        return None
-    return read
 
 
 def read(path: PathOrPaths) -> list[LayerData]:
@@ -43,7 +68,7 @@ def layers_of(path: str | os.PathLike[str]) -> list[LayerData]:
     """Layers of a store, as pyramids that read only what is shown.
 
     One for each channel and one for each label image. Images of a plate or a well are
-    put together, as ome-zarr does it.
+    put together, each acquisition by itself.
 
     Returns
     -------
@@ -54,30 +79,75 @@ def layers_of(path: str | os.PathLike[str]) -> list[LayerData]:
     ------
     InvalidStore
         Nothing there that can be shown; says why.
+
+    Warns
+    -----
+    UserWarning
+        Something is odd, and what was made of it.
     """
     root = Path(path)
+    notes: Notes = []
     with understanding(root):
-        return _layers_of(root)
+        layers = _layers_in(root, notes)
+    if notes:
+        said = "\n".join(dict.fromkeys(notes))
+        warnings.warn(said, UserWarning, stacklevel=2)
+    if "napari" in sys.modules:
+        _watch_layers()
+    return layers
 
 
-def _layers_of(root: Path) -> list[LayerData]:
+def _layers_in(root: Path, notes: Notes) -> list[LayerData]:
     node = open_node(root)
-    if node is None:
-        raise InvalidStore(f"{root} is not a Zarr group or array")
-    if node.is_array:
-        return [plain_layer(root)]
-    kind = kind_of(node)
-    if kind in ("plate", "well"):
-        from .plate import plate_image  # ome-zarr takes 1 s to import
+    if node is not None and node.is_array:
+        return [plain_layer(root, notes)]
+    if node is not None and node.kind:
+        return _layers_of(node, notes)
+    found = find_inside(root) if root.is_dir() else Found((), ())
+    what = (
+        "a Zarr group without an OME-NGFF image" if node else "no Zarr group or array"
+    )
+    if node is None and not is_store_name(root):
+        there = f". Inside are {found.in_words()}" if found else ""
+        raise InvalidStore(f"{root} is not a Zarr group or array{there}")
+    node = node or Node(root, False, 3, {}, {})
+    if found.images and len(found.images) <= MAX_TOGETHER:
+        notes.append(f"{root} is {what}; shown are {found.in_words()}")
+        return _all_layers(found.images, notes)
+    if not found.images and (image := without_words(node, found.arrays)):
+        return _layers_of(image, notes)
+    inside = f". It holds {found.in_words()}: open one of them" if found else ""
+    raise InvalidStore(f"{root} is {what}{inside}")
 
-        return image_layers(plate_image(node), _has_colormap)
-    if kind == "bioformats2raw.layout":
-        return _series_layers(node)
-    if kind == "multiscales":
-        return _image_layers(node)
-    if kind == "labels" and (layers := _label_layers(root)):
-        return layers
-    raise InvalidStore(f"{root} is a Zarr group without an OME-NGFF image")
+
+def _layers_of(node: Node, notes: Notes) -> list[LayerData]:
+    """Layers of a group that says what it is."""
+    if node.kind in ("plate", "well"):
+        from .plate import plate_images
+
+        images = plate_images(node, notes)
+        return [
+            layer
+            for image in images
+            for layer in image_layers(image, _has_colormap, notes)
+        ]
+    if node.kind == BF2RAW:
+        return _series_layers(node, notes)
+    if node.kind == "labels":
+        if layers := _label_layers(node.path, notes):
+            return layers
+        raise InvalidStore(
+            f"{node.path} has no label image that can be shown: {'; '.join(notes)}"
+        )
+    layers = []
+    for number in range(min(len(multiscales_of(node)), MAX_IMAGES)):
+        try:
+            layers += _image_layers(node, number, notes)
+        except InvalidStore as error:
+            if not number:
+                raise
+            notes.append(f"left out image {number} of {node.path}: {error}")
+    return layers + _labels_beside(node, notes)
 
 
 def _has_colormap(name: str, colors: Sequence[str] | None) -> bool:
@@ -89,48 +159,84 @@ def _has_colormap(name: str, colors: Sequence[str] | None) -> bool:
     return [digits_of(color) for color in known.colors] == colors
 
 
-def _image_layers(node: Node) -> list[LayerData]:
-    """Layers of an image and its labels."""
-    path, image = node.path, open_image(node)
+def _image_layers(node: Node, number: int, notes: Notes) -> list[LayerData]:
+    """Layers of one image of a group."""
+    path, image = node.path, open_image(node, number)
     state = state_of(path, image.record)
     if state != WHOLE and not state.startswith(BEING_WRITTEN):
         if 0 in image.levels[0].shape:
             raise InvalidStore(f"{path} has no committed frames: {state}")
-        warnings.warn(f"{path} is {state}", UserWarning, stacklevel=4)
-    return image_layers(image, _has_colormap) + _label_layers(path / "labels")
+        notes.append(f"{path} is {state}")
+    return image_layers(shown(image), _has_colormap, notes)
 
 
-def _series_layers(node: Node) -> list[LayerData]:
+def _labels_beside(node: Node, notes: Notes) -> list[LayerData]:
+    """Labels of an image, which is shown also where these cannot be."""
+    try:
+        return _label_layers(node.path / "labels", notes)
+    except InvalidStore as error:
+        notes.append(f"left out the labels: {error}")
+        return []
+
+
+def _series_layers(node: Node, notes: Notes) -> list[LayerData]:
+    """Layers of several images, or of what lies there where none are listed."""
+    paths = series_of(node)
+    if not paths:
+        return _all_layers(find_inside(node.path).images, notes)
+    return _all_layers(paths, notes)
+
+
+def _all_layers(images: Sequence[Node | Path], notes: Notes) -> list[LayerData]:
     """Layers of several images; one that cannot be shown does not hide the others."""
     layers: list[LayerData] = []
     failures: list[InvalidStore] = []
-    for child in series_of(node):
+    for image in images:
         try:
-            if (image := open_node(child)) is None:
-                raise InvalidStore(f"{child} is not there")
-            with understanding(child):
-                layers += _image_layers(image)
+            node = image if isinstance(image, Node) else open_node(image)
+            if node is None or not node.kind:
+                raise InvalidStore(f"{image} is no image")
+            with understanding(node.path):
+                layers += _layers_of(node, notes)
         except InvalidStore as error:
             failures.append(error)
-    if failures and not layers:
-        raise failures[0]
-    for failure in failures:
-        warnings.warn(f"left out an image: {failure}", UserWarning, stacklevel=4)
+    if not layers:
+        raise failures[0] if failures else InvalidStore("there is no image in it")
+    notes.extend(f"left out an image: {failure}" for failure in failures)
     return layers
 
 
-def _label_layers(group: Path) -> list[LayerData]:
+def _label_layers(group: Path, notes: Notes) -> list[LayerData]:
     """Label images of a `labels` group; a damaged one does not hide the others."""
-    node = open_node(group)
-    names = node.ome.get("labels") if node else None
-    layers = []
-    for name in listed_in(group, names):
+    layers: list[LayerData] = []
+    for path in labels_in(group):
         try:
-            child = open_node(inside(group, name))
+            child = open_node(inside(group, path.relative_to(group)))
             if child is None:
-                raise InvalidStore(f"{group / str(name)} is not there")
-            with understanding(child.path):
-                layers += image_layers(open_image(child), _has_colormap, is_label=True)
+                raise InvalidStore(f"{path} is not there")
+            with understanding(path):
+                image = shown(open_image(child))
+                layers += image_layers(image, _has_colormap, notes, is_label=True)
         except InvalidStore as error:
-            warnings.warn(f"left out a label image: {error}", UserWarning, stacklevel=2)
+            notes.append(f"left out a label image: {error}")
     return layers
+
+
+def _watch_layers() -> None:
+    """See to it that contrast can be chosen from all values that pixels may have.
+
+    napari takes for that range what is first shown, and takes another of no layer that
+    is not there yet.
+    """
+    import napari
+
+    viewer = napari.current_viewer()
+    if viewer is not None:
+        viewer.layers.events.inserted.connect(_widen_range)
+
+
+def _widen_range(event: Any) -> None:
+    layer = event.value
+    if given := layer.metadata.get(RANGE_KEY):
+        low, high = layer.contrast_limits
+        layer.contrast_limits_range = min(low, given[0]), max(high, given[1])

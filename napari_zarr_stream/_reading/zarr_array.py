@@ -4,9 +4,13 @@ Left alone, zarr waits for pipes, reads devices without an end, and tries to all
 whatever a shape or the head of a chunk asks for.
 """
 
+import json
 import math
+import os
+import re
 import stat
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,13 @@ import zarr
 from zarr.storage import LocalStore, WrapperStore
 
 from napari_zarr_stream._writer.errors import InvalidStore
+from napari_zarr_stream._writer.store import read_json
+
+from .array_document import advice_on_codecs, axis_names_in, mended
+from .documents import Node, mapping, open_node, understanding
+
+Names = tuple[str, str]
+"""How chunks are named: what stands before the numbers, and between them."""
 
 MAX_CHUNKS = 2**13
 """Of one read, where chunks are small: zarr takes 1 to 3 s for so many."""
@@ -36,6 +47,10 @@ class _PlainFiles(WrapperStore):
     """Regular files only, none larger than what it is for."""
 
     most_bytes = MAX_ARRAY_BYTES
+    documents: dict[str, bytes]
+    """What takes the place of files of these names."""
+    other_names: tuple[Names, ...] = ()
+    """How chunks are named that are not where the metadata say."""
     blosc_bytes = 0
     """What a whole file unpacks to at the most, where it is a blosc buffer; else 0."""
 
@@ -54,8 +69,14 @@ class _PlainFiles(WrapperStore):
             )
 
     async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
-        self._check(key)
-        data = await self._store.get(key, prototype, byte_range)
+        if key in self.documents:
+            return prototype.buffer.from_bytes(self.documents[key])
+        data = None
+        for name in (key, *(_renamed(key, names) for names in self.other_names)):
+            self._check(name)
+            data = await self._store.get(name, prototype, byte_range)
+            if data is not None:
+                break
         if self.blosc_bytes and data is not None and len(data) >= 16:
             head = data.as_numpy_array()[:16].tobytes()
             if (unpacked := int.from_bytes(head[4:8], "little")) > self.blosc_bytes:
@@ -88,13 +109,18 @@ class ZarrArray:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        store = _PlainFiles(LocalStore(path, read_only=True))
+        self.path = path
+        self.notes: list[str] = []
+        node = open_node(path)
+        if node is None or not node.is_array:
+            raise InvalidStore(f"array {path} cannot be opened: there is none")
+        self._store = store = _PlainFiles(LocalStore(path, read_only=True))
+        array = self._open(node)
         try:
-            array = zarr.open_array(store, mode="r")
             codecs = (*array.filters, *array.compressors)
             self.shape: tuple[int, ...] = array.shape
-            self.dtype: np.dtype[np.generic] = np.dtype(array.dtype)
+            # Pixels are given as this computer has them.
+            self.dtype = np.dtype(array.dtype).newbyteorder("=")
             self.chunks: tuple[int, ...] = array.chunks
             self.shards: tuple[int, ...] | None = array.shards
         except Exception as error:  # whatever strange metadata lead to
@@ -112,6 +138,61 @@ class ZarrArray:
         if not self.shards and last in ("Blosc", "BloscCodec"):
             store.blosc_bytes = 8 * per_file * self.dtype.itemsize
         store.most_bytes += 512 * (per_file // math.prod(self.chunks))
+
+    def _open(self, node: Node) -> Any:
+        """The array of zarr: as it is stored, or else as zarr wants it to be."""
+        name = "zarr.json" if node.zarr_format == 3 else ".zarray"
+        if (size := (self.path / name).stat().st_size) > MAX_ARRAY_BYTES:
+            raise InvalidStore(f"{self.path / name} is of no array: {size} bytes")
+        document = dict(read_json(self.path / name) or {})
+        self.axis_names = axis_names_in(document, node.attributes)
+        document.pop("attributes", None)
+        if document.get("filters") == []:
+            document["filters"] = None
+        try:
+            return self._opened(name, document)
+        except InvalidStore as failure:
+            try:
+                with understanding(self.path):
+                    array = self._opened(name, mended(document))
+            except InvalidStore:
+                raise InvalidStore(
+                    f"{failure}{advice_on_codecs(document)}"
+                ) from failure
+            self.notes.append(f"read all the same: {failure}")
+            return array
+
+    def _opened(self, name: str, document: dict[str, Any]) -> Any:
+        """The array of zarr that a document describes."""
+        is_v3 = name == "zarr.json"
+        given = document | ({"attributes": {}} if is_v3 else {})
+        self._store.documents = {name: json.dumps(given).encode(), ".zattrs": b"{}"}
+        try:
+            array = zarr.open_array(
+                self._store, mode="r", zarr_format=3 if is_v3 else 2
+            )
+        except Exception as error:  # whatever strange metadata lead to
+            raise InvalidStore(
+                f"array {self.path} cannot be opened: {error}"
+            ) from error
+        self._look_for_chunks(given)
+        return array
+
+    def _look_for_chunks(self, document: dict[str, Any]) -> None:
+        """See how chunks are named: some writers do not do as they say."""
+        if len(document["shape"]) < 2 or 0 in document["shape"]:
+            return
+        found, said = _names_in(self.path), _names_said(document)
+        self._store.other_names = tuple(sorted(found - {said}))
+        if not found:
+            self.notes.append(
+                f"array {self.path} has no chunks: all that it shows is its fill value"
+            )
+        elif said not in found:
+            self.notes.append(
+                f"chunks of {self.path} are not named as its metadata say: those named "
+                f"as {_example(*sorted(found)[0])!r} are read"
+            )
 
     def __getitem__(self, key: tuple[int | slice, ...]) -> npt.NDArray[np.generic]:
         """Read pixels: `key` has an int or a slice with a positive step for each axis.
@@ -133,19 +214,64 @@ class ZarrArray:
         stored = math.prod(self.chunks) * self.dtype.itemsize
         if chunks > MAX_CHUNKS and stored < SMALL_CHUNK_BYTES:
             raise InvalidStore(
-                f"{self._path} stores what is asked for in {chunks} chunks, of which "
+                f"{self.path} stores what is asked for in {chunks} chunks, of which "
                 f"{MAX_CHUNKS} can be read at once: look at a part"
             )
         wanted = pixels * self.dtype.itemsize + min(chunks, AT_ONCE) * stored
-        refuse_beyond_memory(self._path, wanted)
+        refuse_beyond_memory(self.path, wanted)
         try:
-            read: npt.NDArray[np.generic] = np.asarray(self._array[key])
+            read: npt.NDArray[np.generic] = np.asarray(self._array[key], self.dtype)
         except MemoryError as error:
             raise InvalidStore(
-                f"{self._path}: there is not enough memory for {pixels} pixels in "
+                f"{self.path}: there is not enough memory for {pixels} pixels in "
                 f"chunks of {self.chunks}"
             ) from error
+        except InvalidStore:
+            raise
+        except Exception as error:  # whatever a codec makes of damaged bytes
+            raise InvalidStore(
+                f"array {self.path} has pixels that cannot be read: {error}"
+            ) from error
         return read
+
+
+MAX_LISTED = 1000
+"""Entries of a folder that are looked at to see how chunks are named."""
+
+
+def _names_in(path: Path) -> set[Names]:
+    """How chunks in the folder of an array are named."""
+    found: set[Names] = set()
+    with os.scandir(path) as entries:
+        for entry in islice(entries, MAX_LISTED):
+            if match := re.fullmatch(r"(c?)(\.?)\d+(\.\d+)*", entry.name):
+                if "." in entry.name:
+                    found.add((match[1], "."))
+                elif not match[1] and entry.is_dir():
+                    found.add(("", "/"))
+            elif entry.name == "c" and entry.is_dir():
+                found.add(("c", "/"))
+    return found
+
+
+def _names_said(document: dict[str, Any]) -> Names:
+    if "codecs" not in document:
+        return "", str(document.get("dimension_separator") or ".")
+    encoding = mapping(document.get("chunk_key_encoding"))
+    is_v2 = encoding.get("name") == "v2"
+    separator = mapping(encoding.get("configuration")).get("separator")
+    return "" if is_v2 else "c", str(separator or ("." if is_v2 else "/"))
+
+
+def _renamed(key: str, names: Names) -> str:
+    """The key of a chunk as it is where chunks are named otherwise."""
+    before, between = names
+    numbers = re.findall(r"\d+", key)
+    return between.join([*([before] if before else []), *numbers])
+
+
+def _example(before: str, between: str) -> str:
+    return between.join([*([before] if before else []), "0", "0"])
 
 
 def refuse_beyond_memory(path: Path, wanted: int) -> None:

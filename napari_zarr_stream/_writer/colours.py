@@ -4,6 +4,7 @@ Colours are written as OME-NGFF has them in `omero`: "00FFFF".
 """
 
 from collections.abc import Sequence
+from colorsys import hsv_to_rgb
 
 NAMED = {
     "gray": "FFFFFF", "red": "FF0000", "green": "00FF00", "blue": "0000FF",
@@ -22,12 +23,16 @@ RGB = ("red", "green", "blue")
 _GIVEN = tuple(
     NAMED[name] for name in ("cyan", "magenta", "yellow", "green", "red", "blue")
 )
+_GOLDEN = (5**0.5 - 1) / 2
 _NAMES = {color: name for name, color in NAMED.items()}
 
 
 def given_color(number: int) -> str:
     """The colour of channel `number` of several that came without one."""
-    return _GIVEN[number % len(_GIVEN)]
+    if number < len(_GIVEN):
+        return _GIVEN[number]
+    # Hues as far from each other as their number allows, paler than those above.
+    return digits_of(hsv_to_rgb(number * _GOLDEN % 1, 0.6, 1))
 
 
 def hex_of(text: str) -> str | None:

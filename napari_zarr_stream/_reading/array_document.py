@@ -1,0 +1,269 @@
+"""The document of an array as zarr wants it, out of what others write.
+
+Only what says how to read pixels is put right, and only where there is one way to
+understand it: spellings of types, keys of codecs, values that are left out.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_zarr_stream._writer.errors import InvalidStore
+from napari_zarr_stream._writer.ngff import range_of
+from napari_zarr_stream._writer.store import read_json
+
+from .documents import mapping, number, sequence
+
+Document = dict[str, Any]
+
+_V2_KEYS = {
+    "blosc": ("cname", "clevel", "shuffle", "blocksize"),
+    "bz2": ("level",),
+    "gzip": ("level",),
+    "lz4": ("acceleration",),
+    "zlib": ("level",),
+    "zstd": ("level",),
+}
+"""What numcodecs takes of codecs that need none of it to decode."""
+
+_V3_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "blosc": {
+        "cname": "lz4", "clevel": 5, "shuffle": "shuffle", "typesize": 1, "blocksize": 0
+    },
+    "crc32c": {},
+    "gzip": {"level": 5},
+    "zstd": {"level": 0, "checksum": False},
+}  # fmt: skip
+"""The same for zarr: what codecs say in their own data is not asked of the document."""
+
+_PACKAGES = {
+    "crc32c": "numcodecs[crc32c]",
+    "flac": "flac-numcodecs",
+    "imagecodecs": "imagecodecs-numcodecs",
+    "msgpack2": "numcodecs[msgpack]",
+    "pcodec": "numcodecs[pcodec]",
+    "wavpack": "wavpack-numcodecs",
+    "zfpy": "numcodecs[zfpy]",
+}
+"""Where codecs come from that zarr and numcodecs do not bring."""
+
+
+def mended(document: Mapping[str, Any]) -> Document:
+    """A document of the same array that zarr takes, if there is one.
+
+    Parameters
+    ----------
+    document : mapping
+        That of .zarray or zarr.json.
+    """
+    is_v3 = "node_type" in document or "data_type" in document
+    return _mended_v3(document) if is_v3 else _mended_v2(document)
+
+
+def _mended_v2(document: Mapping[str, Any]) -> Document:
+    dtype = _dtype(document.get("dtype"))
+    compressor = document.get("compressor")
+    filters = [_v2_codec(codec) for codec in sequence(document.get("filters"))]
+    order, separator = document.get("order"), document.get("dimension_separator")
+    return {
+        "zarr_format": 2,
+        "shape": document.get("shape"),
+        "chunks": document.get("chunks"),
+        "dtype": dtype.str if dtype else document.get("dtype"),
+        "compressor": _v2_codec(compressor) if compressor else None,
+        "fill_value": _fill_value(document.get("fill_value"), dtype),
+        "order": order if order in ("C", "F") else "C",
+        "filters": filters or None,
+        "dimension_separator": separator if separator in (".", "/") else ".",
+    }
+
+
+def _v2_codec(given: Any) -> Any:
+    codec = {"id": given} if isinstance(given, str) else mapping(given)
+    keys = _V2_KEYS.get(str(codec.get("id")))
+    if keys is None:
+        return given
+    kept = {key: codec[key] for key in keys if isinstance(codec.get(key), int)}
+    cname = codec.get("cname")
+    if "cname" in keys and cname in (
+        "blosclz",
+        "lz4",
+        "lz4hc",
+        "snappy",
+        "zlib",
+        "zstd",
+    ):
+        kept["cname"] = cname
+    return {"id": codec["id"]} | kept
+
+
+def _mended_v3(document: Mapping[str, Any]) -> Document:
+    dtype = _dtype(document.get("data_type"))
+    shape = sequence(document.get("shape"))
+    names = sequence(document.get("dimension_names"))
+    grid = mapping(document.get("chunk_grid"))
+    good: Document = {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": shape,
+        "data_type": dtype.name if dtype else document.get("data_type"),
+        "chunk_grid": {
+            "name": "regular",
+            "configuration": {
+                "chunk_shape": mapping(grid.get("configuration")).get("chunk_shape")
+            },
+        },
+        "chunk_key_encoding": _encoding(document.get("chunk_key_encoding")),
+        "fill_value": _fill_value(document.get("fill_value"), dtype),
+        "codecs": _v3_codecs(document.get("codecs"), dtype),
+    }
+    if len(names) == len(shape) and all(isinstance(n, str | None) for n in names):
+        good["dimension_names"] = names
+    if transformers := document.get("storage_transformers"):
+        good["storage_transformers"] = transformers
+    return good
+
+
+def _encoding(given: Any) -> Document:
+    encoding = {"name": given} if isinstance(given, str) else mapping(given)
+    name = encoding.get("name")
+    name = name if name in ("default", "v2") else "default"
+    separator = mapping(encoding.get("configuration")).get("separator")
+    usual = "/" if name == "default" else "."
+    separator = separator if separator in (".", "/") else usual
+    return {"name": name, "configuration": {"separator": separator}}
+
+
+def _v3_codecs(given: Any, dtype: np.dtype[np.generic] | None) -> list[Any]:
+    codecs = [_v3_codec(codec, dtype) for codec in sequence(given)]
+    names = {mapping(codec).get("name") for codec in codecs}
+    return codecs if names & {"bytes", "sharding_indexed"} else [_bytes({}), *codecs]
+
+
+def _v3_codec(given: Any, dtype: np.dtype[np.generic] | None) -> Any:
+    codec = {"name": given} if isinstance(given, str) else mapping(given)
+    name = str(codec.get("name"))
+    settings = mapping(codec.get("configuration"))
+    if name in ("bytes", "endian"):
+        return _bytes(settings)
+    if name == "sharding_indexed":
+        inner = {
+            "chunk_shape": settings.get("chunk_shape"),
+            "codecs": _v3_codecs(settings.get("codecs"), dtype),
+            "index_codecs": _v3_codecs(settings.get("index_codecs"), None),
+            "index_location": settings.get("index_location", "end"),
+        }
+        return {"name": name, "configuration": inner}
+    if name not in _V3_DEFAULTS:
+        return given
+    defaults = _V3_DEFAULTS[name]
+    kept = {
+        key: settings[key] if type(settings.get(key)) is type(value) else value
+        for key, value in defaults.items()
+    }
+    return {"name": name, "configuration": kept} if kept else {"name": name}
+
+
+def _bytes(settings: Mapping[str, Any]) -> Document:
+    endian = "big" if settings.get("endian") == "big" else "little"
+    return {"name": "bytes", "configuration": {"endian": endian}}
+
+
+def _dtype(given: Any) -> np.dtype[np.generic] | None:
+    """A type of pixels, however it is spelled; little-endian where that is not said."""
+    if not isinstance(given, str):
+        return None
+    text = given.strip().lower()
+    try:
+        dtype = np.dtype(text)
+    except TypeError:
+        return None
+    return dtype if text.startswith(">") else dtype.newbyteorder("<")
+
+
+def _fill_value(given: Any, dtype: np.dtype[np.generic] | None) -> Any:
+    """What is not there; 0 where that is no pixel of the type."""
+    if dtype is None or given is None:
+        return given if dtype is None else 0
+    if dtype.kind == "f":
+        return (
+            given if given in ("NaN", "Infinity", "-Infinity") else number(given) or 0
+        )
+    value = number(given)
+    if dtype.kind == "b" or value is None or value != int(value):
+        return bool(given) if dtype.kind == "b" else 0
+    low, high = range_of(dtype)
+    return int(value) if low <= value <= high else 0
+
+
+def axis_names_in(
+    document: Mapping[str, Any], attributes: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """What an array calls its axes; empty where it does not name all of them."""
+    names = document.get("dimension_names") or attributes.get("_ARRAY_DIMENSIONS")
+    names = sequence(names)
+    is_named = all(isinstance(name, str) and name for name in names)
+    return tuple(names) if is_named else ()
+
+
+def shape_in(folder: Path) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+    """Shape and type of the array in a folder, without opening it.
+
+    Raises
+    ------
+    InvalidStore
+        There is none, or it is of no pixels.
+    """
+    for name, key in ((".zarray", "dtype"), ("zarr.json", "data_type")):
+        document = mapping(read_json(folder / name))
+        shape, dtype = sequence(document.get("shape")), _dtype(document.get(key))
+        is_shape = shape and all(type(n) is int and n >= 0 for n in shape)
+        if is_shape and dtype is not None and dtype.kind in "biuf":
+            return tuple(shape), dtype.newbyteorder("=")
+    raise InvalidStore(f"array {folder} cannot be opened: there is none of pixels")
+
+
+def advice_on_codecs(document: Mapping[str, Any]) -> str:
+    """Which codec is not installed, and what brings it; empty where all are."""
+    for name in _codec_names(document):
+        if _is_installed(name):
+            continue
+        bare = name.removeprefix("numcodecs.")
+        package = _PACKAGES.get(bare.split("_")[0], _PACKAGES.get(bare))
+        how = (
+            f'pip install "{package}", and start again'
+            if package
+            else "look for the package that the program that wrote it says"
+        )
+        return f". Its codec {name!r} is not installed: {how}"
+    return ""
+
+
+def _codec_names(document: Mapping[str, Any]) -> Iterator[str]:
+    found: Sequence[Any] = [
+        document.get("compressor"),
+        *sequence(document.get("filters")),
+        *sequence(document.get("codecs")),
+    ]
+    for codec in found:
+        name = mapping(codec).get("id") or mapping(codec).get("name")
+        if isinstance(name, str):
+            yield name
+        if inner := mapping(mapping(codec).get("configuration")):
+            yield from _codec_names(inner)
+
+
+def _is_installed(name: str) -> bool:
+    import numcodecs.registry
+    from zarr.registry import get_codec_class
+
+    known = numcodecs.registry.codec_registry
+    if name in known or name in numcodecs.registry.entries:
+        return True
+    try:
+        get_codec_class(name)
+    except (KeyError, ValueError, ImportError):
+        return False
+    return True

@@ -91,20 +91,14 @@ def _facts_inside(path: Path, node: Node | None) -> Facts:
 
 
 def _bytes_in(folder: Path) -> int:
-    """Of all files, without their holes; a store may grow meanwhile."""
+    """Of all files; links are not followed, and a store may grow meanwhile."""
     total = 0
     for where, _, names in os.walk(folder):
         for name in names:
             # Gone, or a path that is too long.
             with contextlib.suppress(OSError):
-                total += _stored_bytes(os.lstat(os.path.join(where, name)))
+                total += os.lstat(os.path.join(where, name)).st_size
     return total
-
-
-def _stored_bytes(info: os.stat_result) -> int:
-    """What a file takes: less than its size where it has holes."""
-    blocks = getattr(info, "st_blocks", None)  # not on every system
-    return info.st_size if blocks is None else min(info.st_size, 512 * blocks)
 
 
 def _series(paths: Sequence[Path]) -> Iterator[Facts]:
@@ -120,7 +114,10 @@ def _series(paths: Sequence[Path]) -> Iterator[Facts]:
 
 
 def _labels_in(group: Path) -> list[str]:
-    return [path.name for path in labels_in(group)]
+    try:
+        return [path.name for path in labels_in(group)]
+    except InvalidStore as error:  # which does not hide the image
+        return [f"cannot be listed: {error}"]
 
 
 def _image_facts(image: StoredImage) -> Facts:
@@ -243,9 +240,10 @@ def _size_lines(facts: Mapping[str, Any]) -> Iterator[str]:
         return
     stored, raw = facts["bytes_on_disk"], facts.get("bytes_raw")
     of_raw = ""
-    # Label images beside the image would be counted on one side only, and of frames
-    # that are not committed what lies on disk.
-    if raw and not facts.get("labels") and facts.get("state", WHOLE) == WHOLE:
+    if facts.get("state", WHOLE) != WHOLE:
+        of_raw = ", with room for frames that are not committed"
+    # Label images beside the image would be counted on one side only.
+    elif raw and not facts.get("labels"):
         of_raw = f", {100 * stored / raw:.0f} % of {_bytes(raw)} raw"
     yield _row("on disk", f"{_bytes(stored)}{of_raw}")
 

@@ -111,7 +111,10 @@ class ZarrArray:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.notes: list[str] = []
-        node = open_node(path)
+        try:
+            node = open_node(path)
+        except InvalidStore as error:
+            raise InvalidStore(f"array {path} cannot be opened: {error}") from error
         if node is None or not node.is_array:
             raise InvalidStore(f"array {path} cannot be opened: there is none")
         self._store = store = _PlainFiles(LocalStore(path, read_only=True))

@@ -48,7 +48,8 @@ def test_units_and_axes_that_napari_does_not_know(path):
         {"name": "x", "type": "space", "unit": "micron"},
     ]
     others_group(path, "0.4", addressed((3, 8, 9)), axes)
-    ((data, meta, _),) = layers_of(path)
+    with pytest.warns(UserWarning, match="unit 'furlong' of axis y is unknown"):
+        ((data, meta, _),) = layers_of(path)
     assert meta["units"] == ["pixel", "pixel", "micrometer"]
     assert meta["axis_labels"] == ["angle", "y", "x"]
     ViewerModel().add_image(data, **meta)

@@ -1,16 +1,14 @@
 """What lies inside a root: a series of images, labels, images some folders down."""
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from napari_zarr_stream._writer.errors import InvalidStore
 
-from .documents import Node, inside, open_node, understanding
+from .documents import Node, entries_of, inside, open_node, understanding
 
 MAX_IMAGES = 256
 """Together: each is one or more layers, and takes some 10 ms to open."""
@@ -75,12 +73,11 @@ def find_inside(folder: Path) -> Found:
 
 
 def _folders(path: Path) -> list[Path]:
-    with os.scandir(path) as entries:
-        names = [
-            entry.name
-            for entry in islice(entries, MAX_FOLDERS)
-            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
-        ]
+    names = [
+        entry.name
+        for entry in entries_of(path)
+        if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
+    ]
     return [path / name for name in sorted(names, key=_in_order)]
 
 

@@ -2,8 +2,10 @@
 
 import contextlib
 import math
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +154,16 @@ def inside(root: Path, name: object) -> Path:
     if not is_inside or path.resolve() == root.resolve():
         raise InvalidStore(f"{path} is not in the store: left alone")
     return path
+
+
+MAX_ENTRIES = 1000
+"""Of a folder, that are looked at: a million chunks may lie in one."""
+
+
+def entries_of(folder: Path) -> list[os.DirEntry[str]]:
+    """Some of what lies in a folder: all, unless it is full of chunks."""
+    with os.scandir(folder) as entries:
+        return list(islice(entries, MAX_ENTRIES))
 
 
 def mapping(given: Any) -> Mapping[str, Any]:

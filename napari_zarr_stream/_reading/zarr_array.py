@@ -6,11 +6,9 @@ whatever a shape or the head of a chunk asks for.
 
 import json
 import math
-import os
 import re
 import stat
 from collections.abc import Iterable, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,7 @@ from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.store import read_json
 
 from .array_document import advice_on_codecs, axis_names_in, mended
-from .documents import Node, mapping, open_node, understanding
+from .documents import Node, entries_of, mapping, open_node, understanding
 
 Names = tuple[str, str]
 """How chunks are named: what stands before the numbers, and between them."""
@@ -238,22 +236,17 @@ class ZarrArray:
         return read
 
 
-MAX_LISTED = 1000
-"""Entries of a folder that are looked at to see how chunks are named."""
-
-
 def _names_in(path: Path) -> set[Names]:
     """How chunks in the folder of an array are named."""
     found: set[Names] = set()
-    with os.scandir(path) as entries:
-        for entry in islice(entries, MAX_LISTED):
-            if match := re.fullmatch(r"(c?)(\.?)\d+(\.\d+)*", entry.name):
-                if "." in entry.name:
-                    found.add((match[1], "."))
-                elif not match[1] and entry.is_dir():
-                    found.add(("", "/"))
-            elif entry.name == "c" and entry.is_dir():
-                found.add(("c", "/"))
+    for entry in entries_of(path):
+        if match := re.fullmatch(r"(c?)(\.?)\d+(\.\d+)*", entry.name):
+            if "." in entry.name:
+                found.add((match[1], "."))
+            elif not match[1] and entry.is_dir():
+                found.add(("", "/"))
+        elif entry.name == "c" and entry.is_dir():
+            found.add(("c", "/"))
     return found
 
 

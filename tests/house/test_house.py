@@ -78,6 +78,7 @@ HARMLESS_OF_OS = {
 
 FILE_CALLS_ELSEWHERE = {
     "_reading/info.py": {"os.walk", "os.lstat"},
+    "_reading/documents.py": {"os.DirEntry", "os.scandir"},
     "_recording/disk.py": {"shutil.disk_usage"},
     "_dock/plan_line.py": {"os.access", "os.W_OK", "os.path.lexists"},
     "cli/__init__.py": {"os.dup2", "os.open", "os.O_WRONLY"},

@@ -52,9 +52,12 @@ def _in_words(planned: Planned) -> str:
     ]
     check_memory(plans)
     free = room_for(planned[0][1].path)
-    return "\n\n".join(
-        summary_of(each, properties, of.frame_rate, free)
-        for each, (of, properties) in zip(plans, planned, strict=True)
+    return summary_of(
+        [
+            (each, properties, of)
+            for each, (of, properties) in zip(plans, planned, strict=True)
+        ],
+        free,
     )
 
 

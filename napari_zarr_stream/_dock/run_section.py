@@ -78,11 +78,11 @@ class RunSection(QWidget):
         statuses = self._session.statuses()
         # Without an end there is only the time: a bar that moves to and fro would
         # repaint the window all the time.
-        planes = [status.plan.planes if status.plan else None for _, status in statuses]
-        known = bool(planes) and None not in planes
+        frames = [status.frames_expected for _, status in statuses]
+        known = bool(frames) and None not in frames
         self.progress.visible = self._session.is_busy and known
         if known:
-            self.progress.max = sum(count or 0 for count in planes)
+            self.progress.max = sum(count or 0 for count in frames)
             self.progress.value = sum(status.frames_acquired for _, status in statuses)
         self.counts.value = counts_in_words(statuses)
         warning = warning_in_words([status for _, status in statuses])

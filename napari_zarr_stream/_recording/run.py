@@ -141,6 +141,9 @@ class Run:
             finish_reason=None if busy else self._finish_reason,
             path=self._stream.properties.path,
             plan=plan,
+            frames_expected=None
+            if plan.planes is None
+            else plan.planes // self._stream.planes_per_frame,
             frames_acquired=frames,
             frames_committed=written.frames_committed,
             frames_lost=self._lost,

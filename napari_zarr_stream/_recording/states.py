@@ -69,6 +69,8 @@ class RecordingStatus:
         Of the last run; None while one goes on and before the first.
     path : Path or None
     plan : Plan or None
+    frames_expected : int or None
+        How many there will be in the end; None where it goes on until it is stopped.
     frames_acquired, frames_committed : int
         Frames taken from the source, and readable by another program now.
     frames_lost : int or None
@@ -102,6 +104,7 @@ class RecordingStatus:
     finish_reason: FinishReason | None = None
     path: Path | None = None
     plan: Plan | None = None
+    frames_expected: int | None = None
     frames_acquired: int = 0
     frames_committed: int = 0
     frames_lost: int | None = 0

@@ -1,5 +1,9 @@
 """What settings come to, in words a biologist reads at a glance."""
 
+import math
+from collections.abc import Sequence
+
+from napari_zarr_stream._sources.source import SourceDescription
 from napari_zarr_stream._writer.plan import Plan
 from napari_zarr_stream._writer.properties import StorageProperties
 from napari_zarr_stream._writer.words import (
@@ -9,49 +13,63 @@ from napari_zarr_stream._writer.words import (
     size_in_words,
 )
 
+from .disk import RESERVE_BYTES
+
+MAX_CRASH_S = 10.0
+"""More than this of a recording should not be lost in a crash without a warning."""
+
+Planned = tuple[Plan, StorageProperties, SourceDescription]
+
 
 def summary_of(
-    plan: Plan,
-    properties: StorageProperties,
-    frame_rate: float | None,
+    planned: Sequence[Planned],
     free_bytes: int | None,
+    reserve_bytes: int = RESERVE_BYTES,
 ) -> str:
     """Say what will be written: tiles, chunks, levels, memory, rate, disk, where.
 
     Parameters
     ----------
-    plan : Plan
-    properties : StorageProperties
-    frame_rate : float or None
-        Planes a second, None where they come as fast as they are taken.
+    planned : sequence of (Plan, StorageProperties, SourceDescription)
+        What is recorded together, to the same disk.
     free_bytes : int or None
-        On the disk that will hold the store; None where that is not known.
+        On that disk; None where that is not known.
+    reserve_bytes : int
+        Of these, how many are left free.
     """
+    if free_bytes is not None:
+        free_bytes = max(0, free_bytes - reserve_bytes)
+    if len(planned) == 1:
+        return "\n".join(_lines_of(planned[0], _disk(planned, free_bytes)))
+    images = ["\n".join(_lines_of(one, _disk([one], None))) for one in planned]
+    together = ", ".join(_disk(planned, free_bytes))
+    return "\n\n".join([*images, *filter(None, [f"Together: {together}"])])
+
+
+def _lines_of(planned: Planned, disk: Sequence[str]) -> list[str]:
+    plan, properties, source = planned
     _, tile_height, tile_width = plan.tile_shape
     depth = f" × {plan.tile_shape[0]} planes" if plan.tile_shape[0] > 1 else ""
-    tiles = count_in_words(plan.tiles_per_plane, "tile")
-    lines = [
+    deep = math.ceil(source.planes_per_frame / plan.tile_shape[0])
+    tiles = count_in_words(plan.tiles_per_plane * deep, "tile")
+    return [
         f"{tiles} of {tile_width} × {tile_height}{depth} px per frame",
         _chunks(plan),
         _levels(plan),
         f"{size_in_words(plan.peak_memory_bytes)} of memory",
-        _bytes(plan, frame_rate, free_bytes),
-        *_layer_time(plan, frame_rate),
+        *disk,
+        *_layer_time(plan, source),
         *plan.notes,
         f"Saves to {properties.path}",
     ]
-    return "\n".join(lines)
 
 
-MAX_CRASH_S = 10.0
-"""More than this of a recording should not be lost in a crash without a warning."""
-
-
-def _layer_time(plan: Plan, frame_rate: float | None) -> list[str]:
+def _layer_time(plan: Plan, source: SourceDescription) -> list[str]:
     """How long a chunk layer fills, and what a crash costs before it is full."""
-    if plan.frames_per_chunk == 1 or not frame_rate:
+    if plan.frames_per_chunk == 1 or not source.frame_rate:
         return []
-    seconds = plan.frames_per_chunk * plan.planes_per_step / frame_rate
+    frames = plan.frames_per_chunk * plan.planes_per_step / source.planes_per_frame
+    seconds = frames / source.frame_rate
     said = [f"A chunk layer fills in {duration_in_words(seconds)}"]
     is_whole = plan.parts_per_chunk == 1
     if seconds > MAX_CRASH_S and (is_whole or plan.steps_per_file > 1):
@@ -80,25 +98,41 @@ def _levels(plan: Plan) -> str:
     return f"{count_in_words(len(sizes), 'level')}: {', '.join(sizes)}"
 
 
-def _bytes(plan: Plan, frame_rate: float | None, free_bytes: int | None) -> str:
+def _disk(planned: Sequence[Planned], free_bytes: int | None) -> list[str]:
     """Before compression, which nobody can foretell: disk space lasts at least this."""
-    per_plane = sum(
-        plan.dtype.itemsize * height * width
-        for height, width in map(plan.plane_shape, range(len(plan.level_shapes)))
-    )
     said = []
-    if plan.planes is not None:
-        total = per_plane * plan.planes
+    sizes = [_bytes_in_all(plan) for plan, _, _ in planned]
+    if None not in sizes:
+        total = sum(size or 0 for size in sizes)
         fits = (
             ""
             if free_bytes is None or total <= free_bytes
-            else f", but only {size_in_words(free_bytes)} free"
+            else f", but only {size_in_words(free_bytes)} free beyond the reserve"
         )
         said.append(f"{size_in_words(total)} in all before compression{fits}")
-    if frame_rate:
-        rate = per_plane * frame_rate
-        said.append(f"{size_in_words(rate)}/s")
-        if free_bytes is not None:
-            left = duration_in_words(free_bytes / rate)
-            said[-1] += f", disk space for {left} or more"
-    return "\n".join(said)
+    if rate := sum(_bytes_per_second(plan, source) for plan, _, source in planned):
+        left = (
+            ""
+            if free_bytes is None
+            else f", disk space for {duration_in_words(free_bytes / rate)} or more"
+        )
+        said.append(f"{size_in_words(rate)}/s{left}")
+    return said
+
+
+def _bytes_in_all(plan: Plan) -> int | None:
+    """Of all levels; None without bound."""
+    sizes = [size for shape in plan.level_shapes for size in shape]
+    if None in sizes:
+        return None
+    pixels = sum(math.prod(size or 0 for size in shape) for shape in plan.level_shapes)
+    return plan.dtype.itemsize * pixels
+
+
+def _bytes_per_second(plan: Plan, source: SourceDescription) -> float:
+    """Of all levels; 0 where frames come as fast as they are taken."""
+    step = sum(
+        math.prod(size or 1 for size in shape[1:]) for shape in plan.level_shapes
+    )
+    frame = plan.dtype.itemsize * step * source.planes_per_frame / plan.planes_per_step
+    return frame * (source.frame_rate or 0.0)

@@ -8,19 +8,15 @@ import time
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 import zarr
 
-from napari_zarr_stream import StorageProperties, WriteFailed, cli, plan
+from napari_zarr_stream import StorageProperties, WriteFailed, cli
 from napari_zarr_stream._recording.disk import DiskWatch, free_bytes, time_left
 from napari_zarr_stream._recording.recording import Recording
 from napari_zarr_stream._recording.states import FinishReason, RecordingState
-from napari_zarr_stream._recording.summary import summary_of
 from napari_zarr_stream._sources.camera import CameraSource
 from napari_zarr_stream.cameras import SimulatedCamera, read_stamp
-
-LZ4 = "ZarrV3Blosc1Lz4ByteShuffle"
 
 
 @pytest.fixture
@@ -113,26 +109,6 @@ def test_it_looks_more_often_when_the_end_is_near(tmp_path):
 
 def test_a_path_that_is_not_there_yet(tmp_path):
     assert free_bytes(tmp_path / "a" / "b" / "c.zarr") > 0
-
-
-@pytest.mark.parametrize(
-    ("kind", "options", "fills", "costs"),
-    [
-        (LZ4, {"frames_per_chunk": 30}, "60 s", "60 s, until"),
-        (LZ4, {"frames_per_chunk": 4}, "8 s", None),
-        (LZ4, {"frames_per_chunk": 30, "tile_width": 32}, "60 s", "60 s:"),
-        ("Zarr", {"frames_per_chunk": 30}, "60 s", None),
-        ("ZarrV3", {"sharded": True}, None, None),
-        ("ZarrV3", {"sharded": True, "frames_per_chunk": 30}, "60 s", "60 s: fewer"),
-    ],
-)  # fmt: skip
-def test_the_summary_says_what_a_crash_costs(kind, options, fills, costs):
-    given = StorageProperties("a.zarr", kind, **options)
-    planned = plan(given, axes="tyx", shape=(None, 512, 512), dtype=np.uint16)
-    said = summary_of(planned, given, 0.5, 10**12)
-    assert (f"A chunk layer fills in {fills}" in said) == (fills is not None)
-    assert ("A crash could cost" in said) == (costs is not None)
-    assert costs is None or f"the last {costs}" in said
 
 
 def test_several_writers_share_what_is_left():

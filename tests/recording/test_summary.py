@@ -1,0 +1,115 @@
+"""What settings come to, in words: whole frames, all of a disk but its reserve."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from napari_zarr_stream import StorageProperties, plan
+from napari_zarr_stream._recording.disk import RESERVE_BYTES
+from napari_zarr_stream._recording.summary import summary_of
+from napari_zarr_stream._sources.source import SourceDescription
+
+LZ4 = "ZarrV3Blosc1Lz4ByteShuffle"
+
+
+def camera(frame, dtype=np.uint8, rate=None, frames=None):
+    """A source of frames of a shape: (height, width), or with planes before that."""
+    axes = "tcyx" if len(frame) == 3 else "tyx"
+    count = len(axes)
+    return SourceDescription(
+        name="camera",
+        axes=axes,
+        shape=(frames, *frame),
+        dtype=np.dtype(dtype),
+        scale=(1.0,) * count,
+        translation=(0.0,) * count,
+        units=(None,) * count,
+        planes_per_frame=math.prod(frame[:-2]),
+        frame_rate=rate,
+    )
+
+
+def summary(properties, *sources, free=None):
+    return summary_of(
+        [
+            (
+                plan(properties, axes=of.axes, shape=of.shape, dtype=of.dtype),
+                properties,
+                of,
+            )
+            for of in sources
+        ],
+        free,
+    )
+
+
+ONE_LEVEL = {"enable_multiscale": False}
+
+
+@pytest.mark.parametrize(
+    ("frame", "options", "said"),
+    [
+        ((1000, 1000), ONE_LEVEL, "10 MB/s, disk space for 17 min or more"),
+        ((3, 1000, 1000), ONE_LEVEL, "30 MB/s, disk space for 6 min or more"),
+        ((1000, 1000), {"tile_width": 500, "tile_height": 500}, "13.1 MB/s"),
+        ((3, 1000, 1000), {"tile_width": 500, "tile_height": 500}, "39.4 MB/s"),
+        ((3, 1000, 1000), {"tile_width": 500, "tile_height": 500}, "12 tiles of 500"),
+        ((3, 1000, 1000), {"frames_per_chunk": 15}, "A chunk layer fills in 2 s"),
+    ],
+    ids=["grey", "colours", "levels", "colours, levels", "tiles", "chunk layer"],
+)
+def test_rates_and_times_are_of_whole_frames(frame, options, said):
+    """At 10 frames a second, with 10 GB free beyond the reserve."""
+    properties = StorageProperties("a.zarr", LZ4, **options)
+    free = 10**10 + RESERVE_BYTES
+    text = summary(properties, camera(frame, rate=10.0), free=free)
+    assert said in text
+
+
+def test_all_that_is_recorded_shares_the_disk():
+    properties = StorageProperties("a.zarr", LZ4, **ONE_LEVEL)
+    grey, colours = camera((1000, 1000), rate=10.0), camera((3, 1000, 1000), rate=10.0)
+    text = summary(properties, grey, colours, free=2 * 10**10 + RESERVE_BYTES)
+    assert "10 MB/s\n" in text
+    assert "30 MB/s\n" in text
+    assert text.endswith("Together: 40 MB/s, disk space for 8 min or more")
+
+
+def test_what_does_not_fit_beside_the_reserve_is_said():
+    properties = StorageProperties("a.zarr", LZ4, **ONE_LEVEL)
+    source = camera((3, 1000, 1000), frames=1000)
+    text = summary(properties, source, free=2 * 10**9 + RESERVE_BYTES)
+    assert (
+        "3 GB in all before compression, but only 2 GB free beyond the reserve" in text
+    )
+
+
+def test_levels_of_volumes_are_halved_along_z_as_well():
+    source = dataclasses.replace(
+        camera((8, 64, 64), frames=10), axes="tzyx", planes_per_frame=1
+    )
+    properties = StorageProperties(
+        "a.zarr", LZ4, tile_planes=4, tile_width=32, tile_height=32
+    )
+    assert f"{10 * 64 * 64 * 9 / 1000:.3g} kB in all" in summary(properties, source)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "fills", "costs"),
+    [
+        (LZ4, {"frames_per_chunk": 30}, "60 s", "60 s, until"),
+        (LZ4, {"frames_per_chunk": 4}, "8 s", None),
+        (LZ4, {"frames_per_chunk": 30, "tile_width": 32}, "60 s", "60 s:"),
+        ("Zarr", {"frames_per_chunk": 30}, "60 s", None),
+        ("ZarrV3", {"sharded": True}, None, None),
+        ("ZarrV3", {"sharded": True, "frames_per_chunk": 30}, "60 s", "60 s: fewer"),
+    ],
+)  # fmt: skip
+def test_the_summary_says_what_a_crash_costs(kind, options, fills, costs):
+    given = StorageProperties("a.zarr", kind, **options)
+    said = summary(given, camera((512, 512), np.uint16, 0.5), free=10**12)
+    assert (f"A chunk layer fills in {fills}" in said) == (fills is not None)
+    assert ("A crash could cost" in said) == (costs is not None)
+    assert costs is None or f"the last {costs}" in said

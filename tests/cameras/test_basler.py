@@ -1,8 +1,5 @@
 """Basler cameras against pylon's own emulator, which is in its wheel."""
 
-import os
-import subprocess
-import sys
 import time
 from contextlib import ExitStack, closing, contextmanager
 
@@ -10,6 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 from camera_contract import CameraContract, read, setting_of
+from programs import run_python
 
 from napari_zarr_stream.cameras import CameraError, CameraLost
 from napari_zarr_stream.cameras.basler import BaslerCamera, find
@@ -239,11 +237,5 @@ while camera.stats.delivered < 5:
     camera.read_into(out, 0.2)
 print(camera.stats.delivered)
 """
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYLON_CAMEMU": "1"},
-    )
-    assert (done.returncode, done.stdout.strip()) == (0, "5"), done.stderr
+    done = run_python(script, options=["-W", "error"], PYLON_CAMEMU="1")
+    assert done.stdout.strip() == "5"

@@ -5,6 +5,7 @@ import time
 
 import pytest
 from camera_contract import read
+from waiting import wait_until
 
 from napari_zarr_stream.cameras import CameraThread, SimulatedCamera, changes
 from napari_zarr_stream.cameras.changes import SettingsWatch
@@ -58,19 +59,12 @@ def reading(request):
     reading.thread.close()
 
 
-def until(condition):
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 def test_a_change_says_when_which_and_what(reading):
     before_ns = time.time_ns()
     for value in (5.0, 5.0, 2.0):
         reading.thread.call(lambda camera, v=value: camera.set("exposure_ms", v))
         frames = reading.frames
-        until(lambda frames=frames: reading.frames > frames + 1)
+        wait_until(lambda frames=frames: reading.frames > frames + 1)
     after_ns = time.time_ns()
     assert reading.end() == [("exposure_ms", 10.0, 5.0), ("exposure_ms", 5.0, 2.0)]
     times = [change.time_ns for change in reading.seen]
@@ -88,7 +82,7 @@ def test_what_was_only_asked_is_no_change(reading):
 def test_others_change_a_camera_that_is_shared(reading, monkeypatch):
     monkeypatch.setattr(changes, "SHARED_EVERY_S", 0.05)
     reading.camera.set("exposure_ms", 3.0)  # nobody asked the thread
-    until(lambda: reading.seen)
+    wait_until(lambda: reading.seen)
     assert reading.end() == [("exposure_ms", 10.0, 3.0)]
 
 

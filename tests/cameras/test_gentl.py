@@ -4,8 +4,6 @@ Its three cameras play ping-pong, each in a colour of its own.
 """
 
 import os
-import subprocess
-import sys
 import time
 from contextlib import ExitStack, closing
 from functools import partial
@@ -14,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from camera_contract import CameraContract, read, setting_of
+from programs import run_python
 
 from napari_zarr_stream.cameras import CameraError
 from napari_zarr_stream.cameras.gentl import GenTLCamera, find
@@ -219,6 +218,5 @@ while camera.stats.delivered < 5:
     camera.read_into(out, 0.2)
 print(camera.stats.delivered)
 """
-    command = [sys.executable, "-W", "error", "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout.strip()) == (0, "5"), done.stderr
+    done = run_python(script, options=["-W", "error"])
+    assert done.stdout.strip() == "5"

@@ -1,7 +1,6 @@
 """Micro-Manager: its demo cameras, and Python cameras of UniMMCore."""
 
 import logging
-import subprocess
 import sys
 import time
 from contextlib import closing
@@ -17,8 +16,10 @@ from emulators import (
     StampedCamera,
     shared_core,
 )
+from programs import run_python
 from pymmcore_plus.experimental.unicore import UniMMCore
 from useq import MDAEvent
+from waiting import wait_until
 
 from napari_zarr_stream.cameras import CameraError, CameraLost
 from napari_zarr_stream.cameras.micromanager import MicroManagerCamera, find
@@ -45,13 +46,6 @@ def opened(**options):
     camera = MicroManagerCamera(**options)
     camera.open()
     return camera
-
-
-def until(condition):
-    deadline = time.perf_counter() + 30
-    while not condition():
-        assert time.perf_counter() < deadline
-        time.sleep(0.005)
 
 
 def read_to_the_end(camera):
@@ -98,10 +92,8 @@ from pymmcore_plus.core import _mmcore_plus
 micromanager.find()
 print(_mmcore_plus._instance)
 """
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
     expected = ["['Micro-Manager: configuration file'] set()", "None"]
-    assert done.stdout.splitlines() == expected
+    assert run_python(code).stdout.splitlines() == expected
 
 
 def test_the_running_core_is_found_once_it_has_a_camera(share):
@@ -214,7 +206,7 @@ def test_a_camera_that_stands_for_two_is_refused(share):
 def test_an_acquisition_is_not_disturbed(share):
     core = share()
     thread = core.run_mda([MDAEvent(), MDAEvent(min_start_time=60)])
-    until(core.mda.is_running)
+    wait_until(core.mda.is_running)
     with closing(opened()) as camera, pytest.raises(CameraError, match="acquisition"):
         camera.start()
     core.mda.cancel()
@@ -229,7 +221,7 @@ before = logging.root.level
 MicroManagerCamera({str(cfg)!r}).open()
 assert logging.root.level == before
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    run_python(code)
 
 
 @pytest.mark.parametrize("own", [True, False])
@@ -247,9 +239,7 @@ camera.open()
 camera.start()
 """
     for _ in range(5):
-        command = [sys.executable, "-c", code]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stderr
+        run_python(code)
 
 
 # configuration files
@@ -434,7 +424,7 @@ def overrun(core, camera, pause_s=0.5):
     """Read a few frames, then none for so long that the ring runs full."""
     camera.start()
     frames, infos = zip(*[read(camera) for _ in range(3)], strict=True)
-    until(core.isBufferOverflowed)
+    wait_until(core.isBufferOverflowed)
     time.sleep(pause_s)  # it may go on, into a ring that stays full
     more, more_infos, end = read_to_the_end(camera)
     return [*frames, *more], [*infos, *more_infos], end
@@ -472,7 +462,7 @@ def test_a_camera_that_goes_on_when_the_ring_is_full(share):
     core.setCircularBufferMemoryFootprint(1)
     with closing(opened()) as camera:
         camera.start()
-        until(core.isBufferOverflowed)
+        wait_until(core.isBufferOverflowed)
         assert core.isSequenceRunning()
         ring = core.getBufferTotalCapacity()
         frames, infos = zip(*[read(camera) for _ in range(2)], strict=True)
@@ -580,7 +570,7 @@ def test_frames_that_another_program_took_are_lost(share):
         camera.set("exposure_ms", 20)
         camera.start()
         read(camera)
-        until(lambda: core.getRemainingImageCount() >= 2)
+        wait_until(lambda: core.getRemainingImageCount() >= 2)
         core.popNextImage()
         _, info = read(camera)
         assert (info.device_index, info.lost_before) == (2, 1)

@@ -1,12 +1,11 @@
 """One thread for one camera: order, failures, long jobs, and how a program ends."""
 
-import subprocess
-import sys
 import threading
 import time
 
 import numpy as np
 import pytest
+from programs import run_python
 
 from napari_zarr_stream import IllegalTransition
 from napari_zarr_stream.cameras import CameraError, CameraThread, SimulatedCamera
@@ -275,20 +274,13 @@ begun.wait()
 """
 
 
-def run_script(going_on):
-    command = [sys.executable, "-c", SCRIPT.format(going_on=going_on)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30)
-
-
 def test_a_program_that_ends_with_a_job_running_closes_its_camera():
-    done = run_script("thread.serve()")
-    assert done.returncode == 0, done.stderr
+    done = run_python(SCRIPT.format(going_on="thread.serve()"))
     assert done.stdout.split() == ["ended", "closed"]
     assert not done.stderr
 
 
 def test_a_program_that_ends_with_a_driver_that_hangs_says_so_and_ends():
-    done = run_script("True")
-    assert done.returncode == 0, done.stderr
+    done = run_python(SCRIPT.format(going_on="True"))
     assert "the camera could not be closed within 5 s" in done.stderr
     assert not done.stdout

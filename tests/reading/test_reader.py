@@ -1,8 +1,5 @@
 """The npe2 reader, and our own stores in a viewer: they come back as they were."""
 
-import subprocess
-import sys
-
 import napari
 import npe2
 import numpy as np
@@ -10,6 +7,7 @@ import pytest
 import zarr
 from napari.components import ViewerModel
 from odd_stores import KINDS, PLACE, addressed, small_tiles, write
+from programs import run_python
 
 from napari_zarr_stream import (
     DeviceKind,
@@ -114,10 +112,7 @@ def test_asking_for_the_reader_imports_neither_napari_nor_zarr(path):
         f"assert get_reader({str(path)!r});"
         "print([m for m in ('napari', 'zarr', 'ome_zarr', 'dask') if m in sys.modules])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "[]"
+    assert run_python(code).stdout.strip() == "[]"
 
 
 def test_sample_data_opens():

@@ -2,14 +2,13 @@
 
 import dataclasses
 import itertools
-import subprocess
-import sys
 import threading
 import time
 
 import numpy as np
 import pytest
 import zarr
+from programs import run_python, start_python
 
 import napari_zarr_stream._sources.camera as camera_module
 from napari_zarr_stream import (
@@ -594,8 +593,7 @@ while recording.status().frames_acquired < 5:
 @pytest.mark.parametrize(("frames", "least"), [(0, 5), (30, 30)])
 def test_a_script_that_ends_loses_nothing_and_does_not_hang(tmp_path, frames, least):
     path = tmp_path / "a.zarr"
-    command = [sys.executable, "-c", SCRIPT, str(path), str(frames)]
-    subprocess.run(command, check=True, timeout=30)
+    run_python(SCRIPT, path, frames)
     array = zarr.open_array(path / "0", mode="r")
     assert array.shape[0] >= least
     assert attributes(path)["frames_committed"] == array.shape[0]
@@ -612,8 +610,7 @@ time.sleep(60)
 """
     program = SCRIPT.replace("frame_rate=100", "frame_rate=100, stamp=True")
     program = program.replace("argv[1]", "argv[1], sharded=True") + wait
-    command = [sys.executable, "-c", program, str(path), "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as script:
+    with start_python(program, path, 0) as script:
         committed = int(script.stdout.readline())
         script.kill()
     ids = stamps(path)

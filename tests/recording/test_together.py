@@ -1,8 +1,6 @@
 """Several recordings that start and stop together, with real simulated cameras."""
 
 import json
-import subprocess
-import sys
 import threading
 import time
 from functools import partial
@@ -11,6 +9,7 @@ import numpy as np
 import pytest
 import zarr
 from napari_ome_zarr import napari_get_reader
+from programs import run_python
 
 import napari_zarr_stream._recording.together as together_module
 import napari_zarr_stream._sources.camera as camera_module
@@ -209,10 +208,7 @@ if sys.argv[2] == "killed":
 @pytest.mark.parametrize("end", ["by itself", "killed"])
 def test_a_program_that_ends_while_it_records(tmp_path, capsys, end):
     path = tmp_path / "a.zarr"
-    command = [sys.executable, "-c", SCRIPT, str(path), end]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert not done.stderr
+    assert not run_python(SCRIPT, path, end).stderr
     whole = end == "by itself"
     assert cli.main(["repair", "--check", str(path)]) == (0 if whole else 4)
     assert cli.main(["repair", str(path)]) == 0

@@ -6,60 +6,21 @@ import os
 import shutil
 import subprocess
 import sys
-import textwrap
-import threading
 import time
 
 import numpy as np
 import pytest
 import zarr
+from disks import SHAPE, WAYS, append_until_it_fails, end, read, stream_of
 from frames import plane, planes
+from programs import run_python
 from stores import TestedStore
+from waiting import wait_until
 
 from napari_zarr_stream import StorageProperties, WriteFailed, ZarrStream
 from napari_zarr_stream._writer import stream as stream_module
 
-LZ4 = "ZarrV3Blosc1Lz4ByteShuffle"
-SHAPE = (64, 96)
-WAYS = {
-    "raw": {"device_kind": "Zarr", "frames_per_chunk": 8},
-    "single": {"device_kind": LZ4, "frames_per_chunk": 1},
-    "blosc": {"device_kind": LZ4, "frames_per_chunk": 8},
-    "sharded": {"device_kind": LZ4, "sharded": True},
-}
 any_way = pytest.mark.parametrize("way", WAYS)
-
-
-def stream_of(path, way="single", shape=SHAPE, tile=32):
-    properties = StorageProperties(path, tile_width=tile, tile_height=tile, **WAYS[way])
-    return ZarrStream(properties, axes="tyx", shape=(None, *shape), dtype="uint16")
-
-
-def read(path):
-    return zarr.open_array(path / "0", mode="r")[:]
-
-
-def append_until_it_fails(stream, then=lambda: None, after=40, timeout_s=30):
-    """Append, do something after some frames, and go on; returns the failure."""
-    deadline = time.monotonic() + timeout_s
-    try:
-        for number in range(10**6):
-            stream.append(plane(number, stream.plan.plane_shape(0)))
-            if number == after:
-                then()
-            time.sleep(0.002)
-            assert time.monotonic() < deadline, "nothing was heard"
-    except WriteFailed as failure:
-        return failure
-
-
-def end(stream):
-    """Close what has failed: it says so once more, and no thread is left."""
-    with pytest.raises(WriteFailed) as caught:
-        stream.close()
-    assert caught.value is stream.status().error
-    stream.close()
-    assert not [t for t in threading.enumerate() if t.name.startswith("zarr-stream")]
 
 
 @any_way
@@ -94,7 +55,8 @@ def test_the_folder_is_moved(tmp_path, way):
 NO_RIGHTS = """
     import os, sys
     from pathlib import Path
-    from test_disk_trouble import *
+    from disks import SHAPE, append_until_it_fails, end, read, stream_of
+    from frames import planes
     folder, way = Path(sys.argv[1]), sys.argv[2]
     if os.geteuid() == 0:
         # Whoever it is then may not be allowed to import: all has been, before.
@@ -138,7 +100,7 @@ def test_the_right_to_write_is_lost(tmp_path, way):
 QUOTA = """
     import resource, sys
     from pathlib import Path
-    from test_disk_trouble import append_until_it_fails, end, read, stream_of
+    from disks import append_until_it_fails, end, read, stream_of
     stream = stream_of(Path(sys.argv[1]) / "a.zarr", sys.argv[2], (512, 512), 256)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))
     failure = append_until_it_fails(stream)
@@ -210,34 +172,25 @@ def test_a_disk_that_stalls(tmp_path, monkeypatch, way):
     stream = stream_of(path, way)
     for number in range(20):
         stream.append(plane(number, SHAPE))
-    time.sleep(0.6)
+    wait_until(lambda: stream.status().frames_committed > 0)
     store.gate.clear()
-    threading.Timer(3.0, store.gate.set).start()
-    stalled = []
-    for number in range(20, 320):
-        stream.append(plane(number, SHAPE))
-        time.sleep(0.005)
-        if not store.gate.is_set():
-            stalled.append(stream.status())
-    assert stalled[-1].queue_fill > stalled[0].queue_fill
-    assert stalled[-1].frames_appended > stalled[0].frames_appended
-    assert stalled[-1].frames_committed <= stalled[0].frames_appended
+    before = stalled = stream.status()
+    while stalled.queue_fill <= before.queue_fill:
+        stream.append(plane(stalled.frames_appended, SHAPE))
+        stalled = stream.status()
+    assert stalled.frames_appended > before.frames_appended
+    assert stalled.frames_committed <= before.frames_appended
+    store.gate.set()
+    stream.append(planes(20, SHAPE, first=stalled.frames_appended))
     stream.close()
-    assert stream.status().frames_committed == 320
-    np.testing.assert_array_equal(read(path), planes(320, SHAPE))
+    frames = stalled.frames_appended + 20
+    assert stream.status().frames_committed == frames
+    np.testing.assert_array_equal(read(path), planes(frames, SHAPE))
 
 
 def run(script, *arguments):
     """The lines that a program prints, which must not fail."""
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+    return run_python(script, *arguments).stdout.splitlines()
 
 
 @any_way

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -11,6 +10,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import zarr
+from programs import run_python
 from qtpy.QtCore import Qt
 from windows import click, messages, wait_until
 
@@ -357,9 +357,7 @@ def test_napari_quits_and_nothing_is_lost(tmp_path, how, asked, code):
     if sys.platform == "win32" and not isinstance(how, str):
         pytest.skip("there are no such signals")
     how = how if isinstance(how, str) else str(int(how))
-    command = [sys.executable, "-c", QUIT, str(tmp_path), how]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == code, done.stderr
+    done = run_python(QUIT, tmp_path, how, code=code)
     told = done.stdout + done.stderr
     assert told.count(QUESTION) == asked
     assert "Traceback" not in told or code

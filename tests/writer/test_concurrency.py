@@ -1,10 +1,7 @@
 """Any calls in any order from several threads: no deadlock, no illegal state."""
 
 import itertools
-import subprocess
-import sys
 import tempfile
-import textwrap
 import threading
 import time
 from functools import partial
@@ -22,6 +19,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from programs import run_python
 
 from napari_zarr_stream import (
     FrameMismatch,
@@ -282,9 +280,7 @@ def test_two_recordings_and_two_processes_into_one_directory(tmp_path, camera):
     recording.start()
     with pytest.raises(StoreInUse, match="being written by process"):
         recording_of(camera, path).start()
-    command = [sys.executable, "-c", textwrap.dedent(SECOND), str(path)]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "being written by process" in said
+    assert "being written by process" in run_python(SECOND, path).stdout
     recording.stop()
     assert recording.wait(LIMIT_S)
     frames = zarr.open_array(path / "0", mode="r").shape[0]

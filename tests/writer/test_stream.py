@@ -5,10 +5,6 @@ import dataclasses
 import errno
 import gc
 import json
-import os
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 
@@ -17,7 +13,9 @@ import numpy as np
 import pytest
 import zarr
 from frames import plane, planes
+from programs import run_python, start_python
 from stores import TestedStore, os_failure
+from waiting import wait_until
 
 from napari_zarr_stream import (
     Channel,
@@ -386,8 +384,7 @@ def test_a_forgotten_stream_is_closed_when_the_interpreter_ends(path):
         raise SystemExit(3)
     """
     other = path.with_name("b.zarr")
-    done = run_python(script, path, other)
-    assert (done.returncode, done.stderr) == (3, "")
+    assert not run_python(script, path, other, code=3).stderr
     np.testing.assert_array_equal(read(path), planes(51))
     np.testing.assert_array_equal(read(other), planes(52))
 
@@ -942,30 +939,3 @@ def test_annotate_and_log_frames_while_it_is_written(path, way):
     log = zarr.open_group(path, mode="r")["frame_log"]
     assert log["id"][:].tolist() == [0, 1, 4]
     assert log["time_s"].dtype == np.float64
-
-
-# helpers
-
-
-def wait_until(condition, timeout_s=20.0):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.005)
-
-
-def start_python(script, *arguments):
-    command = [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
-    return subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-
-
-def run_python(script, *arguments):
-    with start_python(script, *arguments) as process:
-        output, errors = process.communicate(timeout=60)
-    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)

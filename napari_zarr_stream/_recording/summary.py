@@ -131,8 +131,7 @@ def _bytes_in_all(plan: Plan) -> int | None:
 
 def _bytes_per_second(plan: Plan, source: SourceDescription) -> float:
     """Of all levels; 0 where frames come as fast as they are taken."""
-    step = sum(
-        math.prod(size or 1 for size in shape[1:]) for shape in plan.level_shapes
-    )
-    frame = plan.dtype.itemsize * step * source.planes_per_frame / plan.planes_per_step
-    return frame * (source.frame_rate or 0.0)
+    steps = [math.prod(size or 1 for size in shape[1:]) for shape in plan.level_shapes]
+    frames_per_step = plan.planes_per_step / source.planes_per_frame
+    bytes_per_frame = plan.dtype.itemsize * sum(steps) / frames_per_step
+    return bytes_per_frame * (source.frame_rate or 0.0)

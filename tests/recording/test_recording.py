@@ -414,6 +414,7 @@ def test_colours_are_channels_that_are_named_and_coloured(tmp_path, opened):
     status = recording.status()
     assert status.finish_reason is FinishReason.COMPLETED
     assert status.frames_acquired == status.frames_committed == 5
+    assert status.frames_expected == 5
     assert status.bytes_acquired == frames.nbytes
     np.testing.assert_array_equal(zarr.open_array(path / "0", mode="r")[:], frames)
     newest = recording.newest()

@@ -2,8 +2,9 @@
 
 import errno
 import shutil
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from napari_zarr_stream._writer.errors import WriteFailed
@@ -35,22 +36,31 @@ def free_bytes(path: Path) -> int | None:
 class DiskWatch:
     """Free space beyond a reserve, and for how long it lasts.
 
+    Looks in a thread of its own: a network disk may stall, and frames must not wait for
+    that. It is a daemon, since a look may never come back.
+
     Parameters
     ----------
     path : Path
         Of the store.
     reserve_bytes : int
         0 for none.
+
+    Attributes
+    ----------
+    reason_to_stop : str
+        That the reserve is reached, in words; empty before that.
     """
 
     def __init__(self, path: Path, reserve_bytes: int) -> None:
+        self.reason_to_stop = ""
         self._path = path
         self._reserve = reserve_bytes
         self._free: int | None = None
         self._rate: float | None = None
         self._written: int | None = None
         self._looked_at = time.monotonic()
-        self._due = self._looked_at
+        self._over = threading.Event()
 
     def check(self) -> None:
         """Refuse to begin where the reserve is not free.
@@ -74,23 +84,35 @@ class DiskWatch:
             f"{size_in_words(self._reserve)} are kept in reserve"
         )
 
-    def look(self, bytes_written: int) -> str:
-        """Look when it is time to; says why to stop, or nothing."""
-        now = time.monotonic()
-        if now < self._due:
-            return ""
+    def start(self, bytes_written: Callable[[], int]) -> None:
+        """Look again and again until `stop`, in a thread."""
+        threading.Thread(
+            target=self._watch, args=(bytes_written,), name="disk", daemon=True
+        ).start()
+
+    def stop(self) -> None:
+        """Look no more; a look that hangs is not waited for."""
+        self._over.set()
+
+    def _watch(self, bytes_written: Callable[[], int]) -> None:
+        """Look when it is time to. Thread "disk"."""
+        while not self._over.wait(self.look(bytes_written())):
+            pass
+
+    def look(self, bytes_written: int) -> float:
+        """Look now; returns the seconds until it should be looked again."""
         free = free_bytes(self._path)
+        now = time.monotonic()
         passed, self._looked_at = now - self._looked_at, now
         if passed > 0 and self._written is not None:
             rate = (bytes_written - self._written) / passed
             before = rate if self._rate is None else self._rate
             self._rate = before + SMOOTHING * (rate - before)
         self._written, self._free = bytes_written, free
-        left = self.seconds_left
-        self._due = now + (LOOK_S if left is None else min(LOOK_S, left / 4))
         if free is not None and free < self._reserve:
-            return self._too_little(free)
-        return ""
+            self.reason_to_stop = self._too_little(free)
+        left = self.seconds_left
+        return LOOK_S if left is None else min(LOOK_S, left / 4)
 
     @property
     def seconds_left(self) -> float | None:

@@ -109,7 +109,9 @@ class Run:
     def read(self) -> None:
         """Read the source until it ends, is stopped or fails."""
         with self._keeping_failure():
+            self._disk.start(lambda: self._stream.status().bytes_written)
             self._source.run(self._read_all, self._is_stopping)
+        self._disk.stop()
         self.source_started.set()
 
     def finish(self) -> None:
@@ -236,7 +238,7 @@ class Run:
             if now - logged_at > LOG_INTERVAL_S:
                 stream.log_frames(self._infos.take())
                 logged_at = now
-            self._stop_reason = self._disk.look(stream.status().bytes_written)
+            self._stop_reason = self._disk.reason_to_stop
             if self._stop_reason:
                 return
 

@@ -96,6 +96,7 @@ CHANGING = {
 
 MAY_START_THREADS = {
     "_writer/stream.py",
+    "_recording/disk.py",
     "_recording/recording.py",
     "_recording/together.py",
     "_dock/background.py",

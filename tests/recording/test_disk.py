@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import subprocess
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -11,8 +12,14 @@ from pathlib import Path
 import pytest
 import zarr
 
+import napari_zarr_stream._recording.disk as disk_module
 from napari_zarr_stream import StorageProperties, WriteFailed, cli
-from napari_zarr_stream._recording.disk import DiskWatch, free_bytes, time_left
+from napari_zarr_stream._recording.disk import (
+    LOOK_S,
+    DiskWatch,
+    free_bytes,
+    time_left,
+)
 from napari_zarr_stream._recording.recording import Recording
 from napari_zarr_stream._recording.states import FinishReason, RecordingState
 from napari_zarr_stream._sources.camera import CameraSource
@@ -98,13 +105,32 @@ def test_it_looks_more_often_when_the_end_is_near(tmp_path):
     """At a gigabyte a second, a second is as much as the reserve."""
     free = free_bytes(tmp_path)
     watch = DiskWatch(tmp_path / "a.zarr", free - 10 * 2**20)
-    assert watch.look(0) == ""
+    assert watch.look(0) == LOOK_S
     assert watch.seconds_left is None
-    watch._due = 0
     time.sleep(0.01)
-    watch.look(2**30)
-    assert watch.seconds_left < 0.1
-    assert watch._due - time.monotonic() < 0.1
+    soon_s = watch.look(2**40)
+    assert soon_s < LOOK_S
+    assert soon_s == pytest.approx(watch.seconds_left / 4)
+
+
+def test_a_disk_that_stalls_keeps_no_frame_waiting(tmp_path, camera, monkeypatch):
+    """As a network disk does: the look does not come back, frames go on."""
+    go_on, has_stalled = threading.Event(), threading.Event()
+
+    def stall(path):
+        if threading.current_thread() is not threading.main_thread():
+            has_stalled.set()
+            go_on.wait(60)
+        return 2**40
+
+    monkeypatch.setattr(disk_module, "free_bytes", stall)
+    recording = Recording(CameraSource(camera, "cells", 40), properties(tmp_path / "a"))
+    recording.start()
+    assert has_stalled.wait(20)
+    assert recording.wait(60)
+    assert not go_on.is_set()
+    assert recording.status().frames_committed == 40
+    go_on.set()
 
 
 def test_a_path_that_is_not_there_yet(tmp_path):

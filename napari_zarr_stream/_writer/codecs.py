@@ -21,10 +21,9 @@ blosc.set_nthreads(1)
 
 Encoded = bytes | memoryview
 
-_BLOSC_HEADER = struct.Struct("<BBBBIII")
+BLOSC_HEADER = struct.Struct("<BBBBIII")
 """See `BloscHeader`."""
 
-BLOSC_HEADER_BYTES = _BLOSC_HEADER.size
 
 _STORED = 0x2
 """Flag of a buffer that holds the pixels as they were."""
@@ -56,9 +55,9 @@ class BloscHeader(NamedTuple):
     @classmethod
     def read(cls, data: Encoded) -> Self | None:
         """The header at the start of `data`, if there is room for one."""
-        if len(data) < BLOSC_HEADER_BYTES:
+        if len(data) < BLOSC_HEADER.size:
             return None
-        return cls._make(_BLOSC_HEADER.unpack_from(data))
+        return cls._make(BLOSC_HEADER.unpack_from(data))
 
 
 class Codec(Protocol):
@@ -137,14 +136,14 @@ class Blosc:
         count = pixels.nbytes // self.block_bytes
         while True:
             encoded = self.encode(pixels)
-            header = _BLOSC_HEADER.unpack_from(encoded)
+            header = BLOSC_HEADER.unpack_from(encoded)
             flags, block_bytes = header[2], header[5]
             if flags & _STORED:
                 return self._stored_blocks(pixels, count)
             if block_bytes == self.block_bytes:
                 break
-        first = _BLOSC_HEADER.size + 4 * count
-        starts = np.frombuffer(encoded, "<i4", count, _BLOSC_HEADER.size) - first
+        first = BLOSC_HEADER.size + 4 * count
+        starts = np.frombuffer(encoded, "<i4", count, BLOSC_HEADER.size) - first
         return Blocks(starts, memoryview(encoded)[first:])
 
     def _stored_blocks(self, pixels: npt.NDArray[np.generic], count: int) -> "Blocks":
@@ -230,7 +229,7 @@ class BlockTable:
     @property
     def size(self) -> int:
         """Bytes of the head: blocks lie behind it."""
-        return _BLOSC_HEADER.size + self._starts.nbytes
+        return BLOSC_HEADER.size + self._starts.nbytes
 
     def put(self, first: int, blocks: Blocks, offset: int) -> None:
         """Note that `blocks`, from number `first` on, lie at `offset`."""
@@ -244,10 +243,10 @@ class BlockTable:
     def encode(self, size: int) -> bytes:
         """The head of a buffer of `size` bytes in all."""
         zeros = np.zeros(self._codec.block_bytes // self._dtype.itemsize, self._dtype)
-        like = _BLOSC_HEADER.unpack_from(self._codec.encode(zeros))
+        like = BLOSC_HEADER.unpack_from(self._codec.encode(zeros))
         nbytes = len(self._starts) * self._codec.block_bytes
         sizes = (nbytes, self._codec.block_bytes, size)
-        return _BLOSC_HEADER.pack(*like[:4], *sizes) + self._starts.tobytes()
+        return BLOSC_HEADER.pack(*like[:4], *sizes) + self._starts.tobytes()
 
 
 def blosc_block(part_bytes: int, itemsize: int, codec: str) -> int:

@@ -182,7 +182,7 @@ class StoreLock:
             try:
                 with system.closing(descriptor):
                     system.write_at(descriptor, 0, (text,))
-            except OSError:
+            except BaseException:
                 system.remove(self._path)
                 raise
             return

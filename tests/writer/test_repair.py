@@ -6,7 +6,6 @@ says what it cost.
 """
 
 import contextlib
-import json
 import os
 import random
 import shutil
@@ -29,6 +28,14 @@ from killed_writer import (
     properties_of,
     start_server,
 )
+from left_open import (
+    arrays,
+    assert_same,
+    left_open,
+    pixels,
+    record_of,
+    set_steps,
+)
 
 from napari_zarr_stream import (
     DeviceKind,
@@ -46,7 +53,6 @@ from napari_zarr_stream._writer import stream as stream_module
 from napari_zarr_stream._writer.codecs import encode_shard_index
 from napari_zarr_stream._writer.local_store import LocalStore
 from napari_zarr_stream._writer.marks import find_marks
-from napari_zarr_stream._writer.record import RECORD_KEY
 from napari_zarr_stream._writer.repair import examine, repair
 
 KILLS = int(os.environ.get("KILLS", "28"))
@@ -111,54 +117,6 @@ def test_what_was_committed_is_there_after_the_writer_was_killed(
 
 
 # what is known in every detail
-
-
-def left_open(path, planes, properties=None, **options):
-    """A store as a killed program leaves it: a copy made while it is written."""
-    live = path.with_name("live.zarr")
-    given = properties or properties_of(live, "v3-lz4-sharded", True)
-    shape = options.pop("shape", (None, *planes.shape[-2:]))
-    options = {"axes": "tyx", "shape": shape, "dtype": planes.dtype} | options
-    stream = ZarrStream(replace(given, uri=live), **options)
-    stream.append(planes)
-    stream.close()
-    shutil.copytree(live, path)
-    change_record(path, lambda record: record.pop("finish_reason"))
-    return live
-
-
-def change_record(path, edit):
-    name = "zarr.json" if (path / "zarr.json").exists() else ".zattrs"
-    document = json.loads((path / name).read_text())
-    edit(document.get("attributes", document)[RECORD_KEY])
-    (path / name).write_text(json.dumps(document))
-
-
-def record_of(path):
-    return dict(zarr.open_group(path, mode="r").attrs)[RECORD_KEY]
-
-
-def set_steps(path, steps):
-    """Have all levels say that they have `steps` steps."""
-    for level in level_paths(path):
-        name = "zarr.json" if (level / "zarr.json").exists() else ".zarray"
-        document = json.loads((level / name).read_text())
-        document["shape"][0] = steps
-        (level / name).write_text(json.dumps(document))
-
-
-def arrays(path):
-    return [zarr.open_array(level, mode="r")[:] for level in level_paths(path)]
-
-
-def assert_same(path, other):
-    for level, wanted in zip(arrays(path), arrays(other), strict=True):
-        np.testing.assert_array_equal(level, wanted)
-
-
-def pixels(shape, dtype="u2"):
-    values = np.random.default_rng(0).integers(1, 100, shape)
-    return values.astype(dtype)
 
 
 SHAPES = {

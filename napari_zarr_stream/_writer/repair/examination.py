@@ -40,6 +40,7 @@ class Examination:
         self.findings: list[Finding] = []
         self.actions: list[Action] = []
         self._watch = watch
+        self._to_mend: list[Found] = []
         self._before = self._after = 0
         self._look_beside()
         self._beside = tuple(self.findings)
@@ -222,8 +223,9 @@ class Examination:
                 found.path.relative_to(self.root).as_posix(),
                 found.problem or "its index is not the last one",
                 f"given {found.need.value}, {parts} of {self._layout.parts} are there",
-                partial(self._mend, found),
+                partial(self._mend, len(self._to_mend)),
             )
+            self._to_mend.append(found)
         if unplaced:
             self._find(
                 str(level.level),
@@ -231,8 +233,9 @@ class Examination:
                 "tells their place: left as they are, beyond the last frame",
             )
 
-    def _mend(self, found: Found, store: ExistingStore, _: Watcher) -> None:
-        self._mender.mend(found, store)
+    def _mend(self, number: int, store: ExistingStore, watch: Watcher) -> None:
+        self._mender.mend(self._to_mend[number], store)
+        watch(Progress("mending files", number + 1, len(self._to_mend), "files"))
 
     def _look_at_smaller(
         self, level: Level, full: Sequence[Run], steps: int

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.codecs import (
-    BLOSC_HEADER_BYTES,
+    BLOSC_HEADER,
     EMPTY,
     MAX_BLOSC_BYTES,
     Blosc,
@@ -176,7 +176,7 @@ class FileExaminer:
 
     def _look_at_blosc(self, descriptor: int, size: int, found: Found) -> None:
         whole, parts = self._plan.bytes_per_chunk, self._layout.parts
-        head = system.read_at(descriptor, BLOSC_HEADER_BYTES, 0)
+        head = system.read_at(descriptor, BLOSC_HEADER.size, 0)
         is_whole = self._is_blosc(head, size, whole, size)
         if is_whole and (parts == 1 or self._has_table(descriptor, size)):
             found.there[:] = True
@@ -196,7 +196,7 @@ class FileExaminer:
         found.placed = tuple(placed.values())
         if placed:
             found.need = Need.HEAD
-        table = BLOSC_HEADER_BYTES + 4 * self._layout.blocks_per_part * parts
+        table = BLOSC_HEADER.size + 4 * self._layout.blocks_per_part * parts
         named = sum(part.size + mark_bytes(1) for part in found.placed)
         found.unplaced_bytes = max(0, size - table - named)
 
@@ -207,16 +207,16 @@ class FileExaminer:
             and header.itemsize == self._plan.dtype.itemsize
             and header.nbytes == nbytes
             and 0 < header.block_bytes <= nbytes
-            and BLOSC_HEADER_BYTES <= header.encoded_bytes <= most
+            and BLOSC_HEADER.size <= header.encoded_bytes <= most
             and header.encoded_bytes == size
         )
 
     def _has_table(self, descriptor: int, size: int) -> bool:
         """Whether every block has a place: the table is written last."""
         count = self._layout.blocks_per_part * self._layout.parts
-        table = system.read_at(descriptor, 4 * count, BLOSC_HEADER_BYTES)
+        table = system.read_at(descriptor, 4 * count, BLOSC_HEADER.size)
         starts = np.frombuffer(table, "<i4")
-        head = BLOSC_HEADER_BYTES + 4 * count
+        head = BLOSC_HEADER.size + 4 * count
         return len(starts) == count and bool(((starts >= head) & (starts < size)).all())
 
     def _is_part(self, data: bytes) -> bool:
@@ -249,11 +249,15 @@ class FileExaminer:
                 for part in mark.placed:
                     if part.number < parts:
                         marked[part.number] = part.offset, part.size
-            missing = index[:, 0] == EMPTY
+            told, missing = index.copy(), index[:, 0] == EMPTY
             index[missing] = self._sound(descriptor, marked, size)[missing]
             found.chunks_end = max(found.chunks_end, _end_of(index))
+            is_compact = (
+                ends_with_index
+                and size == found.chunks_end + index_bytes
+                and np.array_equal(index, told)
+            )
         found.there[:] = index[:, 0] != EMPTY
-        is_compact |= ends_with_index and size == found.chunks_end + index_bytes
         if self._is_open and found.there.any() and not is_compact:
             found.need = Need.INDEX
             found.index = index
@@ -298,8 +302,8 @@ class FileExaminer:
         whole = self._plan.bytes_per_chunk
         if not isinstance(self._codec, Blosc):
             return length == whole
-        head = system.read_at(descriptor, BLOSC_HEADER_BYTES, offset)
-        return self._is_blosc(head, length, whole, whole + BLOSC_HEADER_BYTES)
+        head = system.read_at(descriptor, BLOSC_HEADER.size, offset)
+        return self._is_blosc(head, length, whole, whole + BLOSC_HEADER.size)
 
     def _marks(self, descriptor: int) -> Iterator[Mark]:
         def read(size: int, offset: int) -> bytes:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.codecs import (
-    BLOSC_HEADER_BYTES,
+    BLOSC_HEADER,
     EMPTY,
     Blocks,
     BlockTable,
@@ -144,7 +144,7 @@ class LevelPixels:
             start, end = part.offset, part.offset + part.size
         else:
             size = 4 * count * self._layout.parts
-            table = np.frombuffer(_read(descriptor, size, BLOSC_HEADER_BYTES), "<i4")
+            table = np.frombuffer(_read(descriptor, size, BLOSC_HEADER.size), "<i4")
             start = int(table[number * count : (number + 1) * count].min())
             ends = table[table > table[number * count : (number + 1) * count].max()]
             # The last block ends before the next one begins, with a mark between.

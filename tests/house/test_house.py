@@ -260,6 +260,16 @@ def test_every_module_begins_with_its_idea():
     assert each(amiss) == {}
 
 
+def test_no_file_is_long():
+    """One that grows beyond this holds two ideas."""
+    long = {name_of(path): n for path in MODULES if (n := lines_of(path)) > 450}
+    assert long == {}
+
+
+def lines_of(path):
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
 def test_tests_have_the_same_rooms():
     rooms = {room_of(path) for path in MODULES if path.parent != PACKAGE}
     folders = {path.parent.name for path in TESTS.glob("*/test_*.py")}

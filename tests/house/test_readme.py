@@ -23,7 +23,7 @@ def block(language, containing):
 
 def test_the_python_example(tmp_path):
     code = block("python", "ZarrStream")
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
     assert zarr.open_array(tmp_path / "cells.zarr" / "0", mode="r").shape[0] == 50
 
 
@@ -38,9 +38,7 @@ def test_the_commands(tmp_path):
         assert program == "napari-zarr-stream"
         code = "import sys; from napari_zarr_stream.cli import main; sys.exit(main())"
         command = [sys.executable, "-c", code, *arguments]
-        done = subprocess.run(
-            command, cwd=tmp_path, capture_output=True, text=True, timeout=60
-        )
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         # 3: a busy machine lost frames, and said so.
         assert done.returncode in (0, 3), done.stderr
     assert (tmp_path / "simulated.zarr" / "zarr.json").exists()

@@ -5,6 +5,8 @@ Everything is written under another name beside its place and renamed at the end
 
 import math
 import os
+import warnings
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -16,7 +18,7 @@ from napari_zarr_stream._sources.open_stream import open_stream
 from napari_zarr_stream._sources.source import PlaneSource, SourceDescription
 from napari_zarr_stream._writer.errors import InvalidProperties
 from napari_zarr_stream._writer.local_store import LocalStore
-from napari_zarr_stream._writer.names import image_name
+from napari_zarr_stream._writer.names import folder_name, image_name
 from napari_zarr_stream._writer.ngff import serializer_of
 from napari_zarr_stream._writer.properties import (
     DeviceKind,
@@ -29,6 +31,13 @@ READ_TIMEOUT_S = 1.0
 """How long to wait for planes before asking again whether to stop."""
 
 Progress = Callable[[int, int], object]
+
+Tell = Callable[[str], object]
+
+
+def warn(text: str) -> None:
+    """Tell something as a warning, which napari shows."""
+    warnings.warn(text, UserWarning, stacklevel=3)
 
 
 def default_properties(
@@ -95,17 +104,28 @@ def export_layers(
     properties: StorageProperties,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
+    tell: Tell = warn,
 ) -> bool:
     """Write several layers into one store.
 
     Images of one shape, type and scale become the channels of one image; labels that
-    cover the same pixels go into its group `labels`. See `export` for the rest.
+    cover the same pixels go into its group `labels`. Axes that a layer does not name
+    are those of another one of the same shape, if that names them.
+
+    Parameters
+    ----------
+    layers, properties, progress, should_stop
+        See `export`.
+    tell : callable, optional
+        Called with what somebody has to know of axes that were not named; warns if not
+        given.
 
     Raises
     ------
     InvalidProperties
         Layers that do not go together; says why.
     """
+    layers = _with_known_axes(layers, tell)
     images = [layer for layer in layers if not layer.describe().is_label]
     labels = [layer for layer in layers if layer.describe().is_label]
     if not layers:
@@ -120,10 +140,44 @@ def export_layers(
     name = image_name(properties.path)
     image: PlaneSource = images[0] if len(images) == 1 else ChannelSource(images, name)
     sources: dict[str, PlaneSource] = {"": image}
+    folders: list[str] = []
     for label in labels:
         _check_covers(label.describe(), image.describe())
-        sources[f"labels/{_free_name(label.name, sources)}"] = label
+        folders.append(folder_name(label.name, folders))
+        sources[f"labels/{folders[-1]}"] = label
     return _export_all(sources, properties, progress, should_stop)
+
+
+def _with_known_axes(
+    layers: Sequence[LayerSource], tell: Tell
+) -> Sequence[LayerSource]:
+    """The layers, with axes of others where they have none of their own."""
+    known = [layer for layer in layers if not layer.guessed]
+    known.sort(key=lambda layer: layer.describe().is_label)  # images first
+    taken: dict[tuple[str, str], list[str]] = defaultdict(list)
+    guessed: dict[str, list[str]] = defaultdict(list)
+    placed = []
+    for layer in layers:
+        alike = ((other, layer.placed_as(other)) for other in known if layer.guessed)
+        other, better = next((pair for pair in alike if pair[1]), (None, None))
+        placed.append(better or layer)
+        names = "".join(axis.name for axis in placed[-1].axes)
+        if other is not None:
+            taken[names, other.name].append(layer.name)
+        elif layer.guessed:
+            guessed[names].append(layer.name)
+    for (axes, like), unnamed in taken.items():
+        tell(f"axes of {_listed(unnamed)} are not named: taken from {like!r}, {axes}")
+    for axes, unnamed in guessed.items():
+        tell(
+            f"axes of {_listed(unnamed)} are not named and were guessed: {axes}. If "
+            "they are others, name them (layer.axis_labels, --axes) and save again"
+        )
+    return placed
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(repr(name) for name in names)
 
 
 def _check_covers(label: SourceDescription, image: SourceDescription) -> None:
@@ -137,16 +191,6 @@ def _check_covers(label: SourceDescription, image: SourceDescription) -> None:
             f"image {image.name!r} ({image.axes} of shape {image.shape}): save them "
             "one by one"
         )
-
-
-def _free_name(name: str, taken: Mapping[str, PlaneSource]) -> str:
-    """A folder's name for a label image, one that no other has."""
-    safe = "".join(c if c.isalnum() or c in " -_.()" else "_" for c in name).strip(" .")
-    base, number = safe or "labels", 1
-    while f"labels/{safe or base}" in taken:
-        number += 1
-        safe = f"{base}_{number}"
-    return safe or base
 
 
 def _export_all(

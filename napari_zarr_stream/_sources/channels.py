@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from napari_zarr_stream._writer.errors import InvalidProperties, SourceFailed
 from napari_zarr_stream._writer.grid import AXES
@@ -10,6 +10,7 @@ from napari_zarr_stream._writer.record import RecordKey
 
 from .layer import LayerSource
 from .layer_channels import told_apart
+from .layer_place import same_position, same_size
 from .source import Frame, SourceDescription
 
 _T = TypeVar("_T")
@@ -111,11 +112,19 @@ class ChannelSource:
 def _check_same(first: SourceDescription, other: SourceDescription) -> None:
     for field in _SAME:
         here, there = getattr(first, field), getattr(other, field)
-        if here != there:
+        if not _are_same(field, here, there, first.scale):
             raise InvalidProperties(
                 f"layers {first.name!r} and {other.name!r} cannot be channels of one "
                 f"image: their {field} are {here} and {there}; save them one by one"
             )
+
+
+def _are_same(field: str, here: Any, there: Any, scale: Sequence[float]) -> bool:
+    if field == "scale":
+        return all(map(same_size, here, there))
+    if field == "translation":
+        return all(map(same_position, here, there, scale))
+    return bool(here == there)
 
 
 def _inserted(values: Sequence[_T], at: int, value: _T) -> tuple[_T, ...]:

@@ -1,7 +1,8 @@
 """A napari layer as a source of planes. Duck-typed: knows no napari."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,17 +13,35 @@ from napari_zarr_stream._writer.errors import InvalidProperties, SourceFailed
 from napari_zarr_stream._writer.properties import Channel
 from napari_zarr_stream._writer.record import RecordKey
 
-from .layer_axes import axes_of, check_axes
+from .layer_axes import axes_of, check_axes, is_named
 from .layer_channels import channels_of, looks_rgb, rgb_channels, shown_of
 from .layer_place import (
     checked_units,
     labels_of,
-    numbers_of,
-    refuse_transforms,
+    place_of,
+    same_position,
+    same_size,
     units_of,
 )
 from .plane_reader import PlaneReader
 from .source import Frame, Sink, SourceDescription
+from .tiff import place_in_tiff
+
+BUILTIN_READERS = ("napari", "builtins")
+"""Readers that hand over what a TIFF file holds in its own order, and no more."""
+
+
+class LayerAxis(NamedTuple):
+    """One axis of a layer: what it is, and where its pixels lie in the world.
+
+    The scale is negative along an axis that is mirrored.
+    """
+
+    name: str
+    size: int
+    scale: float
+    start: float
+    unit: str | None
 
 
 class LayerSource:
@@ -39,6 +58,14 @@ class LayerSource:
     axes : str, optional
         One of "tczyx" for each axis, in the layer's order, where its labels are missing
         or wrong. The colours of an RGB layer are "c", and may be left out.
+
+    Attributes
+    ----------
+    name : str
+    axes : tuple of LayerAxis
+        In the layer's order, without that of an RGB layer's colours.
+    guessed : str
+        Those of the axes that nothing but their number tells.
 
     Raises
     ------
@@ -69,32 +96,27 @@ class LayerSource:
         if ndim < 2 or 0 in shape:
             raise InvalidProperties(f"{who} of shape {shape} is not an image")
         dtype = _type_of_pixels(who, array, is_label)
-        refuse_transforms(who, meta)
-
-        units: Sequence[str | None] = units_of(who, meta, ndim)
-        scale: Sequence[float] = numbers_of(who, meta, "scale", ndim, 1.0)
-        start: Sequence[float] = numbers_of(who, meta, "translate", ndim, 0.0)
+        self._given = (data, meta, layer_type)
+        lengths = [size for i, size in enumerate(shape) if i != channel_axis]
+        units = units_of(who, meta, ndim)
+        scale, start = place_of(who, meta, lengths)
+        self.guessed = ""
         if axes is None:
-            axes = axes_of(who, labels_of(who, meta, ndim), units)
-        if channel_axis is not None:
-            if len(axes) == ndim:
-                axes = f"{axes[:channel_axis]}c{axes[channel_axis:]}"
-            units = [*units[:channel_axis], None, *units[channel_axis:]]
-            scale = [*scale[:channel_axis], 1.0, *scale[channel_axis:]]
-            start = [*start[:channel_axis], 0.0, *start[channel_axis:]]
+            axes, self.guessed = axes_of(who, labels_of(who, meta, ndim), units)
+        if channel_axis is not None and len(axes) == ndim:
+            axes = f"{axes[:channel_axis]}c{axes[channel_axis:]}"
         check_axes(who, axes, len(shape))
+        own = [axis for i, axis in enumerate(axes) if i != channel_axis]
+        self.axes = tuple(
+            map(LayerAxis._make, zip(own, lengths, scale, start, units, strict=True))
+        )
 
+        place = {axis.name: axis for axis in self.axes}
         # A layer that is mirrored is read backwards, so that it stays where it is.
-        sizes = dict(zip(axes, scale, strict=True))
-        backwards = "".join(axis for axis, size in sizes.items() if size < 0)
-        position = {
-            axis: at + min(0.0, size) * (length - 1)
-            for axis, at, size, length in zip(axes, start, scale, shape, strict=True)
-        }
+        backwards = "".join(axis.name for axis in self.axes if axis.scale < 0)
         self._planes = PlaneReader(array, axes, dtype, backwards)
         self._next = 0
         ordered = self._planes.axes
-        unit_of = dict(zip(axes, units, strict=True))
         channels = None if is_label else self._channels(meta, is_rgb)
         record: dict[str, Any] = {
             RecordKey.SOURCE: "layer",
@@ -108,10 +130,20 @@ class LayerSource:
             shape=self._planes.shape,
             dtype=dtype,
             scale=check_scale(
-                {axis: abs(size) for axis, size in sizes.items()}, ordered
+                {name: abs(axis.scale) for name, axis in place.items()}, ordered
             ),
-            translation=check_translation(position, ordered),
-            units=checked_units(who, [unit_of[axis] for axis in ordered], ordered),
+            translation=check_translation(
+                {
+                    name: axis.start + min(0.0, axis.scale) * (axis.size - 1)
+                    for name, axis in place.items()
+                },
+                ordered,
+            ),
+            units=checked_units(
+                who,
+                [place[axis].unit if axis in place else None for axis in ordered],
+                ordered,
+            ),
             channels=channels,
             is_label=is_label,
             record=record,
@@ -130,7 +162,46 @@ class LayerSource:
         # How far the slider of the contrast limits goes; not in the tuple.
         span = getattr(layer, "contrast_limits_range", None)
         meta = {**meta, "contrast_limits_range": span}
+        source = layer.source
+        if source.path and source.reader_plugin in BUILTIN_READERS:
+            meta = with_place_in_file(data, meta, Path(source.path))
         return cls(data, meta, layer_type, axes=axes)
+
+    def placed_as(self, other: Self) -> Self | None:
+        """The same layer with the axes of one that has as many pixels along each.
+
+        Its channels, if it has some, need not be there. Scale, position and units are
+        those of `other` as well, unless this layer has a scale or position of its own.
+        None where the shapes differ.
+        """
+        data, meta, layer_type = self._given
+        sizes = [axis.size for axis in self.axes]
+        for left_out in ("", "c"):
+            axes = [axis for axis in other.axes if axis.name not in left_out]
+            if [axis.size for axis in axes] == sizes:
+                place: dict[str, Any] = {"axis_labels": [axis.name for axis in axes]}
+                if self._lies_where(axes):
+                    place |= {
+                        "scale": [axis.scale for axis in axes],
+                        "translate": [axis.start for axis in axes],
+                        "units": [axis.unit for axis in axes],
+                        **dict.fromkeys(("rotate", "shear", "affine")),
+                    }
+                return type(self)(data, {**meta, **place}, layer_type)
+        return None
+
+    def _lies_where(self, axes: Sequence[LayerAxis]) -> bool:
+        """Whether this layer has no place of its own, or the same."""
+        is_unmoved = all(
+            (axis.scale, axis.start, axis.unit) == (1.0, 0.0, None)
+            for axis in self.axes
+        )
+        return is_unmoved or all(
+            same_size(own.scale, axis.scale)
+            and same_position(own.start, axis.start, axis.scale)
+            and own.unit in (None, axis.unit)
+            for own, axis in zip(self.axes, axes, strict=True)
+        )
 
     def _channels(self, meta: Mapping[str, Any], is_rgb: bool) -> tuple[Channel, ...]:
         axes, shape = self._planes.axes, self._planes.shape
@@ -200,6 +271,30 @@ class LayerSource:
                 f"plane {first} of {self.planes} of {self._who} could not be read: "
                 f"{error!r}"
             ) from error
+
+
+def with_place_in_file(
+    data: Any, meta: Mapping[str, Any], path: Path
+) -> Mapping[str, Any]:
+    """What is said of a layer, and what its file says where nobody has said anything.
+
+    Parameters
+    ----------
+    data, meta
+        As for `LayerSource`.
+    path : Path
+        Of the file whose pixels these are, in its order of axes.
+    """
+    shape = tuple(map(int, _full_size(data, meta).shape))
+    is_rgb = looks_rgb(meta, shape)
+    who, ndim = f"layer {meta.get('name')!r}", len(shape) - is_rgb
+    if any(map(is_named, labels_of(who, meta, ndim))):
+        return meta
+    place = place_in_tiff(path, shape, is_rgb=is_rgb)
+    scale, start = place_of(who, meta, shape[:ndim])
+    if {*scale, *start, *units_of(who, meta, ndim)} != {1.0, 0.0, None}:
+        place = {key: place[key] for key in place if key == "axis_labels"}
+    return {**meta, **place}
 
 
 def _full_size(data: Any, meta: Mapping[str, Any]) -> Any:

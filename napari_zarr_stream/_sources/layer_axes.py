@@ -20,11 +20,14 @@ _UNNAMED = re.compile(r"(axis )?-?\d+|")
 """What napari calls an axis that nobody named, "-3" for example."""
 
 
-def axes_of(who: str, labels: Sequence[str], units: Sequence[str | None]) -> str:
-    """Name the axes of a layer, in the layer's order.
+def axes_of(
+    who: str, labels: Sequence[str], units: Sequence[str | None]
+) -> tuple[str, str]:
+    """Name the axes of a layer, in the layer's order, and those that are guessed.
 
     Labels decide. An axis without one is y or x if it is one of the last two, t if its
-    unit is one of time; otherwise the axes are taken to be zyx, tzyx, tczyx.
+    unit is one of time, z if it alone has one of length; otherwise it is guessed: the
+    axes are taken to be zyx, tzyx, tczyx.
 
     Parameters
     ----------
@@ -44,8 +47,11 @@ def axes_of(who: str, labels: Sequence[str], units: Sequence[str | None]) -> str
     if not named[-2] and "y" not in named:
         named[-2] = "y"
     for i, unit in enumerate(units):
-        if not named[i] and is_unit_of_time(unit) and "t" not in named:
+        if not named[i] and _is_unit(unit, "t") and "t" not in named:
             named[i] = "t"
+    long = [i for i, unit in enumerate(units) if not named[i] and _is_unit(unit, "z")]
+    if len(long) == 1 and "z" not in named:
+        named[long[0]] = "z"
     free = [axis for axis in "ztc" if axis not in named]
     unnamed = [i for i, axis in enumerate(named) if not axis]
     if len(unnamed) > len(free):
@@ -59,7 +65,7 @@ def axes_of(who: str, labels: Sequence[str], units: Sequence[str | None]) -> str
         named[i] = axis
     axes = "".join(str(axis) for axis in named)
     check_axes(who, axes, len(labels))
-    return axes
+    return axes, "".join(chosen)
 
 
 def check_axes(who: str, axes: str, ndim: int) -> None:
@@ -77,18 +83,23 @@ def check_axes(who: str, axes: str, ndim: int) -> None:
         )
 
 
-def is_unit_of_time(unit: str | None) -> bool:
-    """Whether `unit` is one that OME-NGFF has for time."""
+def _is_unit(unit: str | None, axis: str) -> bool:
+    """Whether `unit` is one that OME-NGFF has for such an axis."""
     try:
-        return check_units([unit], "t")[0] is not None
+        return check_units([unit], axis)[0] is not None
     except InvalidProperties:
         return False
 
 
+def is_named(label: str) -> bool:
+    """Whether somebody gave an axis this label."""
+    return _UNNAMED.fullmatch(label.strip().lower()) is None
+
+
 def _named(who: str, label: str) -> str | None:
-    word = label.strip().lower()
-    if _UNNAMED.fullmatch(word):
+    if not is_named(label):
         return None
+    word = label.strip().lower()
     if word not in _AXIS_OF_WORD:
         raise InvalidProperties(
             f"axis {label!r} of {who} is none that OME-Zarr has: label the axes "

@@ -1,15 +1,27 @@
-"""What an image is called after its path: the name without an ending that is known.
+"""What an image is called after its path, and a folder after an image.
 
 What stands behind other dots belongs to the name: dates and concentrations have them.
 """
 
 import os
 import re
+import unicodedata
+from collections.abc import Iterable
+from itertools import chain, count
 
 _ENDING = re.compile(
     r"(\.ome)?\.(zarr|tiff?)|\.(btf|bmp|czi|gif|ims|jpe?g|lif|lsm|mrc|nd2|npy|png|stk)",
     re.IGNORECASE,
 )
+
+_RESERVED = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[\d¹²³]) *(\..*)?|zarr\.json",
+    re.IGNORECASE,
+)
+"""Windows' devices, also with an ending; the document of the folder they lie in."""
+
+MAX_BYTES = 200
+"""Of a folder's name: systems have 255, and a number may be added."""
 
 
 def split_ending(path: str | os.PathLike[str]) -> tuple[str, str]:
@@ -32,6 +44,30 @@ def image_name(path: str | os.PathLike[str]) -> str:
     '26.11.2026 HeLa 1.5 mM'
     """
     return split_ending(path)[0]
+
+
+def folder_name(name: str, taken: Iterable[str] = ()) -> str:
+    """A folder's name for an image: one that all systems can have, and that is free.
+
+    Windows has no folders named as its devices, or with a dot or space at the end;
+    it and macOS take "Cells" and "cells" for the same one.
+
+    >>> folder_name("Cells", ["cells"]), folder_name("con"), folder_name("a/b. ")
+    ('Cells_2', '_con', 'a_b')
+    """
+    normal = unicodedata.normalize("NFC", name)
+    safe = "".join(c if c.isalnum() or c in " -_.()" else "_" for c in normal)
+    safe = safe.encode()[:MAX_BYTES].decode(errors="ignore").strip(" .") or "labels"
+    if _RESERVED.fullmatch(safe):
+        safe = f"_{safe}"
+    others = {_folded(other) for other in taken}
+    numbered = (f"{safe}_{number}" for number in count(2))
+    return next(each for each in chain([safe], numbered) if _folded(each) not in others)
+
+
+def _folded(name: str) -> str:
+    """The same for names that some system takes for the same."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def is_store_name(path: str | os.PathLike[str]) -> bool:

@@ -43,7 +43,11 @@ def _export(given: argparse.Namespace) -> int:
             bar.update(done - bar.n)
 
         whole = export_layers(
-            sources, properties, progress, should_stop=lambda: interrupt.count > 0
+            sources,
+            properties,
+            progress,
+            should_stop=lambda: interrupt.count > 0,
+            tell=say,
         )
     if not whole:
         say("interrupted, nothing was written")

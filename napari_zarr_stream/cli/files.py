@@ -1,14 +1,20 @@
 """Image files as sources, read by whatever napari readers are installed. No Qt."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from napari_zarr_stream._reading.reader import get_reader
-from napari_zarr_stream._sources.layer import LayerSource
+from napari_zarr_stream._sources.layer import (
+    BUILTIN_READERS,
+    LayerSource,
+    with_place_in_file,
+)
 from napari_zarr_stream._writer.errors import InvalidProperties, SourceFailed
 from napari_zarr_stream._writer.names import image_name
+
+LayerData = tuple[Any, dict[str, Any], str]
 
 
 def layer_sources(
@@ -37,9 +43,14 @@ def layer_sources(
         It has no such layer, or one that OME-Zarr cannot hold.
     """
     layers = []
-    for i, (data, given, kind) in enumerate(_read(path, plugin)):
+    read, is_in_its_order = _read(path, plugin)
+    for i, (data, given, kind) in enumerate(read):
         number = f" {i}" if i else ""
-        meta = {"name": f"{image_name(path)}{number}"} | given
+        meta: Mapping[str, Any] = {"name": f"{image_name(path)}{number}"} | given
+        if is_in_its_order and kind == "image":
+            placed = with_place_in_file(data, meta, path)
+            if axes in (None, "".join(placed.get("axis_labels", ()))):
+                meta = placed
         layers.append((data, meta, kind))
     names = [str(meta["name"]) for _, meta, _ in layers]
     chosen = [_number_of(name, names) for name in wanted] or [
@@ -61,20 +72,22 @@ def _number_of(wanted: str, names: Sequence[str]) -> int:
     raise InvalidProperties(f"no layer {wanted!r}: there are {', '.join(names)}")
 
 
-def _read(path: Path, plugin: str | None) -> list[tuple[Any, dict[str, Any], str]]:
+def _read(path: Path, plugin: str | None) -> tuple[list[LayerData], bool]:
+    """Layers of a file, and whether they are as the file has them."""
     if not path.exists():
         raise SourceFailed(f"{path} does not exist")
     # Others drop scale, units and channels of a store.
     own = get_reader(path) if plugin in (None, "napari-zarr-stream") else None
-    layers: Sequence[Any] = own(path) if own else _read_by_plugin(path, plugin)
+    layers, reader = (own(path), "") if own else _read_by_plugin(path, plugin)
     full = []
     for layer in layers:
         meta = dict(layer[1]) if len(layer) > 1 else {}
         full.append((layer[0], meta, str(layer[2]) if len(layer) > 2 else "image"))
-    return full
+    return full, reader in BUILTIN_READERS
 
 
-def _read_by_plugin(path: Path, plugin: str | None) -> Sequence[Any]:
+def _read_by_plugin(path: Path, plugin: str | None) -> tuple[Sequence[Any], str]:
+    """What a plugin reads, and its name."""
     import npe2
 
     with warnings.catch_warnings():
@@ -82,9 +95,9 @@ def _read_by_plugin(path: Path, plugin: str | None) -> Sequence[Any]:
         warnings.simplefilter("ignore")
         npe2.PluginManager.instance().discover()
         try:
-            layers: Sequence[Any] = npe2.read(
+            layers, reader = npe2.read_get_reader(
                 [str(path)], stack=False, plugin_name=plugin
             )
         except Exception as error:
             raise SourceFailed(f"{path} could not be opened: {error}") from error
-    return layers
+    return layers, reader.plugin_name

@@ -188,10 +188,10 @@ def test_a_channel_source_ends():
 def test_labels_go_with_their_image(target):
     image, labels = sample("nuclei.tif")[:6], sample("nuclei_label.tif")[:6]
     layers = [
-        LayerSource(labels, {"name": "objects"}, "labels"),
-        LayerSource(image, {"name": "nuclei"}),
-        LayerSource(labels > 0, {"name": "a/b: ?"}, "labels"),
-        LayerSource(labels + 1, {"name": "objects"}, "labels"),
+        LayerSource(labels, {"name": "objects"}, "labels", axes="zyx"),
+        LayerSource(image, {"name": "nuclei"}, axes="zyx"),
+        LayerSource(labels > 0, {"name": "a/b: ?"}, "labels", axes="zyx"),
+        LayerSource(labels + 1, {"name": "objects"}, "labels", axes="zyx"),
     ]
     seen = []
     small = replace(default_properties(target), tile_width=64, tile_height=64)
@@ -241,7 +241,10 @@ def layer(shape, kind="image", name="a", dtype="u2", **meta):
         ([layer((2, 4, 4), axis_labels="cyx")] * 2, "channels of its own"),
         ([layer((4, 4), "labels"), layer((4, 4), "labels")], "one by one"),
         ([layer((4, 4)), layer((4, 5), "labels", "b")], "'b'.*do not cover.*'a'"),
-        ([layer((2, 4, 4)), layer((4, 4), "labels", "b")], "do not cover"),
+        (
+            [layer((2, 4, 4), axis_labels="zyx"), layer((4, 4), "labels", "b")],
+            "do not cover",
+        ),
     ],
 )
 def test_layers_that_do_not_go_together_are_refused(layers, said, target):
@@ -271,7 +274,8 @@ def test_a_failing_layer_leaves_nothing(target):
 
 
 def test_labels_that_fail_take_their_image_along(target):
-    layers = [layer((10, 64, 64)), LayerSource(Breaking(), {}, "labels")]
+    layers = [LayerSource(addressed((10, 64, 64)), {}, axes="zyx")]
+    layers.append(LayerSource(Breaking(), {}, "labels", axes="zyx"))
     with pytest.raises(SourceFailed, match="plane 7 of 10"):
         export_layers(layers, default_properties(target))
     assert nothing_left(target)

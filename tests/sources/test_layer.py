@@ -75,6 +75,8 @@ def kinds_of_array(array, tmp_path):
         (4, ("", "c", "", ""), None, "zcyx"),
         (3, ("x", "y", "t"), None, "xyt"),
         (5, ("", "", "t", "", ""), None, "cztyx"),
+        (4, None, ("s", "um", "um", "um"), "tzyx"),
+        (4, ("", "t", "", ""), ("um", "s", "um", "um"), "ztyx"),
     ],
 )
 def test_axes_are_guessed_as_a_biologist_would(ndim, labels, units, expected):
@@ -83,6 +85,27 @@ def test_axes_are_guessed_as_a_biologist_would(ndim, labels, units, expected):
     description = source.describe()
     assert description.record["layer_axes"] == expected
     assert description.axes == "".join(a for a in "tczyx" if a in expected)
+
+
+@pytest.mark.parametrize(
+    ("ndim", "labels", "units", "guessed"),
+    [
+        (2, None, None, ""),
+        (3, None, None, "z"),
+        (4, None, None, "tz"),
+        (5, None, None, "tcz"),
+        (3, ("-3", "-2", "-1"), None, "z"),
+        (3, ("t", "-2", "-1"), None, ""),
+        (4, ("t", "-3", "-2", "-1"), None, "z"),
+        (3, None, ("s", "um", "um"), ""),
+        (3, None, ("um", "um", "um"), ""),
+    ],
+)
+def test_what_was_guessed_is_known(ndim, labels, units, guessed):
+    meta = {"axis_labels": labels, "units": units, "rgb": False}
+    pixels = np.zeros((2,) * ndim, "u1")
+    assert LayerSource(pixels, meta).guessed == guessed
+    assert LayerSource(pixels, {}, axes="tczyx"[-ndim:]).guessed == ""
 
 
 @pytest.mark.parametrize(
@@ -105,7 +128,7 @@ def test_axes_are_guessed_as_a_biologist_would(ndim, labels, units, expected):
         ({"rotate": 30.0}, (2, 2), "rotate"),
         ({"rotate": (0, 0, 5)}, (2, 2, 2), "rotate"),
         ({"shear": (0.1,)}, (2, 2), "shear"),
-        ({"affine": np.diag([2.0, 1, 1])}, (2, 2), "affine"),
+        ({"affine": [[0, 1, 0], [1, 0, 0], [0, 0, 1]]}, (2, 2), "affine"),
         ({}, (0, 2, 2), r"\(0, 2, 2\)"),
         ({}, (2,), r"\(2,\)"),
     ],

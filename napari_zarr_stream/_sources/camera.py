@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from napari_zarr_stream._writer.colours import NAMED, RGB
+from napari_zarr_stream._writer.colours import NAMED, RGB, given_color
 from napari_zarr_stream._writer.intake import Place
 from napari_zarr_stream._writer.properties import Channel
 from napari_zarr_stream._writer.record import RecordKey
@@ -19,6 +19,8 @@ from napari_zarr_stream.cameras.protocol import (
     FrameInfo,
     Setting,
     SettingValue,
+    channel_names,
+    value_range_of,
 )
 from napari_zarr_stream.cameras.thread import CameraThread
 
@@ -189,12 +191,13 @@ def describe_camera(
     rate = camera.frame_rate
     size = pixel_size_um or camera.pixel_size_um
     colours = camera.shape[:-2]
-    value_range = (0.0, float(2**camera.bit_depth - 1))
-    channels = None
-    if colours == (len(RGB),):
-        channels = tuple(
-            Channel(name, NAMED[name], value_range=value_range) for name in RGB
-        )
+    value_range = value_range_of(camera.dtype, camera.bit_depth)
+    named: list[tuple[str, str]] = []
+    if colours == (len(names := channel_names(camera.info)),):
+        named = [(each, given_color(number)) for number, each in enumerate(names)]
+    elif colours == (len(RGB),):
+        named = [(each, NAMED[each]) for each in RGB]
+    channels = tuple(Channel(*each, value_range=value_range) for each in named)
     return SourceDescription(
         name=name,
         axes="tcyx" if colours else "tyx",
@@ -211,7 +214,7 @@ def describe_camera(
             *[None] * len(colours),
             *["micrometer" if size else None] * 2,
         ),
-        channels=channels,
+        channels=channels or None,
         value_range=value_range,
         planes_per_frame=math.prod(colours),
         frame_rate=rate,

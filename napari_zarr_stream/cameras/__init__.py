@@ -11,7 +11,9 @@ from .protocol import (
     FrameInfo,
     Setting,
     SettingValue,
+    channel_names,
     coerced,
+    value_range_of,
 )
 from .registry import CameraSearch, FoundCameras, find_cameras
 from .simulated import (
@@ -38,7 +40,9 @@ __all__ = [
     "SettingValue",
     "SettingsWatch",
     "SimulatedCamera",
+    "channel_names",
     "coerced",
     "find_cameras",
     "read_stamp",
+    "value_range_of",
 ]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from .features import Feature
 from .frame_numbers import GIGE_PERIOD
 from .pixel_format import PixelFormat
+from .probes import Probes
 from .protocol import (
     Camera,
     CameraLost,
@@ -40,13 +41,17 @@ def find() -> dict[str, Callable[[], Camera]]:
     """
     found: dict[str, Callable[[], Camera]] = {}
     for device in _sdk().TlFactory.GetInstance().EnumerateDevices():
-        info = {
-            "name": f"Basler: {device.GetModelName()} {device.GetSerialNumber()}",
-            "vendor": device.GetVendorName(),
-            "model": device.GetModelName(),
-            "serial": device.GetSerialNumber(),
+        full_name = device.GetFullName()
+        probes = Probes(f"Basler: {full_name}")
+        asked = {
+            "vendor": probes.ask("vendor", device.GetVendorName, ""),
+            "model": probes.ask("model", device.GetModelName, ""),
+            "serial": probes.ask("serial number", device.GetSerialNumber, ""),
         }
-        found[info["name"]] = partial(BaslerCamera, device.GetFullName(), info)
+        parts = filter(None, (asked["model"], asked["serial"]))
+        name = f"Basler: {' '.join(parts) or full_name}"
+        known = {what: value for what, value in asked.items() if value}
+        found[name] = partial(BaslerCamera, full_name, {"name": name} | known)
     return found
 
 
@@ -74,7 +79,6 @@ class BaslerCamera(StandardCamera):
 
     def _connect(self) -> None:
         pylon = self._sdk = _sdk()
-        self._sdk_errors = (pylon.GenericException,)
         device = pylon.DeviceInfo()
         device.SetFullName(self._full_name)
         factory = pylon.TlFactory.GetInstance()
@@ -84,11 +88,12 @@ class BaslerCamera(StandardCamera):
         except BaseException:
             self._disconnect()
             raise
-        is_gige = self._device.GetDeviceInfo().GetDeviceClass() == "BaslerGigE"
+        about = self._device.GetDeviceInfo()
+        is_gige = self._probes.ask("class", about.GetDeviceClass, "") == "BaslerGigE"
         # 64-bit numbers go beyond the period, and then it means nothing.
         self._period = GIGE_PERIOD if is_gige else None
         # USB3 Vision counts nanoseconds, GigE Vision says what it counts.
-        frequency = self._feature("GevTimestampTickFrequency")
+        frequency = self._read_if_possible("GevTimestampTickFrequency")
         self._ticks_per_s = int(frequency.value) if frequency else 10**9
 
     def _disconnect(self) -> None:
@@ -103,17 +108,17 @@ class BaslerCamera(StandardCamera):
         node = self._device.GetNodeMap().GetNode(name)
         if not node.IsReadable():
             return None
-        writable = node.IsWritable()
+        more: dict[str, Callable[[], Any]] = {"writable": node.IsWritable}
         match node:
             case pylon.EnumParameter():
-                return Feature(node.Value, writable, choices=node.GetSettableValues())
-            case pylon.IntegerParameter():
-                limits = node.Min, node.Max, node.Inc
-                return Feature(node.Value, writable, *limits, unit=node.Unit)
-            case pylon.FloatParameter():
-                unit = node.Unit
-                return Feature(node.Value, writable, node.Min, node.Max, unit=unit)
-        return Feature(node.Value, writable)
+                more["choices"] = node.GetSettableValues
+            case pylon.IntegerParameter() | pylon.FloatParameter():
+                more["minimum"] = lambda: node.Min
+                more["maximum"] = lambda: node.Max
+                more["unit"] = lambda: node.Unit
+                if isinstance(node, pylon.IntegerParameter):
+                    more["step"] = lambda: node.Inc
+        return self._with(Feature(node.Value, writable=False), name, more)
 
     def _write(self, name: str, value: SettingValue) -> None:
         self._device.GetNodeMap().GetNode(name).Value = value
@@ -125,7 +130,7 @@ class BaslerCamera(StandardCamera):
         return pixel_format.bit_depth in (8, 10, 12, 16)
 
     def _begin(self) -> None:
-        payload = self._feature("PayloadSize")
+        payload = self._read_if_possible("PayloadSize")
         frame_bytes = 1 if payload is None else int(payload.value)
         self._device.MaxNumBuffer.Value = ring_frames(frame_bytes)
         self._device.StartGrabbing(self._sdk.GrabStrategy_OneByOne)

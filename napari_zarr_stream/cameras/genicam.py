@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import numpy.typing as npt
 
 from .features import Feature
@@ -111,9 +112,7 @@ class GenICamCamera(StandardCamera):
         self._ticks_per_s: int | None = None
 
     def _connect(self) -> None:
-        import viva_genicam
 
-        self._sdk_errors = (viva_genicam.GenicamError,)
         self._device = self._connect_to()
         try:
             self._identify()
@@ -123,15 +122,19 @@ class GenICamCamera(StandardCamera):
 
     def _identify(self) -> None:
         for ours, feature in _IDENTITY.items():
-            if (found := self._feature(feature)) is not None and found.value:
+            found = self._read_if_possible(feature)
+            if found is not None and found.value:
                 self._info.setdefault(ours, str(found.value))
         if self._device.transport == "gige":
             # 64-bit numbers go beyond the period, and then it means nothing.
             self._period = GIGE_PERIOD
-            high, low = (self._device.read_register(at) for at in _TICK_FREQUENCY)
-            self._ticks_per_s = int.from_bytes(high + low) or None
+            self._ticks_per_s = self._probes.ask("clock", self._tick_frequency, None)
         else:
             self._ticks_per_s = 10**9  # USB3 Vision counts nanoseconds
+
+    def _tick_frequency(self) -> int | None:
+        high, low = (self._device.read_register(at) for at in _TICK_FREQUENCY)
+        return int.from_bytes(high + low) or None
 
     def _disconnect(self) -> None:
         self._device.close()
@@ -173,12 +176,16 @@ class GenICamCamera(StandardCamera):
     def _can_unpack(self, pixel_format: PixelFormat) -> bool:
         import viva_genicam
 
+        name, (sent, pixels) = pixel_format.name, pixel_format.sample()
+        width = pixels.shape[0] // 2
         try:
-            frame = viva_genicam.Frame.from_bytes(bytes(64), 4, 2, pixel_format.name)
-            pixels = frame.to_numpy()
+            frame = viva_genicam.Frame.from_bytes(sent, width, 2, name)
+            got = frame.to_numpy()
         except viva_genicam.GenicamError:
+            return False  # it does not know this one
+        if got.dtype != pixel_format.dtype or got.shape[:2] != (2, width):
             return False
-        return pixels.shape[:2] == (2, 4) and pixels.dtype == pixel_format.dtype
+        return pixel_format.is_colour or np.array_equal(got.ravel(), pixels)
 
     def _begin(self) -> None:
         self._gone = False
@@ -244,9 +251,11 @@ class GenICamCamera(StandardCamera):
         if self._pulse is not None:
             self._gone = self._gone or not self._pulse.beats()
         else:
+            import viva_genicam
+
             try:
                 self._device.read_register(0, 4)
-            except self._sdk_errors as error:
+            except viva_genicam.GenicamError as error:
                 self._gone, why = True, str(error)
         if self._gone:
             raise CameraLost(f"{self._name} is gone: {why}")

@@ -44,9 +44,10 @@ def find() -> dict[str, Callable[[], Camera]]:
             try:
                 with _loaded(str(path)) as producer:
                     devices = _devices(producer)
-            except CameraError as error:
-                # Old ones stay behind where makers' software is replaced.
-                logging.getLogger(__name__).warning("%s", error)
+            # Old ones stay behind where makers' software is replaced, and raise what
+            # they like.
+            except Exception as error:  # noqa: BLE001
+                logging.getLogger(__name__).warning("no cameras of %s: %s", path, error)
                 continue
             for device, about in devices.items():
                 name = f"GenTL: {device}"
@@ -106,7 +107,7 @@ def _loaded(path: str) -> Iterator[Any]:
 def _devices(producer: Any) -> dict[str, dict[str, str]]:
     """Return what is known of each device, by a name that no other has."""
     devices: dict[str, dict[str, str]] = {}
-    for device in producer.device_info_list:
+    for number, device in enumerate(producer.device_info_list):
         known = {
             name: str(value)
             for name, value in device.property_dict.items()
@@ -115,7 +116,7 @@ def _devices(producer: Any) -> dict[str, dict[str, str]]:
         parts = (known.get(part, "") for part in ("vendor", "model", "serial_number"))
         name = " ".join(filter(None, parts))
         if not name or name in devices:
-            name = f"{name} {known['id_']}".strip()
+            name = f"{name} {known.get('id_', f'device {number}')}".strip()
         devices[name] = {
             ours: known[theirs] for ours, theirs in _ABOUT.items() if theirs in known
         }
@@ -153,7 +154,7 @@ class GenTLCamera(StandardCamera):
         self._choices: tuple[str, ...] = ()
         self._producer: Any = None
         self._acquirer: Any = None
-        self._probes = False  # whether register 0 can be read
+        self._can_be_probed = False  # whether register 0 can be read
         self._is_waiting = False  # opened, but there is no address yet
 
     # A camera that has yet to be told where it is
@@ -249,9 +250,10 @@ class GenTLCamera(StandardCamera):
             _unload(self._path)
             raise
         self._info |= devices[self._chosen]
-        is_gige = self._acquirer.device.module.tl_type == "GEV"
-        self._period = GIGE_PERIOD if is_gige else None
-        self._probes = self._can_probe()
+        module = self._acquirer.device.module
+        transport = self._probes.ask("transport", lambda: module.tl_type, "")
+        self._period = GIGE_PERIOD if transport == "GEV" else None
+        self._can_be_probed = self._can_probe()
 
     def _disconnect(self) -> None:
         try:
@@ -270,21 +272,34 @@ class GenTLCamera(StandardCamera):
         modes = genapi.EAccessMode
         if node.get_access_mode() not in (modes.RO, modes.RW):
             return None
-        writable = node.get_access_mode() == modes.RW
+        more: dict[str, Callable[[], Any]] = {}
         match node:
             case genapi.IEnumeration():
-                entries = [
-                    entry.symbolic
-                    for entry in node.entries
-                    if entry.get_access_mode() in (modes.RO, modes.RW)
-                ]
-                return Feature(node.value, writable, choices=tuple(entries))
-            case genapi.IInteger():
-                limits = node.min, node.max, node.inc
-                return Feature(node.value, writable, *limits, unit=node.unit)
-            case genapi.IFloat():
-                return Feature(node.value, writable, node.min, node.max, unit=node.unit)
-        return Feature(node.value, writable)
+                more["choices"] = partial(self._choices_of, node, name)
+            case genapi.IInteger() | genapi.IFloat():
+                more["minimum"] = lambda: node.min
+                more["maximum"] = lambda: node.max
+                more["unit"] = lambda: node.unit
+                if isinstance(node, genapi.IInteger):
+                    more["step"] = lambda: node.inc
+        writable = node.get_access_mode() == modes.RW
+        return self._with(Feature(node.value, writable), name, more)
+
+    def _choices_of(self, node: Any, name: str) -> tuple[str, ...]:
+        """Choices that there are now; an entry that cannot be asked hides no other."""
+        from genicam import genapi
+
+        def is_there(entry: Any) -> bool:
+            modes = genapi.EAccessMode
+            return entry.get_access_mode() in (modes.RO, modes.RW)
+
+        return tuple(
+            entry.symbolic
+            for entry in node.entries
+            if self._probes.ask(
+                f"choice of {name}", partial(is_there, entry), otherwise=False
+            )
+        )
 
     def _write(self, name: str, value: SettingValue) -> None:
         self._acquirer.remote_device.node_map.get_node(name).value = value
@@ -295,11 +310,15 @@ class GenTLCamera(StandardCamera):
         proxy = Dictionary.get_proxy(symbolic=pixel_format.name)
         if proxy is None or (pixel_format.packed and pixel_format.is_colour):
             return False
-        some: npt.NDArray[Any] = proxy.expand(np.zeros(60, np.uint8))
-        return some.dtype == pixel_format.dtype
+        # It decodes Mono14p wrongly, for one: what it does is looked at.
+        sent, pixels = pixel_format.sample()
+        got: npt.NDArray[Any] = proxy.expand(np.frombuffer(sent, np.uint8))
+        if got.dtype != pixel_format.dtype:
+            return False
+        return pixel_format.is_colour or np.array_equal(got, pixels)
 
     def _begin(self) -> None:
-        payload = self._feature("PayloadSize")
+        payload = self._read_if_possible("PayloadSize")
         frame_bytes = 1 if payload is None else int(payload.value)
         self._acquirer.num_buffers = ring_frames(frame_bytes)
         self._acquirer.start()
@@ -311,14 +330,18 @@ class GenTLCamera(StandardCamera):
         # Harvesters takes 0 for ever.
         buffer = self._acquirer.try_fetch(timeout=max(timeout_s, 1e-3))
         if buffer is None:
-            if self._probes and not self._can_probe():
+            if self._can_be_probed and not self._can_probe():
                 raise CameraLost(f"{self._name} is gone: it answers nothing any more")
             return None
         with buffer:
-            number = self._number_of(buffer)
+            number = self._probes.ask(
+                "frame number", partial(self._number_of, buffer), None
+            )
             if not self._copy(buffer, out):
                 return None
-            time_ns = self._time_ns_of(buffer)
+            time_ns = self._probes.ask(
+                "frame time", partial(self._time_ns_of, buffer), None
+            )
         return self._numbers.deliver(number, time_ns)
 
     def _copy(self, buffer: Any, out: npt.NDArray[Any]) -> bool:

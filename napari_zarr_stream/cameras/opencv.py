@@ -3,9 +3,9 @@
 OpenCV numbers no frames: how many were lost is unknown.
 """
 
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .probes import Probes
 from .protocol import (
     Camera,
     CameraEnded,
@@ -25,6 +26,7 @@ from .protocol import (
     coerced,
     setting_of,
 )
+from .webcams import claim, release, webcams
 
 if TYPE_CHECKING:
     import cv2
@@ -33,8 +35,6 @@ _OPEN_TIMEOUT_MS = 3000
 _READ_TIMEOUT_MS = 1500
 """After that a server is taken to be stalled; OpenCV cannot go on reading then."""
 
-_MOST_PROBED = 4
-_WEBCAMS = Path("/sys/class/video4linux")
 _GREY = {b"Y800": 8, b"Y1\x00\x0a": 10, b"Y1\x00\x0c": 12, b"Y1\x00\x10": 16}
 """Pixel formats that have one component, as FFmpeg tags them: bits of a pixel."""
 
@@ -47,40 +47,11 @@ _WEBCAM_SETTINGS = (
 
 def find() -> dict[str, Callable[[], Camera]]:
     """Return the webcams, and one camera for a file or a stream."""
-    webcams = _listed(_WEBCAMS) if sys.platform == "linux" else _probed()
     cameras: dict[str, Callable[[], Camera]] = {
-        name: partial(OpenCVCamera, index) for name, index in webcams
+        name: partial(OpenCVCamera, index) for name, index in webcams()
     }
     cameras["OpenCV: file or stream"] = OpenCVCamera
     return cameras
-
-
-def _listed(folder: Path) -> Iterator[tuple[str, int]]:
-    """Yield what Linux says of webcams, without opening them."""
-    for device in sorted(folder.glob("video*")):
-        # another node of the same webcam carries no pictures
-        if (device / "index").read_text().strip() == "0":
-            name = (device / "name").read_text().strip()
-            yield f"OpenCV: {name} ({device.name})", int(device.name[len("video") :])
-
-
-def _probed() -> Iterator[tuple[str, int]]:
-    """Yield the webcams that open, up to the first that does not."""
-    import cv2
-
-    before = cv2.utils.logging.getLogLevel()
-    # it complains of every one that is not there
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        for index in range(_MOST_PROBED):
-            capture = cv2.VideoCapture(index)
-            there = capture.isOpened()
-            capture.release()
-            if not there:
-                return
-            yield f"OpenCV: webcam {index}", index
-    finally:
-        cv2.utils.logging.setLogLevel(before)
 
 
 class _Format(NamedTuple):
@@ -119,6 +90,7 @@ class OpenCVCamera:
         self._buffer: npt.NDArray[Any] = np.empty(0, np.uint8)
         self._planes: npt.NDArray[Any] = self._buffer
         self._delivered = 0
+        self._probes = Probes(f"OpenCV: {self._title}")
 
     # what it is
 
@@ -135,7 +107,7 @@ class OpenCVCamera:
     @property
     def info(self) -> Mapping[str, str]:
         """Name of the webcam, the file or the stream."""
-        return {"name": f"OpenCV: {self._title}"}
+        return {"name": f"OpenCV: {self._title}", **self._probes.info}
 
     @property
     def settings(self) -> Sequence[Setting]:
@@ -196,14 +168,22 @@ class OpenCVCamera:
 
     def open(self) -> None:
         """Learn the format. Raises `CameraError` where there are no pictures."""
-        if not self._open:
+        if self._open:
+            return
+        with ExitStack() as undo:
+            if isinstance(self._source, int):
+                claim(self._source)
+                undo.callback(release, self._source)
             if self._source != "":
                 self._format = self._probe()
-            self._open = True
+            undo.pop_all()
+        self._open = True
 
     def close(self) -> None:
         """Disconnect; may be called twice."""
         self.stop()
+        if self._open and isinstance(self._source, int):
+            release(self._source)
         self._open, self._format = False, None
 
     def _connect(self) -> "cv2.VideoCapture":
@@ -214,7 +194,9 @@ class OpenCVCamera:
             capture = cv2.VideoCapture(self._source)
             for name, _, key, _, _ in _WEBCAM_SETTINGS:
                 if name in self._wanted:
-                    capture.set(getattr(cv2, key), float(self._wanted[name]))
+                    value = float(self._wanted[name])
+                    ask = partial(capture.set, getattr(cv2, key), value)
+                    self._probes.ask(f"way to set {name}", ask, None)
         else:
             if not self._is_stream and not Path(self._source).expanduser().is_file():
                 raise CameraError(f"there is no file {self._source}")
@@ -234,7 +216,7 @@ class OpenCVCamera:
                 f"OpenCV cannot open {self._title}: it is not there, in use by another "
                 "program, or no video"
             )
-        if _grey_bits(capture):
+        if self._grey_bits(capture):
             capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)  # else it makes 8 bit colour of it
         return capture
 
@@ -243,9 +225,10 @@ class OpenCVCamera:
 
         capture = self._connect()
         try:
-            rate = capture.get(cv2.CAP_PROP_FPS)
+            ask = partial(capture.get, cv2.CAP_PROP_FPS)
+            rate = self._probes.ask("frame rate", ask, 0.0)
             there, frame = capture.read()
-            grey_bits = _grey_bits(capture)
+            grey_bits = self._grey_bits(capture)
         finally:
             capture.release()
         if not there:
@@ -348,20 +331,22 @@ class OpenCVCamera:
             out[...] = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY, self._planes)
         device_ns = None
         if not self._is_stream:
-            device_ns = round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
+            ask = partial(self._capture.get, cv2.CAP_PROP_POS_MSEC)
+            time_ms = self._probes.ask("frame time", ask, None)
+            device_ns = None if time_ms is None else round(time_ms * 1e6)
         self._delivered += 1
         return FrameInfo(self._delivered - 1, None, device_ns, host_ns)
+
+    def _grey_bits(self, capture: "cv2.VideoCapture") -> int:
+        """Bits of a grey pixel, 0 where pictures are in colour."""
+        import cv2
+
+        ask = partial(capture.get, cv2.CAP_PROP_CODEC_PIXEL_FORMAT)
+        code = int(self._probes.ask("pixel format", ask, 0.0))
+        return _GREY.get((code & 0xFFFFFFFF).to_bytes(4, "little"), 0)
 
     def _why_it_ended(self, waited_s: float) -> str:
         after = f"after {self._delivered} frames"
         if waited_s * 1000 >= _READ_TIMEOUT_MS * 0.9:
             return f"{self._title} has stalled: no frame for {waited_s:.1f} s {after}"
         return f"{self._title} has ended its stream or is gone {after}"
-
-
-def _grey_bits(capture: "cv2.VideoCapture") -> int:
-    """Return the bits of a grey pixel, 0 where pictures are in colour."""
-    import cv2
-
-    code = int(capture.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT))
-    return _GREY.get((code & 0xFFFFFFFF).to_bytes(4, "little"), 0)

@@ -98,8 +98,10 @@ class Preview:
                 if camera.read_into(out, READ_TIMEOUT_S) is not None:
                     self._look_at(out)
         finally:
-            camera.stop()
-            self._give(None)
+            try:
+                camera.stop()
+            finally:
+                self._give(None)  # whoever waits for a frame gets none
 
     def _look_at(self, frame: Image) -> None:
         if self.contrast_limits is None:

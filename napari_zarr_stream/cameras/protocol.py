@@ -133,11 +133,34 @@ def coerced(setting: Setting, value: SettingValue) -> SettingValue:
         raise CameraError(f"{setting.name} is a number, not {value!r}") from None
 
 
+def channel_names(info: Mapping[str, str]) -> tuple[str, ...]:
+    """Names of the planes of a frame, by the `Camera.info`; empty where it has none.
+
+    They stand under "channels", with ", " between them.
+    """
+    return tuple(filter(None, info.get("channels", "").split(", ")))
+
+
+def value_range_of(
+    dtype: np.dtype[np.generic], bit_depth: int
+) -> tuple[float, float] | None:
+    """Smallest and largest value of a pixel with so many bits of signal.
+
+    None of floats, whose type says nothing about that.
+    """
+    if dtype.kind == "u":
+        return 0.0, float(2**bit_depth - 1)
+    if dtype.kind == "i":
+        return -float(2 ** (bit_depth - 1)), float(2 ** (bit_depth - 1) - 1)
+    return None
+
+
 class Camera(Protocol):
     """A source of frames in real time.
 
     `shape`, `dtype` and `bit_depth` hold from `start` to `stop`. A frame is
-    `(height, width)`, or `(channels, height, width)` of a colour camera. Where
+    `(height, width)`, or `(channels, height, width)` of a colour camera, and of one
+    that stands for several. Where
     "address" is among the settings and not yet set, they raise `CameraError`.
     """
 
@@ -146,7 +169,9 @@ class Camera(Protocol):
         """Name, vendor, model, serial number: what there is.
 
         "shared" is there if others in this process have set the device up, and says
-        who: nothing is set by itself then.
+        who: nothing is set by itself then. "channels" has the names of the planes of a
+        frame where they are not red, green and blue: see `channel_names`. "left out"
+        says what the camera could not be asked, and why.
         """
 
     @property
@@ -163,7 +188,10 @@ class Camera(Protocol):
 
     @property
     def bit_depth(self) -> int:
-        """Bits of a pixel that carry signal, 12 of a uint16 for example."""
+        """Bits of a pixel that carry signal, 12 of a uint16 for example.
+
+        With its sign, of a signed one; all of a float.
+        """
 
     @property
     def frame_rate(self) -> float | None:

@@ -5,8 +5,10 @@ Knows no SDK: a subclass says how a feature is read and how a frame is had.
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,7 @@ from .features import (
 )
 from .frame_numbers import FrameNumbers
 from .pixel_format import PixelFormat
+from .probes import Probes
 from .protocol import (
     CameraError,
     CameraStats,
@@ -43,6 +46,8 @@ def ring_frames(frame_bytes: int) -> int:
 class StandardCamera(ABC):
     """A camera whose settings are standard features.
 
+    What it cannot be asked is left out, and said in `info`: see `Probes`.
+
     A Bayer mosaic is recorded as it is, one colour a pixel; `info` names it then.
     If pixels cannot be recorded when the camera is opened, it gets the first pixel type
     that can.
@@ -53,17 +58,17 @@ class StandardCamera(ABC):
         Name, vendor, model, serial number: what is known before it is opened.
     """
 
-    _sdk_errors: tuple[type[Exception], ...] = ()  # set by `_connect`
     _period: int | None = None  # of frame numbers, see `FrameNumbers`; set by `_begin`
 
     def __init__(self, info: Mapping[str, str]) -> None:
         self._info = dict(info)
+        self._probes = Probes(self._info["name"])
         self._connected = False
         self._offered: dict[str, str] = {}  # the feature behind each setting
         self._layout: tuple[PixelFormat, tuple[int, ...]] | None = None  # while running
         self._numbers = FrameNumbers()
 
-    # What a subclass does with its SDK. Errors of the SDK become `CameraError`.
+    # What a subclass does with its SDK. All that it raises becomes `CameraError`.
 
     @abstractmethod
     def _connect(self) -> None:
@@ -108,31 +113,42 @@ class StandardCamera(ABC):
     def _asking(self, what: str) -> Iterator[None]:
         try:
             yield
-        except self._sdk_errors as error:
+        except CameraError:
+            raise
+        except Exception as error:
             raise CameraError(f"{self._name} {what}: {error}") from error
 
     def _read(self, name: str) -> Feature | None:
         with self._asking(f"cannot tell its {name}"):
             return self._feature(name)
 
+    def _read_if_possible(self, name: str) -> Feature | None:
+        """Read a feature that the camera can do without."""
+        return self._probes.ask(name, partial(self._feature, name), None)
+
     # The `Camera` protocol
 
     @property
     def info(self) -> Mapping[str, str]:
         """Name, vendor, model, serial number, and the mosaic where there is one."""
+        info = {**self._info, **self._probes.info}
         if self._connected:
             with suppress(CameraError):  # of one that is gone the rest is still true
                 pixel_format = self._pixel_format()
                 if pixel_format.is_mosaic:
                     colours = pixel_format.components.removeprefix("Bayer")
-                    mosaic = f"Bayer, first pixels {colours}, raw"
-                    return self._info | {"mosaic": mosaic}
-        return dict(self._info)
+                    info["mosaic"] = f"Bayer, first pixels {colours}, raw"
+        return info
 
     @property
     def settings(self) -> Sequence[Setting]:
         """The settings with their present values, ranges and choices."""
-        return tuple(self._setting(name)[0] for name in self._offered)
+        self._must_be_open()
+        asked = (
+            self._probes.ask(name, partial(self._setting, name), None)
+            for name in self._offered
+        )
+        return tuple(found[0] for found in asked if found is not None)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -157,6 +173,9 @@ class StandardCamera(ABC):
     def frame_rate(self) -> float | None:
         """Frames a second to expect; None where a trigger decides, or nobody knows."""
         self._must_be_open()
+        return self._probes.ask("frame rate", self._expected_rate, None)
+
+    def _expected_rate(self) -> float | None:
         trigger = self._read("TriggerMode")
         if trigger is not None and trigger.value == "On":
             return None
@@ -281,6 +300,17 @@ class StandardCamera(ABC):
         out[...] = planes
         return True
 
+    def _with(
+        self, feature: Feature, name: str, more: Mapping[str, Callable[[], Any]]
+    ) -> Feature:
+        """Add to a feature what else can be asked of it; the rest is left out."""
+        asked = {
+            part: self._probes.ask(f"{part} of {name}", ask, None)
+            for part, ask in more.items()
+        }
+        known = {part: value for part, value in asked.items() if value is not None}
+        return replace(feature, **known)
+
     def _must_be_open(self) -> None:
         if not self._connected:
             raise CameraError(f"{self._name} is closed: open it first")
@@ -299,7 +329,7 @@ class StandardCamera(ABC):
         return float(feature.value)
 
     def _write_if_possible(self, name: str, value: SettingValue) -> None:
-        feature = self._read(name)
+        feature = self._read_if_possible(name)
         if feature is not None and feature.writable and feature.value != value:
             self._write(name, value)
 
@@ -307,7 +337,8 @@ class StandardCamera(ABC):
         """Return the feature behind each setting that can be offered."""
         offered: dict[str, str] = {}
         for standard in STANDARD:
-            if (found := self._first(standard.features)) is None:
+            find = partial(self._first, standard.features)
+            if (found := self._probes.ask(standard.name, find, None)) is None:
                 continue
             # Automatic exposure locks the exposure, and can be turned off.
             if found[1].writable or automatic(standard.name) in offered:
@@ -343,12 +374,15 @@ class StandardCamera(ABC):
         ), feature
 
     def _keeps_frame_rate(self) -> bool:
-        enable = self._first(FRAME_RATE_ENABLE)
+        find = partial(self._first, FRAME_RATE_ENABLE)
+        enable = self._probes.ask("frame rate switch", find, None)
         return enable is None or bool(enable[1].value)
 
     def _is_usable(self, name: str) -> bool:
         pixel_format = PixelFormat.of(name)
-        return pixel_format is not None and self._can_unpack(pixel_format)
+        if pixel_format is None:
+            return False
+        return self._probes.ask(name, partial(self._can_unpack, pixel_format), False)
 
     def _pixel_format(self) -> PixelFormat:
         if self._layout is not None:

@@ -21,9 +21,10 @@ from pymmcore_plus.experimental.unicore import UniMMCore
 from useq import MDAEvent
 from waiting import wait_until
 
-from napari_zarr_stream.cameras import CameraError, CameraLost
+from napari_zarr_stream.cameras import CameraError, CameraLost, channel_names
 from napari_zarr_stream.cameras.micromanager import MicroManagerCamera, find
 from napari_zarr_stream.cameras.micromanager.core import running_core
+from napari_zarr_stream.cameras.micromanager.frames import Format, FrameSets
 
 # importing pymmcore_plus turns on the debug messages of all libraries
 logging.root.setLevel(logging.WARNING)
@@ -77,6 +78,13 @@ class TestPythonCamera(CameraContract, has=("region",)):
     @pytest.fixture
     def make(self, share):
         share(UniMMCore, StampedCamera())
+        return MicroManagerCamera
+
+
+class TestTwoCameras(CameraContract, has=("region", "binning")):
+    @pytest.fixture
+    def make(self, share):
+        both(share())
         return MicroManagerCamera
 
 
@@ -188,8 +196,8 @@ def test_another_camera_of_the_core_is_running(share):
             camera.start()
 
 
-def test_a_camera_that_stands_for_two_is_refused(share):
-    core = share()
+def both(core):
+    """Make the camera of a core one that stands for two of the same size."""
     core.loadDevice("Second", "DemoCamera", "DCam")
     core.loadDevice("Both", "Utilities", "Multi Camera")
     for label in ("Second", "Both"):
@@ -199,8 +207,73 @@ def test_a_camera_that_stands_for_two_is_refused(share):
     core.setProperty("Both", "Physical Camera 1", "Cam")
     core.setProperty("Both", "Physical Camera 2", "Second")
     core.setCameraDevice("Both")
-    with closing(opened()) as camera, pytest.raises(CameraError, match="2 cameras"):
+
+
+def test_a_camera_that_stands_for_two_gives_both_as_channels(share):
+    """pymmcore-plus#376, #518, pycro-manager#50."""
+    core = share()
+    both(core)
+    core.setProperty("Second", "FastImage", 1)  # of which nothing was ever drawn
+    with closing(opened()) as camera:
+        assert channel_names(camera.info) == ("Cam", "Second")
+        assert camera.shape == (2, CHIP_HEIGHT, CHIP_WIDTH)
         camera.start()
+        for number in range(20):
+            frame, info = read(camera)
+            assert (info.index, info.device_index, info.complete) == (number, number, 1)
+            assert [plane.any() for plane in frame] == [True, False]
+        assert camera.stats.lost == camera.stats.incomplete == 0
+        camera.stop()
+        assert camera.set("width", 32) == 32
+        assert camera.shape == (2, CHIP_HEIGHT, 32)
+        camera.start()
+        assert read(camera)[0].shape == camera.shape
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("OnCameraCCDXSize", 64), ("PixelType", "16bit")]
+)
+def test_cameras_that_cannot_be_channels_are_refused_when_chosen(share, name, value):
+    core = share()
+    both(core)
+    core.setProperty("Second", name, value)
+    with closing(opened()) as camera:
+        for ask in (lambda: camera.shape, lambda: camera.dtype, camera.start):
+            with pytest.raises(
+                CameraError, match=r"Cam: 96.*Second: .* set them alike"
+            ):
+                ask()
+        assert camera.settings
+
+
+def test_a_frame_that_one_of_two_cameras_lost_is_incomplete(share):
+    core = share()
+    both(core)
+    with closing(opened()) as camera:
+        camera.start()
+        read(camera)
+        until(lambda: core.getRemainingImageCount() >= 6)
+        core.popNextImage()  # by another program
+        infos = [read(camera)[1] for _ in range(6)]
+        assert [info.complete for info in infos].count(False) == 1
+        assert camera.stats.incomplete == 1
+        assert camera.stats.lost == 0
+        assert [info.device_index for info in infos] == list(range(1, 7))
+
+
+def test_cameras_that_part_are_not_put_together():
+    sets = FrameSets(("A", "B"), Format((4, 4), np.dtype("u1")))
+    sets._most = 3
+    plane = np.zeros((4, 4), "u1")
+    sets.add("B", 0, plane, 0, {})
+
+    def run_on():
+        for number in range(5):
+            sets.add("A", number, plane, 0, {})
+            sets.next()
+
+    with pytest.raises(CameraLost, match="B is 4 frames behind"):
+        run_on()
 
 
 def test_an_acquisition_is_not_disturbed(share):
@@ -353,9 +426,10 @@ def test_what_is_said_of_a_demo_camera(cfg):
         assert camera.pixel_size_um is None  # not in the file
 
 
+# Grey of 4 bytes is float in all of Micro-Manager: micro-manager PR2331, PR2391.
 @pytest.mark.parametrize(
     ("pixel_type", "dtype", "bit_depth"),
-    [("8bit", "u1", 8), ("16bit", "u2", 16), ("32bit", "u4", 32)],
+    [("8bit", "u1", 8), ("16bit", "u2", 16), ("32bit", "f4", 32)],
 )
 def test_pixel_types(share, pixel_type, dtype, bit_depth):
     core = share()
@@ -364,7 +438,40 @@ def test_pixel_types(share, pixel_type, dtype, bit_depth):
         assert (camera.dtype, camera.bit_depth) == (dtype, bit_depth)
         expected = still(core)
         camera.start()
-        np.testing.assert_array_equal(read(camera)[0], expected)
+        frame, _ = read(camera)
+        np.testing.assert_array_equal(frame, expected.view(dtype))
+        assert 0 <= frame.min() < frame.max() < 2**bit_depth
+        assert pixel_type != "32bit" or frame.max() > 0.5  # no bits of an integer
+
+
+# Python cameras say what they give: any of numpy's, in any byte order.
+@pytest.mark.parametrize("channels", [(), (3,)], ids=["grey", "colour"])
+@pytest.mark.parametrize(
+    "dtype", ["u1", "i1", "u2", ">u2", "i2", "u4", "i4", "f4", "f8", "u8", "i8"]
+)
+def test_pixel_types_of_python_cameras(share, dtype, channels):
+    class Camera(StampedCamera):
+        def dtype(self):
+            return np.dtype(dtype)
+
+        def snap(self, buffer):
+            time.sleep(0.002)
+            buffer[...] = self.number if np.dtype(dtype).kind == "u" else -self.number
+            self.number += 1
+            return {}
+
+    share(UniMMCore, Camera(channels=channels))
+    sign = 1 if np.dtype(dtype).kind == "u" else -1
+    with closing(opened()) as camera:
+        assert camera.dtype == np.dtype(dtype).newbyteorder("=")
+        assert camera.dtype.isnative
+        assert camera.shape == (*channels, CHIP_HEIGHT, CHIP_WIDTH)
+        assert camera.bit_depth == 8 * camera.dtype.itemsize
+        camera.start()
+        for number in range(4):
+            frame, _ = read(camera)
+            assert frame.dtype == camera.dtype
+            assert (frame == sign * number).all()
 
 
 def test_bit_depth_is_that_of_the_converter(share):

@@ -4,7 +4,6 @@ import time
 from contextlib import closing
 from functools import partial
 
-import cv2
 import numpy as np
 import pytest
 import zarr
@@ -22,8 +21,7 @@ from emulators import (
 
 from napari_zarr_stream import cli
 from napari_zarr_stream.cameras import CameraError, CameraLost
-from napari_zarr_stream.cameras import opencv as module
-from napari_zarr_stream.cameras.opencv import OpenCVCamera
+from napari_zarr_stream.cameras.opencv import OpenCVCamera, find
 
 
 def opened(source):
@@ -242,33 +240,8 @@ def test_a_stream_never_changes_its_shape(server):
 # webcams
 
 
-def test_webcams_that_linux_lists(tmp_path):
-    for node, name, index in (
-        ("video0", "Integrated Camera", 0),
-        ("video1", "Integrated Camera", 1),  # its metadata
-        ("video10", "USB Microscope", 0),
-    ):
-        folder = tmp_path / node
-        folder.mkdir()
-        (folder / "name").write_text(f"{name}\n")
-        (folder / "index").write_text(f"{index}\n")
-    assert dict(module._listed(tmp_path)) == {
-        "OpenCV: Integrated Camera (video0)": 0,
-        "OpenCV: USB Microscope (video10)": 10,
-    }
-    assert list(module._listed(tmp_path / "none")) == []
-
-
-def test_probing_is_quiet(capfd):
-    level = cv2.utils.logging.getLogLevel()
-    for name, index in module._probed():
-        assert name.endswith(str(index))
-    assert cv2.utils.logging.getLogLevel() == level
-    assert capfd.readouterr() == ("", "")
-
-
 def test_what_is_found():
-    cameras = module.find()
+    cameras = find()
     assert cameras["OpenCV: file or stream"]().info["name"] == "OpenCV: file or stream"
 
 

@@ -46,3 +46,28 @@ def test_red_comes_first(name, order):
     assert planes.base is not None  # a view
     for plane, place in zip(planes, order, strict=True):
         np.testing.assert_array_equal(plane, frame[:, :, int(place)])
+
+
+# Bits as the Pixel Format Naming Convention 2.1 (section 6.4, "p") and GigE Vision
+# 2.0 ("Packed") lay them out, by hand: pixels 1, 2, 3, 4 and their bytes.
+@pytest.mark.parametrize(
+    ("name", "pixels", "sent"),
+    [
+        ("Mono10p", [0x3FF, 0, 0x155, 0x2AA], "ff035095aa"),
+        ("Mono12p", [0x123, 0x456, 0xFFF, 0], "236145ff0f00"),
+        ("Mono14p", [0x3FFF, 0, 1, 0x2000], "ff3f0010000080"),
+        ("Mono12Packed", [0x123, 0x456], "126345"),
+        ("Mono10Packed", [0x3FF, 0x001], "ff1300"),
+    ],
+)
+def test_a_sample_has_the_bits_of_its_format(name, pixels, sent):
+    found = PixelFormat.of(name)
+    assert found.bytes_of(np.array(pixels, np.uint16)) == bytes.fromhex(sent)
+
+
+@pytest.mark.parametrize("name", ["Mono8", "Mono10p", "Mono12Packed", "Mono14p"])
+def test_a_sample_tells_wrong_bits_apart(name):
+    sent, pixels = PixelFormat.of(name).sample()
+    assert PixelFormat.of(name).bytes_of(pixels) == sent
+    for bit in range(PixelFormat.of(name).bit_depth):
+        assert set(pixels >> bit & 1) == {0, 1}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_zarr_stream.cameras.probes import Probes
 from napari_zarr_stream.cameras.protocol import (
     Camera,
     CameraError,
@@ -25,6 +26,7 @@ from napari_zarr_stream.cameras.protocol import (
 )
 
 from .core import asking, own_core, release, running_core, use
+from .frames import Format, FrameSet, FrameSets, format_of, labels_of
 from .settings import PROPERTIES, Size, change, sensor_of, settings_of
 
 if TYPE_CHECKING:
@@ -52,6 +54,9 @@ class MicroManagerCamera:
     that mode losses do not show, and frames may come with pixels of others. A ring that
     ran full therefore ends the stream, after all that was in it has been read.
 
+    A device that stands for several cameras (Multi Camera) gives a plane of each, those
+    with the same number together, as `(cameras, height, width)`.
+
     Parameters
     ----------
     address : str or None
@@ -66,10 +71,10 @@ class MicroManagerCamera:
         self._core: CMMCorePlus | None = None
         self._label = ""
         self._sensor: Size | None = None  # None: no region can be set
-        self._shape: tuple[int, ...] = ()  # while running
-        self._dtype = np.dtype(np.uint8)
+        self._probes = Probes("Micro-Manager")
+        self._sets: FrameSets | None = None  # while running
         self._next = 0  # ImageNumber that follows the last one delivered
-        self._delivered = self._lost = 0
+        self._delivered = self._lost = self._incomplete = 0
         self._left: int | None = None  # frames to read after the ring ran full
 
     # what it is
@@ -81,13 +86,20 @@ class MicroManagerCamera:
         if core is None:
             return {"name": "Micro-Manager: configuration file"}
         shared = {} if self._address is not None else {"shared": "the running core"}
-        return shared | {
-            "name": f"Micro-Manager: {self._label}",
-            "vendor": core.getDeviceLibrary(self._label),
-            "model": core.getDeviceName(self._label),
-            "description": core.getDeviceDescription(self._label),
-            "core": core.getVersionInfo(),
+        questions: dict[str, Callable[[], str]] = {
+            "vendor": partial(core.getDeviceLibrary, self._label),
+            "model": partial(core.getDeviceName, self._label),
+            "description": partial(core.getDeviceDescription, self._label),
+            "core": core.getVersionInfo,
         }
+        said = {
+            what: self._probes.ask(what, ask, "") for what, ask in questions.items()
+        }
+        known = {what: value for what, value in said.items() if value}
+        labels = self._probes.ask("channels", self._labels, ())
+        channels = {"channels": ", ".join(labels)} if len(labels) > 1 else {}
+        name = f"Micro-Manager: {self._label}"
+        return {**shared, "name": name, **known, **channels, **self._probes.info}
 
     @property
     def settings(self) -> Sequence[Setting]:
@@ -98,43 +110,60 @@ class MicroManagerCamera:
                 Setting("address", "Configuration file", self._address, is_path=True)
             )
         if self._core is not None:
-            with asking(f"tell the settings of {self._label}"):
-                settings.extend(settings_of(self._core, self._label, self._sensor))
+            settings.extend(
+                settings_of(self._core, self._label, self._sensor, self._probes)
+            )
         return settings
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(height, width), or (3, height, width) of a colour camera."""
-        return self._shape if self._running else self._format()[0]
+        """(height, width), or (channels, height, width) of colours or several cameras.
+
+        Raises `CameraError` where cameras that go together give different frames.
+        """
+        labels, frame = self._labels(), self._format()
+        return frame.shape if len(labels) == 1 else (len(labels), *frame.shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of a pixel."""
-        return self._dtype if self._running else self._format()[1]
+        return self._format().dtype
 
     @property
     def bit_depth(self) -> int:
-        """Bits of a pixel that carry signal."""
-        return int(self._loaded().getImageBitDepth())
+        """Bits of a pixel that carry signal; all of a float."""
+        core, whole = self._loaded(), 8 * self.dtype.itemsize
+        if self.dtype.kind == "f":
+            return whole
+        depth = self._probes.ask("bit depth", core.getImageBitDepth, whole)
+        return int(depth) if 0 < depth <= whole else whole
 
     @property
     def frame_rate(self) -> float | None:
         """Frames a second, of the few adapters that tell the interval."""
         core = self._loaded()
-        if not core.hasProperty(self._label, _INTERVAL):
-            return None
-        interval_ms = float(core.getProperty(self._label, _INTERVAL))
-        return 1000 / interval_ms if interval_ms > 0 else None
+
+        def ask() -> float | None:
+            if not core.hasProperty(self._label, _INTERVAL):
+                return None
+            interval_ms = float(core.getProperty(self._label, _INTERVAL))
+            return 1000 / interval_ms if interval_ms > 0 else None
+
+        return self._probes.ask("frame rate", ask, None)
 
     @property
     def pixel_size_um(self) -> float | None:
         """Of the configuration: objective and binning are taken into account."""
-        return float(self._loaded().getPixelSizeUm()) or None
+        size = self._probes.ask("pixel size", self._loaded().getPixelSizeUm, 0.0)
+        return float(size) or None
 
     @property
     def stats(self) -> CameraStats:
-        """Counts since `start`; a frame that found the ring full is lost."""
-        return CameraStats(self._delivered, self._lost, 0)
+        """Counts since `start`; a frame that found the ring full is lost.
+
+        Of several cameras, a frame that some of them lost is incomplete.
+        """
+        return CameraStats(self._delivered, self._lost, self._incomplete)
 
     def _loaded(self) -> "CMMCorePlus":
         if self._core is not None:
@@ -143,16 +172,19 @@ class MicroManagerCamera:
             raise CameraError("set the address of a Micro-Manager configuration first")
         raise CameraError(f"{self.info['name']} is closed: open it first")
 
-    def _format(self) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    def _labels(self) -> tuple[str, ...]:
+        if self._sets is not None:
+            return self._sets.labels
         core = self._loaded()
-        height, width = core.getImageHeight(), core.getImageWidth()
-        itemsize, components = core.getBytesPerPixel(), core.getNumberOfComponents()
-        if components == 1:
-            return (height, width), np.dtype(f"u{itemsize}")
-        if itemsize >= components:  # of all components; Python devices tell that of one
-            itemsize //= components
-        # without alpha
-        return (min(components, 3), height, width), np.dtype(f"u{itemsize}")
+        with asking(f"tell what cameras {self._label} stands for"):
+            return labels_of(core, self._label)
+
+    def _format(self) -> Format:
+        if self._sets is not None:
+            return self._sets.format
+        core, labels = self._loaded(), self._labels()
+        with asking(f"tell what pixels {self._label} gives"):
+            return format_of(core, labels)
 
     # connection
 
@@ -189,7 +221,10 @@ class MicroManagerCamera:
             raise CameraError("Micro-Manager has no camera: load one and choose it")
         use(core)
         self._core, self._label = core, label
-        self._sensor = sensor_of(core)
+        self._measure(core)
+
+    def _measure(self, core: "CMMCorePlus") -> None:
+        self._sensor = self._probes.ask("region", partial(sensor_of, core), None)
 
     def close(self) -> None:
         """Disconnect; devices of a shared core stay loaded. May be called twice."""
@@ -232,7 +267,7 @@ class MicroManagerCamera:
         with asking(f"set {name} to {value}"):
             change(core, self._label, name, value)
             if name in PROPERTIES and not self._running:
-                self._sensor = sensor_of(core)  # binning changes it
+                self._measure(core)  # binning changes it
         return self.get(name)
 
     # frames
@@ -247,23 +282,18 @@ class MicroManagerCamera:
         if self._running:
             raise CameraError(f"{self.info['name']} runs already: stop it first")
         self._check_free(core)
-        self._shape, self._dtype = self._format()
-        self._next = self._delivered = self._lost = 0
+        sets = FrameSets(self._labels(), self._format())
+        self._next = self._delivered = self._lost = self._incomplete = 0
         self._left = None
         with asking(f"start {self._label}"):
             core.startSequenceAcquisition(_ENDLESS, 0, True)
-        self._running = True
+        self._sets, self._running = sets, True
 
     def _check_free(self, core: "CMMCorePlus") -> None:
         if (label := core.getCameraDevice()) != self._label:
             raise CameraError(
                 f"Micro-Manager's camera is {label or 'none'} now and no longer "
                 f"{self._label}: choose it again"
-            )
-        if (count := core.getNumberOfCameraChannels()) > 1:
-            raise CameraError(
-                f"{label} stands for {count} cameras: choose one of them in "
-                "Micro-Manager"
             )
         from pymmcore_plus import DeviceType
 
@@ -282,7 +312,7 @@ class MicroManagerCamera:
         Raises `CameraError` when the device fails to stop.
         """
         if self._running:
-            self._running = False
+            self._running, self._sets = False, None
             self._stop_sequence()
 
     def _stop_sequence(self) -> None:
@@ -304,14 +334,16 @@ class MicroManagerCamera:
         all frames taken before that have been read, and when another program
         interferes.
         """
-        if not self._running:
+        if self._sets is None:
             raise CameraError(f"{self.info['name']} does not run: start it first")
-        core = self._loaded()
+        core, sets = self._loaded(), self._sets
         deadline = time.perf_counter() + timeout_s
         ended = False
         while True:
             if self._left is None and core.isBufferOverflowed():
                 self._ring_is_full(core)
+            if (one := sets.next(is_end=ended or self._left == 0)) is not None:
+                return self._deliver(one, sets.pixels(one), out)
             if self._left == 0:
                 raise CameraLost(
                     f"{self.info['name']}: the ring of {core.getBufferTotalCapacity()} "
@@ -328,7 +360,13 @@ class MicroManagerCamera:
                         f"{self._delivered} frames, or was stopped by another program"
                     ) from None
             else:
-                return self._deliver(frame, dict(said), out)
+                if self._left is not None:
+                    self._left -= 1
+                meta = dict(said)
+                number = int(meta.pop("ImageNumber"))
+                label = meta.pop("Camera", self._label)
+                sets.add(label, number, frame, time.time_ns(), meta)
+                continue
             # one may have come just before the end
             ended = self._left is not None or not core.isSequenceRunning()
             if not ended:
@@ -344,34 +382,18 @@ class MicroManagerCamera:
         self._lost += 1  # at least the one that found no place
 
     def _deliver(
-        self, frame: npt.NDArray[Any], meta: dict[str, str], out: npt.NDArray[Any]
+        self, one: FrameSet, pixels: npt.NDArray[Any], out: npt.NDArray[Any]
     ) -> FrameInfo:
-        host_ns = time.time_ns()
-        number, camera = int(meta.pop("ImageNumber")), meta.pop("Camera", self._label)
+        out[...] = pixels
+        meta = dict(one.meta)
         elapsed_ms = meta.pop("ElapsedTime-ms", None)
         time_ns = None if elapsed_ms is None else round(float(elapsed_ms) * 1e6)
-        if frame.ndim < len(self._shape):  # B, G, R, A in one number
-            frame = frame.view(self._dtype).reshape(*frame.shape, -1)[..., 2::-1]
-        if frame.ndim == 3:
-            frame = np.moveaxis(frame[..., :3], -1, 0)
-        if (camera, frame.shape, frame.dtype) != (
-            self._label,
-            self._shape,
-            self._dtype,
-        ):
-            raise CameraLost(
-                f"another program has changed Micro-Manager: expected frames are "
-                f"{self._shape} {self._dtype} of {self._label}, this one is "
-                f"{frame.shape} {frame.dtype} of {camera}"
-            )
-        if number < self._next:
-            raise CameraLost("another program has started Micro-Manager's camera anew")
-        out[...] = frame
-        lost, self._next = number - self._next, number + 1
+        lost, self._next = one.number - self._next, one.number + 1
+        is_complete = len(one.frames) == len(self._labels())
         self._lost += lost
+        self._incomplete += not is_complete
         self._delivered += 1
-        if self._left is not None:
-            self._left -= 1
+        index = self._delivered - 1
         return FrameInfo(
-            self._delivered - 1, number, time_ns, host_ns, lost, True, meta
+            index, one.number, time_ns, one.host_ns, lost, is_complete, meta
         )

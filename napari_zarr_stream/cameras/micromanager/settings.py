@@ -1,9 +1,11 @@
 """What of a Micro-Manager camera can be set: exposure, some properties, its region."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from napari_zarr_stream.cameras.probes import Probes
 from napari_zarr_stream.cameras.protocol import Setting, SettingValue
 
 if TYPE_CHECKING:
@@ -28,14 +30,18 @@ Size = tuple[int, int]
 
 
 def settings_of(
-    core: "CMMCorePlus", label: str, sensor: Size | None
+    core: "CMMCorePlus", label: str, sensor: Size | None, probes: Probes
 ) -> Iterator[Setting]:
     """Yield what can be set of the core's camera; no region where `sensor` is None."""
-    yield _exposure_setting(core, label)
+    questions: dict[str, Callable[[], Sequence[Setting]]] = {
+        "exposure": lambda: [_exposure_setting(core, label, probes)]
+    }
     for name in PROPERTIES:
-        yield from _property_setting(core, label, name)
+        questions[name] = partial(_property_setting, core, label, name, probes)
     if sensor is not None:
-        yield from _region_settings(core, sensor)
+        questions["region"] = partial(_region_settings, core, sensor)
+    for what, question in questions.items():
+        yield from probes.ask(what, question, ())
 
 
 def change(core: "CMMCorePlus", label: str, name: str, value: SettingValue) -> None:
@@ -49,50 +55,57 @@ def change(core: "CMMCorePlus", label: str, name: str, value: SettingValue) -> N
         core.setProperty(label, PROPERTIES[name][0], value)
 
 
-def _exposure_setting(core: "CMMCorePlus", label: str) -> Setting:
-    low, high = _limits(core, label, "Exposure")
+def _exposure_setting(core: "CMMCorePlus", label: str, probes: Probes) -> Setting:
+    low, high = _limits(core, label, "Exposure", probes)
     value = float(core.getExposure())
     return Setting("exposure_ms", "Exposure", value, low or 0.0, high, (), "ms", False)
 
 
-def _property_setting(core: "CMMCorePlus", label: str, name: str) -> Iterator[Setting]:
-    """Yield a property as a setting where the camera has it and lets it be set."""
+def _property_setting(
+    core: "CMMCorePlus", label: str, name: str, probes: Probes
+) -> Sequence[Setting]:
+    """A property as a setting, where the camera has it and lets it be set."""
     from pymmcore_plus import PropertyType
 
     key, title, locked = PROPERTIES[name]
     if not core.hasProperty(label, key) or core.isPropertyReadOnly(label, key):
-        return
+        return ()
     value: Any = core.getProperty(label, key)
     # they come sorted as text: 1, 16, 2
     values = map(str, core.getAllowedPropertyValues(label, key))
     choices = tuple(sorted(values, key=lambda text: (len(text), text)))
     kind = core.getPropertyType(label, key)
     if len(choices) > 1:
-        yield Setting(
-            name, title, str(value), choices=choices, locked_while_running=locked
-        )
-    elif not choices and kind in (PropertyType.Integer, PropertyType.Float):
-        number = int(value) if kind is PropertyType.Integer else float(value)
-        limits = _limits(core, label, key)
-        yield Setting(name, title, number, *limits, locked_while_running=locked)
+        value = str(value)
+        return (Setting(name, title, value, None, None, choices, "", locked),)
+    if choices or kind not in (PropertyType.Integer, PropertyType.Float):
+        return ()
+    number = int(value) if kind is PropertyType.Integer else float(value)
+    low, high = _limits(core, label, key, probes)
+    return (Setting(name, title, number, low, high, (), "", locked),)
 
 
 def _limits(
-    core: "CMMCorePlus", label: str, key: str
+    core: "CMMCorePlus", label: str, key: str, probes: Probes
 ) -> tuple[float | None, float | None]:
-    if core.hasProperty(label, key) and core.hasPropertyLimits(label, key):
-        low = core.getPropertyLowerLimit(label, key)
-        return low, core.getPropertyUpperLimit(label, key)
-    return None, None
+    def ask() -> tuple[float | None, float | None]:
+        if core.hasProperty(label, key) and core.hasPropertyLimits(label, key):
+            low = core.getPropertyLowerLimit(label, key)
+            return low, core.getPropertyUpperLimit(label, key)
+        return None, None
+
+    return probes.ask(f"limits of {key}", ask, (None, None))
 
 
-def _region_settings(core: "CMMCorePlus", sensor: Size) -> Iterator[Setting]:
+def _region_settings(core: "CMMCorePlus", sensor: Size) -> Sequence[Setting]:
     x, y, width, height = core.getROI()
     free = sensor[0] - width, sensor[1] - height
     room = sensor[0] - x, sensor[1] - y
     bounds = ((x, 0, free[0]), (y, 0, free[1]), (width, 1, room[0]))
-    for name, numbers in zip(_REGION, (*bounds, (height, 1, room[1])), strict=True):
-        yield Setting(name, _REGION[name], *numbers, unit="px")
+    return [
+        Setting(name, _REGION[name], *numbers, unit="px")
+        for name, numbers in zip(_REGION, (*bounds, (height, 1, room[1])), strict=True)
+    ]
 
 
 def sensor_of(core: "CMMCorePlus") -> Size | None:

@@ -1,0 +1,76 @@
+"""Which webcams there are, without opening one that may be in use."""
+
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from .probes import Probes
+
+_MOST_PROBED = 4
+_FOLDER = Path("/sys/class/video4linux")
+
+_in_use: Counter[int] = Counter()  # guarded by _opening; those that are ours
+_opening = threading.Lock()
+"""Held while one is looked for or becomes ours: opened by both, one gets nothing."""
+
+
+def webcams() -> Iterator[tuple[str, int]]:
+    """Yield the name to show and OpenCV's number of each."""
+    return listed(_FOLDER) if sys.platform == "linux" else probed()
+
+
+def claim(number: int) -> None:
+    """Note that a webcam is ours: until `release`, a search leaves it alone."""
+    with _opening:
+        _in_use[number] += 1
+
+
+def release(number: int) -> None:
+    """Note that a webcam is not ours any more."""
+    with _opening:
+        _in_use[number] -= 1
+
+
+def listed(folder: Path) -> Iterator[tuple[str, int]]:
+    """Yield what Linux says of webcams, without opening them."""
+    for device in sorted(folder.glob("video*")):
+        probes, number = Probes(f"OpenCV: {device.name}"), device.name[len("video") :]
+        # another node of the same webcam carries no pictures
+        place = probes.ask("place", partial(_text_of, device / "index"), "0")
+        if place == "0" and number.isdecimal():
+            name = probes.ask("name", partial(_text_of, device / "name"), "webcam")
+            yield f"OpenCV: {name} ({device.name})", int(number)
+
+
+def _text_of(path: Path) -> str:
+    return path.read_text("utf-8", errors="replace").strip()
+
+
+def probed() -> Iterator[tuple[str, int]]:
+    """Yield the webcams that open or that we use, up to the first that does not."""
+    import cv2
+
+    before = cv2.utils.logging.getLogLevel()
+    # it complains of every one that is not there
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        for index in range(_MOST_PROBED):
+            with _opening:
+                if not (_in_use[index] or _opens(index)):
+                    return
+            yield f"OpenCV: webcam {index}", index
+    finally:
+        cv2.utils.logging.setLogLevel(before)
+
+
+def _opens(index: int) -> bool:
+    import cv2
+
+    capture = cv2.VideoCapture(index)
+    try:
+        return bool(capture.isOpened())
+    finally:
+        capture.release()

@@ -29,9 +29,6 @@ ENTRY_POINTS = "napari_zarr_stream.cameras"
 SEARCH_TIMEOUT_S = 20.0
 """Importing an SDK from a slow disk and asking a network take seconds, not this."""
 
-EXIT_TIMEOUT_S = 5.0
-"""What a search that goes on may delay the end of the program."""
-
 
 class _Stack(NamedTuple):
     """A stack that comes with this package."""
@@ -153,15 +150,18 @@ def find_cameras(timeout_s: float = SEARCH_TIMEOUT_S) -> FoundCameras:
 
 
 _asked: dict[str, Future[Cameras]] = {}  # guarded by _lock; have not answered yet
+_latest = 0.0  # guarded by _lock; `time.monotonic` at which all should have
 _lock = threading.Lock()
 
 
 def _answer_of(title: str, find: Callable[[], Cameras]) -> "Future[Cameras]":
     """Have the cameras of a stack looked for, unless that goes on already."""
+    global _latest
     with _lock:
         if title in _asked:
             return _asked[title]
         answer = _asked[title] = Future()
+        _latest = time.monotonic() + SEARCH_TIMEOUT_S
 
     def run() -> None:
         """Thread "search"."""
@@ -184,8 +184,8 @@ def _answer_of(title: str, find: Callable[[], Cameras]) -> "Future[Cameras]":
 def _await_answers() -> None:
     """Let drivers come back that can: one that is killed in a call may abort."""
     with _lock:
-        answers = list(_asked.values())
-    wait(answers, EXIT_TIMEOUT_S)
+        answers, left_s = list(_asked.values()), _latest - time.monotonic()
+    wait(answers, max(0.0, left_s))
 
 
 def _finders(missing: Mapping[str, str]) -> Iterator[tuple[str, Callable[[], Cameras]]]:

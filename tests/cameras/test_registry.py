@@ -199,7 +199,7 @@ def test_one_that_hangs_keeps_no_program_from_ending(package, tmp_path):
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
         "from napari_zarr_stream.cameras import registry\n"
-        "registry.EXIT_TIMEOUT_S = 0.1\n"
+        "registry.SEARCH_TIMEOUT_S = 0.1\n"
         "registry._STACKS = ()  # they abort where no time is left to come back\n"
         "print(sorted(registry.find_cameras(0.1).failed.keys() & {'Acme'}))"
     )

@@ -176,16 +176,19 @@ class GenICamCamera(StandardCamera):
     def _can_unpack(self, pixel_format: PixelFormat) -> bool:
         import viva_genicam
 
-        name, (sent, pixels) = pixel_format.name, pixel_format.sample()
-        width = pixels.shape[0] // 2
+        sent, components = pixel_format.sample()
+        shape = 2, -1, len(pixel_format.components) if pixel_format.is_colour else 1
+        wanted = pixel_format.planes(components.reshape(shape))
+        height, width = wanted.shape[-2:]
         try:
-            frame = viva_genicam.Frame.from_bytes(sent, width, 2, name)
+            frame = viva_genicam.Frame.from_bytes(
+                sent, width, height, pixel_format.name
+            )
             got = frame.to_numpy()
         except viva_genicam.GenicamError:
             return False  # it does not know this one
-        if got.dtype != pixel_format.dtype or got.shape[:2] != (2, width):
-            return False
-        return pixel_format.is_colour or np.array_equal(got.ravel(), pixels)
+        got = _colours_first(got.reshape(height, width, -1))
+        return got.dtype == wanted.dtype and np.array_equal(got, wanted)
 
     def _begin(self) -> None:
         self._gone = False
@@ -234,7 +237,7 @@ class GenICamCamera(StandardCamera):
             self._numbers.lose()
             return None
         if pixels.ndim == 3:
-            pixels = pixels.transpose(2, 0, 1)  # the SDK has put red first
+            pixels = _colours_first(pixels)
         if not self._put(out, pixels):
             return None
         time_ns = None
@@ -259,6 +262,11 @@ class GenICamCamera(StandardCamera):
                 self._gone, why = True, str(error)
         if self._gone:
             raise CameraLost(f"{self._name} is gone: {why}")
+
+
+def _colours_first(frame: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Turn (height, width, components), in which the SDK has put red first."""
+    return frame.transpose(2, 0, 1)
 
 
 class _Pulse:

@@ -311,11 +311,9 @@ class GenTLCamera(StandardCamera):
         if proxy is None or (pixel_format.packed and pixel_format.is_colour):
             return False
         # It decodes Mono14p wrongly, for one: what it does is looked at.
-        sent, pixels = pixel_format.sample()
+        sent, components = pixel_format.sample()
         got: npt.NDArray[Any] = proxy.expand(np.frombuffer(sent, np.uint8))
-        if got.dtype != pixel_format.dtype:
-            return False
-        return pixel_format.is_colour or np.array_equal(got, pixels)
+        return got.dtype == components.dtype and np.array_equal(got, components)
 
     def _begin(self) -> None:
         payload = self._read_if_possible("PayloadSize")

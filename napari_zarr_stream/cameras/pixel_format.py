@@ -62,33 +62,33 @@ class PixelFormat:
         return self.components.startswith("Bayer")
 
     def sample(self) -> tuple[bytes, npt.NDArray[Any]]:
-        """Return some pixels of one component, and the bytes that they are sent as.
+        """Return the bytes of some pixels, and the components that they stand for.
 
-        An SDK that makes these pixels of these bytes can unpack the format.
+        An SDK that makes these components of these bytes can unpack the format.
         """
         high = (1 << self.bit_depth) - 1
         # an odd step takes every bit through 0 and 1
-        pixels = (np.arange(480) * (high // 7 | 1) & high).astype(self.dtype)
-        return self.bytes_of(pixels), pixels
+        components = (np.arange(480) * (high // 7 | 1) & high).astype(self.dtype)
+        return self.bytes_of(components), components
 
-    def bytes_of(self, pixels: npt.NDArray[Any]) -> bytes:
-        """Return what pixels of one component are sent as, in whole bytes.
+    def bytes_of(self, components: npt.NDArray[Any]) -> bytes:
+        """Return what components of pixels are sent as, in whole bytes.
 
         Parameters
         ----------
-        pixels : array of `dtype`
+        components : array of `dtype`
         """
         if not self.packed:
-            return pixels.astype(pixels.dtype.newbyteorder("<")).tobytes()
+            return components.astype(components.dtype.newbyteorder("<")).tobytes()
         bits = self.bit_depth
         if self.name.lower().endswith("packed"):  # GigE Vision: two pixels, three bytes
             low, mask = bits - 8, (1 << bits - 8) - 1
-            first, second = pixels[::2], pixels[1::2]
+            first, second = components[::2], components[1::2]
             middle = first & mask | (second & mask) << 4
             parts = first >> low, middle, second >> low
             return np.stack(parts, 1).astype(np.uint8).tobytes()
-        stream = sum(int(pixel) << bits * at for at, pixel in enumerate(pixels))
-        return stream.to_bytes(pixels.size * bits // 8, "little")
+        stream = sum(int(each) << bits * at for at, each in enumerate(components))
+        return stream.to_bytes(components.size * bits // 8, "little")
 
     def shape(self, height: int, width: int) -> tuple[int, ...]:
         """Return the shape of a frame; red, green and blue come first."""

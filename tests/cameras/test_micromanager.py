@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+import zarr
 from camera_contract import CameraContract, Place, read
 from emulators import (
     CHIP_HEIGHT,
@@ -21,7 +22,15 @@ from pymmcore_plus.experimental.unicore import UniMMCore
 from useq import MDAEvent
 from waiting import wait_until
 
-from napari_zarr_stream.cameras import CameraError, CameraLost, channel_names
+from napari_zarr_stream import StorageProperties
+from napari_zarr_stream._recording.recording import Recording
+from napari_zarr_stream._sources.camera import CameraSource
+from napari_zarr_stream.cameras import (
+    CameraError,
+    CameraLost,
+    CameraThread,
+    channel_names,
+)
 from napari_zarr_stream.cameras.micromanager import MicroManagerCamera, find
 from napari_zarr_stream.cameras.micromanager.core import running_core
 from napari_zarr_stream.cameras.micromanager.frames import Format, FrameSets
@@ -693,3 +702,48 @@ def test_reading_waits_no_longer_than_asked(share):
         assert camera.read_into(place, 0.05) is None
         assert not place.frames
         assert read(camera)[1].index == 0
+
+
+# recorded
+
+
+def recorded(camera, path, frames=4):
+    """Record some frames; return level 0 and the attributes, by zarr."""
+    with closing(CameraThread(lambda: camera)) as thread:
+        thread.call(lambda camera: camera.open())
+        source = CameraSource(thread, "Cam", frames)
+        recording = Recording(source, StorageProperties(path))
+        recording.start()
+        recording.wait()
+    group = zarr.open_group(path, mode="r")
+    return group["0"][:], group.attrs["ome"]
+
+
+def test_cameras_of_one_device_are_recorded_as_channels(share, tmp_path):
+    core = share()
+    both(core)
+    core.setProperty("Second", "FastImage", 1)  # of which nothing was ever drawn
+    pixels, ome = recorded(MicroManagerCamera(), tmp_path / "both.zarr")
+    assert pixels.shape == (4, 2, CHIP_HEIGHT, CHIP_WIDTH)
+    assert pixels.any((2, 3)).tolist() == [[True, False]] * 4
+    assert [channel["label"] for channel in ome["omero"]["channels"]] == [
+        "Cam",
+        "Second",
+    ]
+    assert [axis["name"] for axis in ome["multiscales"][0]["axes"]] == list("tcyx")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"),
+    [("i2", -(2**15), 2**15 - 1), ("i1", -128, 127), ("u2", 0, 2**16 - 1)],
+)
+def test_the_range_of_a_channel_is_that_of_its_type(share, tmp_path, dtype, low, high):
+    class Camera(StampedCamera):
+        def dtype(self):
+            return np.dtype(dtype)
+
+    share(UniMMCore, Camera())
+    pixels, ome = recorded(MicroManagerCamera(), tmp_path / "typed.zarr")
+    assert pixels.dtype == dtype
+    window = ome["omero"]["channels"][0]["window"]
+    assert (window["min"], window["max"]) == (low, high)

@@ -260,3 +260,30 @@ def test_a_camera_that_is_gone_is_no_question_that_failed():
     with pytest.raises(CameraLost):
         probes.ask("gain", gone, None)
     assert probes.info == {}
+
+
+ALL_FORMATS = {
+    f"{components}{bits}{packing}"
+    for components in ("Mono", "BayerRG", "BayerGB", "RGB", "BGR", "RGBa", "BGRa")
+    for bits in (8, 10, 12, 14, 16)
+    for packing in ("", "p", "Packed")
+}
+MONO_8_TO_12 = {
+    *("Mono8", "Mono10", "Mono12", "Mono14", "Mono16"),
+    *("Mono10p", "Mono12p", "Mono10Packed", "Mono12Packed"),
+}
+
+
+@pytest.mark.parametrize(
+    ("stack", "colours"),
+    [
+        (gentl, {"RGB8", "BGR8", "RGBa8", "BGRa8", "RGB16", "BGR16"}),
+        (u3v, {"RGB8", "BGR8", "RGBa8", "BGRa8"}),
+    ],
+)
+def test_formats_that_are_offered(stack, colours, monkeypatch):
+    """Of each, a known sample comes out as it went in."""
+    camera = stack(lambda kind: kind, monkeypatch)
+    offered = {name for name in ALL_FORMATS if camera._is_usable(name)}
+    assert offered >= MONO_8_TO_12 | colours
+    assert "Mono14p" not in offered

@@ -261,7 +261,7 @@ def test_a_frame_that_one_of_two_cameras_lost_is_incomplete(share):
     with closing(opened()) as camera:
         camera.start()
         read(camera)
-        until(lambda: core.getRemainingImageCount() >= 6)
+        wait_until(lambda: core.getRemainingImageCount() >= 6)
         core.popNextImage()  # by another program
         infos = [read(camera)[1] for _ in range(6)]
         assert [info.complete for info in infos].count(False) == 1

@@ -48,10 +48,27 @@ _WEBCAM_SETTINGS = (
 def find() -> dict[str, Callable[[], Camera]]:
     """Return the webcams, and one camera for a file or a stream."""
     cameras: dict[str, Callable[[], Camera]] = {
-        name: partial(OpenCVCamera, index) for name, index in webcams()
+        name: partial(OpenCVCamera, index) for name, index in webcams(opens)
     }
     cameras["OpenCV: file or stream"] = OpenCVCamera
     return cameras
+
+
+def opens(number: int) -> bool:
+    """Whether a webcam opens; nothing is printed where none is there."""
+    import cv2
+
+    before = cv2.utils.logging.getLogLevel()
+    # it complains of every one that is not there
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        capture = cv2.VideoCapture(number)
+        try:
+            return bool(capture.isOpened())
+        finally:
+            capture.release()
+    finally:
+        cv2.utils.logging.setLogLevel(before)
 
 
 class _Format(NamedTuple):

@@ -3,7 +3,7 @@
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -17,9 +17,15 @@ _opening = threading.Lock()
 """Held while one is looked for or becomes ours: opened by both, one gets nothing."""
 
 
-def webcams() -> Iterator[tuple[str, int]]:
-    """Yield the name to show and OpenCV's number of each."""
-    return listed(_FOLDER) if sys.platform == "linux" else probed()
+def webcams(opens: Callable[[int], bool]) -> Iterator[tuple[str, int]]:
+    """Yield the name to show and OpenCV's number of each.
+
+    Parameters
+    ----------
+    opens : callable
+        Whether there is one of this number, which it opens for a moment.
+    """
+    return listed(_FOLDER) if sys.platform == "linux" else probed(opens)
 
 
 def claim(number: int) -> None:
@@ -49,28 +55,10 @@ def _text_of(path: Path) -> str:
     return path.read_text("utf-8", errors="replace").strip()
 
 
-def probed() -> Iterator[tuple[str, int]]:
+def probed(opens: Callable[[int], bool]) -> Iterator[tuple[str, int]]:
     """Yield the webcams that open or that we use, up to the first that does not."""
-    import cv2
-
-    before = cv2.utils.logging.getLogLevel()
-    # it complains of every one that is not there
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        for index in range(_MOST_PROBED):
-            with _opening:
-                if not (_in_use[index] or _opens(index)):
-                    return
-            yield f"OpenCV: webcam {index}", index
-    finally:
-        cv2.utils.logging.setLogLevel(before)
-
-
-def _opens(index: int) -> bool:
-    import cv2
-
-    capture = cv2.VideoCapture(index)
-    try:
-        return bool(capture.isOpened())
-    finally:
-        capture.release()
+    for number in range(_MOST_PROBED):
+        with _opening:
+            if not (_in_use[number] or opens(number)):
+                return
+        yield f"OpenCV: webcam {number}", number

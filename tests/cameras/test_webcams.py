@@ -12,7 +12,7 @@ from camera_contract import read
 from emulators import pictures, write
 
 from napari_zarr_stream.cameras import CameraError
-from napari_zarr_stream.cameras.opencv import OpenCVCamera
+from napari_zarr_stream.cameras.opencv import OpenCVCamera, opens
 from napari_zarr_stream.cameras.webcams import listed, probed
 
 
@@ -35,7 +35,7 @@ def test_webcams_that_linux_lists(tmp_path):
 
 def test_probing_is_quiet(capfd):
     level = cv2.utils.logging.getLogLevel()
-    for name, index in probed():
+    for name, index in probed(opens):
         assert name.endswith(str(index))
     assert cv2.utils.logging.getLogLevel() == level
     assert capfd.readouterr() == ("", "")
@@ -73,17 +73,17 @@ NAMES = [(f"OpenCV: webcam {number}", number) for number in range(3)]
 
 
 def test_a_search_opens_no_webcam_that_is_ours(opened):
-    assert list(probed()) == NAMES
+    assert list(probed(opens)) == NAMES
     assert opened == [0, 1, 2, 3]
     with closing(OpenCVCamera(1)) as camera:
         camera.open()
         for step in (camera.start, lambda: read(camera), camera.stop):
             opened.clear()
-            assert list(probed()) == NAMES
+            assert list(probed(opens)) == NAMES
             assert opened == [0, 2, 3]  # it may be started at any moment
             step()
     opened.clear()
-    assert list(probed()) == NAMES
+    assert list(probed(opens)) == NAMES
     assert opened == [0, 1, 2, 3]
 
 
@@ -91,5 +91,5 @@ def test_a_webcam_that_could_not_be_opened_is_not_ours(opened):
     with pytest.raises(CameraError, match="webcam 3"):
         OpenCVCamera(3).open()
     opened.clear()
-    assert list(probed()) == NAMES
+    assert list(probed(opens)) == NAMES
     assert 3 in opened

@@ -5,7 +5,7 @@ keep them from being shown.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from napari_zarr_stream._writer.axes import AXIS_TYPES, check_units
@@ -51,7 +51,8 @@ def axes_of(
     notes : list of str
         Grows by what is odd.
     """
-    given = multiscale.get("axes", _of_system(multiscale))
+    given = multiscale.get("axes")
+    given = _of_system(multiscale) if given is None else given
     entries = list(given) if isinstance(given, list | str) else []
     if given is not None and len(entries) != ndim:
         notes.append(
@@ -110,13 +111,12 @@ def _unit(given: Any, kind: str, name: str, notes: Notes) -> str | None:
 
 
 def _unlike(axes: Sequence[Axis], notes: Notes) -> tuple[Axis, ...]:
-    """Axes with names of their own."""
-    unlike: list[Axis] = []
+    """Axes with names of their own: the last of those alike keeps it."""
+    unlike = list(axes)
     for i, axis in enumerate(axes):
-        if any(axis.name == other.name for other in unlike):
+        if any(axis.name == other.name for other in axes[i + 1 :]):
             notes.append(f"two axes are called {axis.name!r}: one is 'axis {i}' here")
-            axis = Axis(f"axis {i}", axis.kind, axis.unit)
-        unlike.append(axis)
+            unlike[i] = replace(axis, name=f"axis {i}")
     return tuple(unlike)
 
 

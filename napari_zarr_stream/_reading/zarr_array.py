@@ -160,7 +160,10 @@ class ZarrArray:
                 raise InvalidStore(
                     f"{failure}{advice_on_codecs(document)}"
                 ) from failure
-            self.notes.append(f"read all the same: {failure}")
+            self.notes.append(
+                "its arrays are read, though not described as zarr wants it: "
+                f"{failure.__cause__}"
+            )
             return array
 
     def _opened(self, name: str, document: dict[str, Any]) -> Any:

@@ -3,9 +3,20 @@
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from odd_stores import addressed, others_group
+from odd_stores import (
+    addressed,
+    array_v3,
+    full_size,
+    group_v3,
+    halved,
+    image_v2,
+    opened,
+    others_group,
+)
 
+from napari_zarr_stream._reading.lazy import LazyArray
 from napari_zarr_stream._reading.reader import layers_of
+from napari_zarr_stream.cli import main
 
 
 @pytest.mark.parametrize(
@@ -53,3 +64,99 @@ def test_units_and_axes_that_napari_does_not_know(path):
     assert meta["units"] == ["pixel", "pixel", "micrometer"]
     assert meta["axis_labels"] == ["angle", "y", "x"]
     ViewerModel().add_image(data, **meta)
+
+
+def names_of(layer):
+    return layer[1]["axis_labels"]
+
+
+# id: what axes are said to be, their labels in napari, what is said
+ODD = {
+    # ome/ngff 25 and 215, ome/napari-ome-zarr 91: axes of other writers
+    "of-another-number": (["y", "x"], "zyx", "axes ['y', 'x'] are not those of"),
+    "more": (list("tczyx"), "zyx", "are not those of level 0, which has 3"),
+    "a-number": (3, "zyx", "axes 3 are not those"),
+    "an-object": ({"name": "z"}, "zyx", "are not those"),
+    "a-word": ("zyx", "zyx", ""),
+    "null": (None, "zyx", ""),
+    "names-only": (["t", "y", "x"], "tyx", ""),
+    "no-names": ([{}, {"type": "space"}, {"name": "x"}], "zyx", "axis 0 has no name"),
+    "numbers": ([1, "y", "x"], "zyx", "axis 0 has no name"),
+    "twice": (["y", "y", "x"], ["axis 0", "y", "x"], "two axes are called 'y'"),
+    "long": (["time point", "lat", "lon"], ["time point", "lat", "lon"], ""),
+    "odd-type": ([{"name": "z", "type": 7}, "y", "x"], "zyx", ""),
+    "odd-unit": ([{"name": "z", "unit": ["um"]}, "y", "x"], "zyx", "unit ['um']"),
+    "unit-of-a-channel": (
+        [{"name": "t", "type": "time", "unit": "micrometer"}, "y", "x"],
+        "tyx",
+        "unit 'micrometer' of axis t is unknown",
+    ),
+    "more-keys": ([{"name": "z", "orientation": {"value": 1}}, "y", "x"], "zyx", ""),
+}
+
+
+@pytest.mark.parametrize(("axes", "labels", "said"), ODD.values(), ids=ODD)
+def test_odd_axes_do_not_hide_pixels(path, axes, labels, said):
+    pixels = addressed((3, 40, 50))
+    image_v2(path, "zyx", [pixels], axes=axes)
+    (layer,), words = opened(path)
+    np.testing.assert_array_equal(full_size(layer), pixels)
+    assert names_of(layer) == list(labels)
+    assert said in words
+    assert bool(said) == bool(words)
+    ViewerModel().add_image(layer[0], **layer[1])
+
+
+def test_names_in_the_array_count_where_the_image_has_none(path):
+    pixels = addressed((3, 40, 50))
+    array_v3(path / "0", pixels, dimension_names=["t", "y", "x"])
+    entry = {"datasets": [{"path": "0"}]}
+    group_v3(path, {"ome": {"version": "0.5", "multiscales": [entry]}})
+    (layer,), words = opened(path)
+    assert (names_of(layer), words) == (["t", "y", "x"], "")
+
+
+@pytest.mark.parametrize(
+    ("stored", "on_screen"),
+    [
+        # google/neuroglancer 333, ome/ngff 35: x first; others: channels last
+        ("xyz", "zyx"),
+        ("yxz", "zyx"),
+        ("xyzt", "tzyx"),
+        ("xy", "yx"),
+        ("yxt", "tyx"),
+        ("ztyx", "ztyx"),
+        ("tyxz", "tzyx"),
+    ],
+)
+def test_y_and_x_are_shown_last(path, stored, on_screen):
+    sizes = {"t": 3, "z": 4, "y": 20, "x": 30}
+    pixels = addressed(tuple(sizes[axis] for axis in stored))
+    levels = halved(pixels, stored)
+    image_v2(path, stored, levels, chunks=[2] * pixels.ndim)
+    (layer,), words = opened(path)
+    order = [stored.index(axis) for axis in on_screen]
+    np.testing.assert_array_equal(full_size(layer), pixels.transpose(order))
+    assert names_of(layer) == list(on_screen)
+    assert all(isinstance(level, LazyArray) for level in layer[0])
+    assert layer[0][1].shape == levels[1].transpose(order).shape
+    assert words == ""
+    shown = ViewerModel().add_image(layer[0], **layer[1])
+    assert shown.data[0].shape == pixels.transpose(order).shape
+
+
+def test_channels_that_are_stored_last(path):
+    pixels = addressed((20, 30, 3))
+    image_v2(path, "yxc", halved(pixels, "yxc"))
+    layers, _ = opened(path)
+    for i, layer in enumerate(layers):
+        np.testing.assert_array_equal(full_size(layer), pixels[..., i])
+        assert names_of(layer) == ["y", "x"]
+
+
+def test_a_transposed_image_is_exported_as_it_is_shown(path, tmp_path):
+    pixels = addressed((30, 20, 4))
+    image_v2(path, "xyz", [pixels])
+    assert main(["export", str(path), str(tmp_path / "out.zarr")]) == 0
+    (layer,), _ = opened(tmp_path / "out.zarr")
+    np.testing.assert_array_equal(full_size(layer), pixels.transpose())

@@ -2,11 +2,22 @@
 
 import shutil
 
+import numpy as np
 import pytest
-from odd_stores import KINDS, addressed, change, write
+from odd_stores import (
+    KINDS,
+    addressed,
+    change,
+    full_size,
+    halved,
+    image_v2,
+    opened,
+    write,
+)
 
 from napari_zarr_stream import InvalidStore
 from napari_zarr_stream._reading.reader import layers_of
+from napari_zarr_stream.cli import main
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -34,4 +45,91 @@ def test_a_lost_level_leaves_the_others(path):
     assert [level.shape for level in data] == [(3, 40, 50), (3, 10, 13)]
     shutil.rmtree(path / "0")
     with pytest.raises(InvalidStore, match=r"image.ome.zarr/0 cannot be opened"):
+        layers_of(path)
+
+
+PIXELS = addressed((6, 32, 32))
+
+# id: axes, levels as they are cut out of level 0, those that are shown, what is said
+PYRAMIDS = {
+    # acquire-project/acquire-zarr 0.1.0 (6, 3, 1 along t), ome/ngff 18
+    "smaller-along-t": (
+        "tyx", np.s_[::1], [np.s_[::2, ::2, ::2], np.s_[:1, ::4, ::4]], [0],
+        "left out level 1",
+    ),
+    "one-of-two-is": ("tyx", np.s_[::1], [np.s_[::2, ::2, ::2], np.s_[:, ::4, ::4]],
+        [0, 2], "left out level 1"),
+    "smaller-along-c": ("cyx", np.s_[::1], [np.s_[:3, ::2, ::2]], [0], "lose planes"),
+    # ome/ngff 25: volumes
+    "smaller-along-z": ("zyx", np.s_[::1], [np.s_[::2, ::2, ::2]], [0, 1], ""),
+    "as-large": ("zyx", np.s_[::1], [np.s_[::1]], [0, 1], ""),
+    "ahead": ("tyx", np.s_[:4], [np.s_[:, ::2, ::2]], [0, 1], ""),
+    "reversed": ("tyx", np.s_[:, ::2, ::2], [np.s_[::1]], [1, 0], "larger than level"),
+    "wider": ("tyx", np.s_[:, :, :8], [np.s_[:, ::2, ::2]], [0], "left out level 1"),
+    "empty": ("zyx", np.s_[::1], [np.s_[:0, ::2, ::2]], [0], "left out level 1"),
+    "fewer-axes": ("tyx", np.s_[::1], [np.s_[0, ::2, ::2]], [0], "level 0 has 3 axes"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("axes", "full", "others", "kept", "said"), PYRAMIDS.values(), ids=PYRAMIDS
+)
+def test_level_0_is_the_truth(path, axes, full, others, kept, said):
+    levels = [PIXELS[cut] for cut in (full, *others)]
+    image_v2(path, axes, levels)
+    layers, words = opened(path)
+    planes = levels[kept[0]].shape[0]
+    if axes[0] == "c":
+        assert len(layers) == planes
+    shown = [layer[0] if isinstance(layer[0], list) else [layer[0]] for layer in layers]
+    assert {len(found) for found in shown} == {len(kept)}
+    found = np.stack([full_size(layer) for layer in layers])
+    expected = levels[kept[0]]
+    np.testing.assert_array_equal(found if axes[0] == "c" else found[0], expected)
+    assert said in words
+    assert bool(said) == bool(words)
+
+
+@pytest.mark.parametrize("axes", ["tyx", "ctyx", "tczyx"])
+def test_all_planes_are_exported(path, tmp_path, axes, capsys):
+    outer = [6 if axis == "t" else 1 for axis in axes[:-2]]
+    pixels = addressed((6, 32, 32)).reshape([*outer, 32, 32])
+    along = tuple(slice(None, None, 2 if axis in "tyx" else 1) for axis in axes)
+    image_v2(path, axes, [pixels, pixels[along]])
+    with pytest.warns(UserWarning, match="would lose planes"):
+        assert main(["export", str(path), str(tmp_path / "out.zarr")]) == 0
+    assert "6 planes" in capsys.readouterr().out
+    (layer,), _ = opened(tmp_path / "out.zarr")
+    np.testing.assert_array_equal(full_size(layer).ravel(), pixels.ravel())
+
+
+def test_a_level_of_another_type_is_left_out(path):
+    image_v2(path, "tyx", [PIXELS, PIXELS[:, ::2, ::2].astype("f4")])
+    (layer,), words = opened(path)
+    assert not layer[1]["multiscale"]
+    assert "it holds float32, level 0 uint16" in words
+
+
+# id: what is listed, what is said
+LISTED = {
+    "no-object": (["1"], ""),
+    "twice": ([{"path": "1"}, {"path": "1"}], ""),
+    "not-there": ([{"path": "9"}], "left out a level"),
+    "outside": ([{"path": "../other"}], "left out a level"),
+    "no-path": ([{}], ""),
+}
+
+
+@pytest.mark.parametrize(("more", "said"), LISTED.values(), ids=LISTED)
+def test_levels_that_are_listed_oddly(path, more, said):
+    image_v2(path, "tyx", halved(PIXELS, "tyx"), datasets=[{"path": "0"}, *more])
+    (layer,), words = opened(path)
+    np.testing.assert_array_equal(full_size(layer), PIXELS)
+    assert said in words
+
+
+def test_a_lost_level_0_is_said_with_those_that_are_there(path):
+    image_v2(path, "tyx", halved(PIXELS, "tyx", 3))
+    shutil.rmtree(path / "0")
+    with pytest.raises(InvalidStore, match=r"/0 cannot be opened.*by themselves: .*/1"):
         layers_of(path)

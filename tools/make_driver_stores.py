@@ -31,6 +31,7 @@ STORES = {
 
 
 def main(out: Path = OUT) -> None:
+    """Let each program write its stores, and keep them together in one file."""
     with tempfile.TemporaryDirectory() as folder:
         stores = Path(folder) / "stores"
         for package, kinds in STORES.items():
@@ -113,6 +114,7 @@ def record(kind: str, path: Path) -> Any:
 
 
 def stream_0_1(kind: str, path: Path, frames: Any) -> None:
+    """Stream frames with acquire-zarr 0.1.0, into Zarr v2 or v3, with its pyramid."""
     import acquire_zarr as aqz
 
     version = aqz.ZarrVersion.V2 if kind == "v2" else aqz.ZarrVersion.V3
@@ -130,6 +132,7 @@ def stream_0_1(kind: str, path: Path, frames: Any) -> None:
 
 
 def stream_0_10(kind: str, path: Path, frames: Any) -> None:
+    """Stream frames with acquire-zarr 0.10.0, with or without a pyramid."""
     import acquire_zarr as aqz
 
     array = aqz.ArraySettings(dimensions=dimensions_of(aqz), data_type=frames.dtype)
@@ -143,6 +146,7 @@ def stream_0_10(kind: str, path: Path, frames: Any) -> None:
 
 
 def dimensions_of(aqz: Any) -> list[Any]:
+    """Time, y and x as both versions of acquire-zarr take them."""
     space, time_ = aqz.DimensionType.SPACE, aqz.DimensionType.TIME
     return [
         aqz.Dimension(

@@ -19,11 +19,13 @@ SECONDS = pytest.StashKey[Counter[str]]()
 
 
 def pytest_configure(config):
+    """Begin to count."""
     config.stash[SECONDS] = Counter()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item):
+    """Count setup, call and teardown."""
     report = yield
     folder = item.path.parent.relative_to(item.config.rootpath)
     item.config.stash[SECONDS][folder.as_posix()] += report.duration

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from waiting import PATIENCE_S
 
 from napari_zarr_stream import cli
 from napari_zarr_stream._reading.reader import layers_of
@@ -183,7 +184,7 @@ def started(*arguments, watch=None):
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while not watch() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     return process
@@ -207,7 +208,7 @@ def test_an_interrupt_keeps_all_frames(frames, code, number, out):
         "--frames-per-chunk", 4, "--no-sharded", watch=some_are_there,
     )  # fmt: skip
     process.send_signal(number)
-    said, errors = process.communicate(timeout=60)
+    said, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == code, errors
     assert "Traceback" not in errors
     kept = zarr.open_array(str(out / "0"), mode="r").shape[0]
@@ -311,7 +312,7 @@ def test_an_interrupted_export_leaves_nothing(out, tmp_path):
     )
     process = started("export", large, out, watch=lambda: list(tmp_path.glob(".out*")))
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, errors
     assert "nothing was written" in errors
     assert list(tmp_path.iterdir()) == [large]

@@ -218,6 +218,7 @@ def spoil_list(chance, store):
 
 
 def value_at(document, path):
+    """What lies in a document along a path of keys."""
     for key in path:
         document = document[key]
     return document
@@ -259,11 +260,13 @@ def spoil_end(chance, store):
 
 
 def documents(store):
+    """All documents of a store."""
     names = {"zarr.json", ".zattrs", ".zarray", ".zgroup"}
     return sorted(p for p in store.rglob("*") if p.name in names and p.is_file())
 
 
 def chunks(store):
+    """All files of a store that hold pixels."""
     return sorted(
         p
         for p in store.rglob("*")
@@ -342,6 +345,7 @@ def look_at(levels):
 
 
 def outside_of(place):
+    """All that no call may change, with its bytes."""
     return {
         str(p.relative_to(place)): p.read_bytes() if p.is_file() else None
         for p in sorted(place.rglob("*"))
@@ -350,6 +354,7 @@ def outside_of(place):
 
 
 def run_batch(stores, place, numbers):
+    """Open each of these stores in every way, with a limit to memory, and tell."""
     warnings.simplefilter("ignore")
     with open("/proc/self/statm") as file:
         held = int(file.read().split()[0]) * resource.getpagesize()

@@ -14,22 +14,26 @@ JUDGES = {}
 
 
 def judge(function):
+    """Have a function asked by its name."""
     JUDGES[function.__name__] = function
     return function
 
 
 def level_paths(path):
+    """The folders of the levels, full size first."""
     return sorted(
         (p for p in Path(path).iterdir() if p.name.isdigit()), key=lambda p: int(p.name)
     )
 
 
 def zarr_format(path):
+    """2 or 3, by the documents that are there."""
     return 3 if (Path(path) / "zarr.json").exists() else 2
 
 
 @judge
 def zarr(path):
+    """zarr-python, which most of the others stand on."""
     import zarr
 
     group = zarr.open_group(path, mode="r", zarr_format=zarr_format(path))
@@ -53,6 +57,7 @@ def zarrs(path):
 
 @judge
 def tensorstore(path):
+    """Google's reader in C++."""
     import tensorstore
 
     driver = {2: "zarr", 3: "zarr3"}[zarr_format(path)]
@@ -68,6 +73,7 @@ def tensorstore(path):
 
 @judge
 def zarrista(path):
+    """A reader in Rust, with an interface of its own."""
     import zarrista
 
     store = zarrista.store.FilesystemStore(str(path))
@@ -98,6 +104,7 @@ def xarray(path):
 
 @judge
 def yaozarrs(path):
+    """Checks metadata against the specification, and arrays against metadata."""
     import yaozarrs
 
     yaozarrs.validate_zarr_store(str(path))
@@ -126,6 +133,7 @@ def ngff_zarr(path):
 
 @judge
 def ome_zarr(path):
+    """The reference of OME-NGFF."""
     from ome_zarr.io import parse_url
     from ome_zarr.reader import Reader
 
@@ -149,6 +157,7 @@ def napari_ome_zarr(path):
 
 @judge
 def bioio_ome_zarr(path):
+    """The reader of BioIO, by its axes."""
     from bioio_ome_zarr import Reader
 
     reader = Reader(str(path))

@@ -45,6 +45,7 @@ CASES = {
 
 
 def properties_of(path, case, multiscale):
+    """What a case asks for."""
     kind, options = CASES[case]
     return StorageProperties(path, kind, enable_multiscale=multiscale, **options)
 
@@ -67,6 +68,7 @@ def write(pipe, path, case, multiscale, frames, pause_s, make=ZarrStream):
 
 
 def tell(pipe, appended, committed):
+    """Say how many frames there are, in one write that a kill cannot cut."""
     pipe.send_bytes(struct.pack("<QQ", appended, committed))
 
 

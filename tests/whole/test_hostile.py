@@ -132,7 +132,7 @@ def plain(path, **options):
     )
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_a_chunk_that_is_a_pipe(tmp_path):
     plain(tmp_path / "a.zarr")[:] = 7
     for chunk in (tmp_path / "a.zarr" / "c").glob("*/0/0"):
@@ -194,7 +194,7 @@ def test_a_plane_of_single_pixels(tmp_path):
         pixels_of(tmp_path / "a.zarr")
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "said", [None, {"pid": 1e400}, {"pid": -1}, {"started": 9e999}]
 )
@@ -209,7 +209,7 @@ def test_a_lock_that_lies(store, said):
     layers_of(store)
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 def test_a_file_full_of_marks():
     mark = struct.pack("<8sQI", b"nzs-mark", 0, MAX_ENTRIES)
     assert not list(find_marks(mark * 400_000, 0))

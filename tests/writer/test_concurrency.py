@@ -40,7 +40,7 @@ from napari_zarr_stream._sources.camera import CameraSource
 from napari_zarr_stream.cameras import CameraThread, Fault, SimulatedCamera
 
 SHAPE = (24, 40)
-LIMIT_S = 20.0
+LIMIT_S = 120.0
 MACHINES = settings(max_examples=10, stateful_step_count=8, deadline=None)
 
 

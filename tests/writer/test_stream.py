@@ -15,7 +15,7 @@ import zarr
 from frames import plane, planes
 from programs import run_python, start_python
 from stores import TestedStore, os_failure
-from waiting import wait_until
+from waiting import PATIENCE_S, wait_until
 
 from napari_zarr_stream import (
     Channel,
@@ -442,7 +442,7 @@ def test_another_program_reads_along(path, way):
             for number in range(120):
                 stream.append(plane(number, (512, 512)))
                 time.sleep(0.015)
-        output, errors = reader.communicate(timeout=60)
+        output, errors = reader.communicate(timeout=PATIENCE_S)
     assert errors == ""
     seen = json.loads(output)
     assert seen[-1] == 120
@@ -485,7 +485,7 @@ def test_another_program_reads_shards_that_grow(path, side, tile):
             for number in range(600):
                 stream.append(first + np.uint16(number))
                 time.sleep(0.01)
-        output, errors = reader.communicate(timeout=60)
+        output, errors = reader.communicate(timeout=PATIENCE_S)
     assert errors == ""
     grew, last = map(int, output.split())
     assert last == 600

@@ -79,6 +79,8 @@ class Frames:
             frame_rate=self._rate,
         )
 
+    events = ()
+
     def run(self, work: Callable[[], None], is_stopping: Callable[[], bool]) -> None:
         """See `Source.run`."""
         work()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from napari_zarr_stream._writer.words import duration_in_words, size_in_words
 
 from .disk import time_left
+from .pace import FULL
 from .states import RecordingStatus
 
 
@@ -30,18 +31,40 @@ DISK_WARNING_S = 120.0
 def warning_in_words(statuses: Sequence[RecordingStatus]) -> str:
     """What somebody should do now, while it is recorded; empty if nothing."""
     said = []
+    losing = max(statuses, key=lambda status: status.lost_share, default=None)
+    if losing is not None and losing.lost_share > 0:
+        said.append(_losing_in_words(losing))
     left_s = time_left([status.disk_seconds_left for status in statuses])
     if left_s is not None and left_s < DISK_WARNING_S:
         said.append(
             f"Disk space for {duration_in_words(left_s)} at this rate: make room or "
             "stop."
         )
-    if silent_s := max((status.silent_s for status in statuses), default=0.0):
+    silent = max(statuses, key=lambda status: status.silent_s, default=None)
+    if silent is not None and silent.silent_s:
+        since = duration_in_words(silent.silent_s)
         said.append(
-            f"No frame for {duration_in_words(silent_s)}: is the camera connected, and "
-            "triggered? Stop keeps what came."
+            f"Nothing could be written for {since}: is the disk still connected?"
+            if silent.queue_fill > FULL
+            else f"No frame for {since}: is the camera connected, and triggered? Stop "
+            "keeps what came."
         )
     return "\n".join(said)
+
+
+def _losing_in_words(status: RecordingStatus) -> str:
+    """What share of the frames is being lost, why, and what to do."""
+    share = status.lost_share
+    part = "Less than 1 %" if share < 0.01 else f"{share * 100:.0f} %"
+    if status.queue_was_full:
+        return (
+            f"The disk is too slow: {part.lower()} of frames are lost. Record smaller "
+            "frames or fewer a second, or to a faster disk."
+        )
+    return (
+        f"{part} of frames are lost before they come here: record smaller frames or "
+        "fewer a second, and look after the camera's cable and other programs."
+    )
 
 
 def counts_in_words(statuses: Sequence[tuple[str, RecordingStatus]]) -> str:

@@ -12,6 +12,10 @@ from napari_zarr_stream.cameras.protocol import FrameInfo
 
 Columns = dict[str, npt.NDArray[np.generic]]
 
+MOST_INTERVALS = 2**16
+"""Kept to find their median: half a megabyte, and no recording is shorter than a second
+that has more."""
+
 _OWN_COLUMNS = ("device_index", "device_time_ns", "time_ns", "complete")
 
 
@@ -34,6 +38,7 @@ class FrameInfos:
         self.untimed = 0
         self._clock = CameraClock()
         self._came_ns = 0  # the last frame that was taken
+        self._intervals = Intervals()
         self._infos: list[FrameInfo] = []
         self._last: int | None = None
         self._more: dict[str, str] | None = None
@@ -84,8 +89,38 @@ class FrameInfos:
         """When they came, by this computer's clock; never before the one before."""
         came = _integers([self._clock.host_time_ns(info) for info in infos])
         came = np.maximum.accumulate(np.maximum(came, self._came_ns))
+        before = [self._came_ns] if self._came_ns else []
+        self._intervals.add(np.diff(came, prepend=np.array(before, np.int64)))
         self._came_ns = int(came[-1])
         return came
+
+    @property
+    def interval_s(self) -> float | None:
+        """Median time from one frame to the next, of those taken; None if unknown."""
+        median = self._intervals.median
+        return median / 1e9 if median else None
+
+
+class Intervals:
+    """Finds the median of many intervals in little memory."""
+
+    def __init__(self) -> None:
+        self._kept = np.empty(0, np.int64)
+        self._step = 1  # one of so many is kept
+        self._seen = 0
+
+    def add(self, intervals: npt.NDArray[np.int64]) -> None:
+        """Take further ones, in nanoseconds."""
+        first = -self._seen % self._step
+        self._seen += len(intervals)
+        self._kept = np.concatenate([self._kept, intervals[first :: self._step]])
+        while len(self._kept) > MOST_INTERVALS:
+            self._kept, self._step = self._kept[::2], self._step * 2
+
+    @property
+    def median(self) -> float | None:
+        """In nanoseconds; None before the first."""
+        return float(np.median(self._kept)) if len(self._kept) else None
 
 
 def _integers(values: list[int | None]) -> npt.NDArray[np.int64]:

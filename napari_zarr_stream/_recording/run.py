@@ -8,19 +8,23 @@ import contextlib
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from napari_zarr_stream._sources.open_stream import channels_of
 from napari_zarr_stream._sources.source import Source, SourceDescription
 from napari_zarr_stream._writer.errors import SourceFailed, ZarrStreamError
+from napari_zarr_stream._writer.ngff import range_of
+from napari_zarr_stream._writer.properties import Channel
+from napari_zarr_stream._writer.record import RecordKey
 from napari_zarr_stream._writer.stream import StreamStatus, ZarrStream
 from napari_zarr_stream.cameras.protocol import CameraEnded
 from napari_zarr_stream.cameras.viewfinder import Viewfinder
 
 from .disk import DiskWatch
 from .frame_infos import FrameInfos
+from .pace import Pace
 from .states import FinishReason, RecordingState, RecordingStatus
 from .watched import WatchedStream
 
@@ -29,9 +33,6 @@ READ_TIMEOUT_S = 0.1
 
 SILENT_S = 5.0
 """Frames may be late by this and two of their periods before it is worth a word."""
-
-RATE_WINDOW_S = 0.5
-"""Rates are taken over this: shorter flickers, longer lags behind what is seen."""
 
 LOG_INTERVAL_S = 0.1
 """What is known of frames is written this often: hardly later than their pixels."""
@@ -104,7 +105,7 @@ class Run:
         self._stop_reason = ""
         self._started_at = self._came_at = time.monotonic()
         self._elapsed_s = 0.0
-        self._rate = 0.0
+        self._pace = Pace(self._started_at)
 
     def read(self) -> None:
         """Read the source until it ends, is stopped or fails."""
@@ -137,7 +138,10 @@ class Run:
         busy = state in (RecordingState.RUNNING, RecordingState.FLUSHING)
         elapsed = time.monotonic() - self._started_at if busy else self._elapsed_s
         frames = written.frames_appended
-        rate = self._rate if busy else frames / elapsed if elapsed else 0.0
+        rate = frames / elapsed if elapsed else 0.0
+        if busy:
+            rate = self._pace.frames_per_second
+        is_running = state is RecordingState.RUNNING
         return RecordingStatus(
             state=state,
             finish_reason=None if busy else self._finish_reason,
@@ -149,6 +153,8 @@ class Run:
             frames_acquired=frames,
             frames_committed=written.frames_committed,
             frames_lost=self._lost,
+            lost_share=self._pace.lost_share if is_running else 0.0,
+            queue_was_full=is_running and self._pace.queue_was_full,
             frames_incomplete=self._infos.incomplete,
             frames_out_of_order=self._infos.out_of_order,
             frames_untimed=self._infos.untimed,
@@ -162,7 +168,7 @@ class Run:
             * self._stream.planes_per_frame,
             error=self.error or written.error,
             stop_reason=self._stop_reason,
-            silent_s=self._silent_s() if state is RecordingState.RUNNING else 0.0,
+            silent_s=self._silent_s() if is_running else 0.0,
             disk_seconds_left=self._disk.seconds_left if busy else None,
         )
 
@@ -216,8 +222,8 @@ class Run:
         source, stream = self._source, self._stream
         room = stream.plan.planes
         sink = WatchedStream(stream, self.viewfinder.look)
-        frames, counted = 0, 0
-        counted_at = logged_at = self._started_at
+        frames = 0
+        logged_at = self._started_at
         while room is None or frames * stream.planes_per_frame < room:
             if self._is_stopping():
                 return
@@ -229,12 +235,10 @@ class Run:
             if info is not None:
                 self._infos.add(info)
             self._lost = source.lost
-            now = time.monotonic()
-            if (appended := stream.status().frames_appended) > frames:
-                frames, self._came_at = appended, now
-            if now - counted_at > RATE_WINDOW_S:
-                self._rate = (frames - counted) / (now - counted_at)
-                counted, counted_at = frames, now
+            now, written = time.monotonic(), stream.status()
+            if written.frames_appended > frames:
+                frames, self._came_at = written.frames_appended, now
+            self._pace.note(now, frames, self._lost, written.queue_fill)
             if now - logged_at > LOG_INTERVAL_S:
                 stream.log_frames(self._infos.take())
                 logged_at = now
@@ -255,24 +259,37 @@ class Run:
 
     def _annotate(self) -> None:
         record: dict[str, Any] = {
-            "frames_acquired": self._stream.status().frames_appended,
-            "frames_lost": "unknown" if self._lost is None else self._lost,
-            "frames_incomplete": self._infos.incomplete,
-            "frames_out_of_order": self._infos.out_of_order,
-            "frames_untimed": self._infos.untimed,
-            "finish_reason": self._reason().value,
+            RecordKey.FRAMES_ACQUIRED: self._stream.status().frames_appended,
+            RecordKey.FRAMES_LOST: "unknown" if self._lost is None else self._lost,
+            RecordKey.FRAMES_INCOMPLETE: self._infos.incomplete,
+            RecordKey.FRAMES_OUT_OF_ORDER: self._infos.out_of_order,
+            RecordKey.FRAMES_UNTIMED: self._infos.untimed,
+            RecordKey.FINISH_REASON: self._reason().value,
         }
         if self.error is not None:
-            record["error"] = str(self.error)
+            record[RecordKey.ERROR] = str(self.error)
         if self._end_of_source is not None:
-            record["end_of_source"] = str(self._end_of_source)
+            record[RecordKey.END_OF_SOURCE] = str(self._end_of_source)
         if self._stop_reason:
-            record["stop_reason"] = self._stop_reason
+            record[RecordKey.STOP_REASON] = self._stop_reason
+        if events := self._source.events:
+            record[RecordKey.EVENTS] = list(events)
+        self._stream.annotate(
+            channels=self._channels(),
+            record=record,
+            interval_s=self._infos.interval_s,
+        )
+
+    def _channels(self) -> Sequence[Channel] | None:
+        """As they were described, with limits of the pixels where there were none."""
         channels = channels_of(self._description)
         limits = self.viewfinder.contrast_limits
-        if self._description.channels is None and channels and limits:
-            channels = (replace(channels[0], contrast_limits=limits),)
-        self._stream.annotate(channels=channels, record=record)
+        if self._description.channels is not None or not channels or not limits:
+            return channels
+        # A float, or 12 bits in the upper ones of 16: wider than was to be expected.
+        expected = self._description.value_range or range_of(self._stream.plan.dtype)
+        span = min(expected[0], limits[0]), max(expected[1], limits[1])
+        return (replace(channels[0], contrast_limits=limits, value_range=span),)
 
 
 def _is_orphan(room: int | None) -> bool:

@@ -8,6 +8,15 @@ from types import MappingProxyType
 
 from napari_zarr_stream._writer.errors import ZarrStreamError
 from napari_zarr_stream._writer.plan import Plan
+from napari_zarr_stream._writer.record import FinishReason
+
+__all__ = [
+    "TRANSITIONS",
+    "FinishReason",
+    "RecordingEvent",
+    "RecordingState",
+    "RecordingStatus",
+]
 
 
 class RecordingState(Enum):
@@ -18,15 +27,6 @@ class RecordingState(Enum):
     RUNNING = "running"
     FLUSHING = "flushing"
     CLOSED = "closed"
-
-
-class FinishReason(Enum):
-    """Why the last run ended."""
-
-    COMPLETED = "completed"
-    STOPPED = "stopped"
-    ABORTED = "aborted"
-    FAILED = "failed"
 
 
 class RecordingEvent(Enum):
@@ -75,6 +75,11 @@ class RecordingStatus:
         Frames taken from the source, and readable by another program now.
     frames_lost : int or None
         None where the source cannot know.
+    lost_share : float
+        Of late, what share of the frames was lost, 0 to 1; 0 where that is unknown, and
+        when nothing is recorded.
+    queue_was_full : bool
+        Of late, frames waited to be written as long as there was room for them.
     frames_incomplete : int
         Of those acquired, how many the camera said have pixels missing.
     frames_out_of_order : int
@@ -108,6 +113,8 @@ class RecordingStatus:
     frames_acquired: int = 0
     frames_committed: int = 0
     frames_lost: int | None = 0
+    lost_share: float = 0.0
+    queue_was_full: bool = False
     frames_incomplete: int = 0
     frames_out_of_order: int = 0
     frames_untimed: int = 0

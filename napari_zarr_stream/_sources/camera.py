@@ -12,7 +12,8 @@ import numpy as np
 from napari_zarr_stream._writer.colours import NAMED, RGB, given_color
 from napari_zarr_stream._writer.intake import Place
 from napari_zarr_stream._writer.properties import Channel
-from napari_zarr_stream._writer.record import RecordKey
+from napari_zarr_stream._writer.record import RecordKey, universal_time
+from napari_zarr_stream.cameras.changes import SettingChange, SettingsWatch
 from napari_zarr_stream.cameras.protocol import (
     Camera,
     CameraLost,
@@ -102,6 +103,9 @@ class CameraSource:
         self._known = known
         self._lost_before = 0  # when the last frame was thrown away
         self._is_drained = False  # and none was kept since
+        self._watch = SettingsWatch(thread)
+        self._changes: list[SettingChange] = []
+        self._first = 0  # number, since the camera was started, of the first one kept
 
     def describe(self) -> SourceDescription:
         """See `Source.describe`.
@@ -130,6 +134,19 @@ class CameraSource:
     def _lost_by_camera(self) -> int | None:
         return self.thread.call(lambda camera: camera.stats.lost, ANSWER_TIMEOUT_S)
 
+    @property
+    def events(self) -> Sequence[Mapping[str, Any]]:
+        """See `Source.events`."""
+        return [
+            {
+                "time": universal_time(change.time_ns),
+                "frame": max(0, change.frame - self._first),
+                "setting": change.name,
+                "value": _as_json(change.value),
+            }
+            for change in self._changes
+        ]
+
     def run(self, work: Callable[[], None], is_stopping: Callable[[], bool]) -> None:
         """See `Source.run`: in the camera's thread."""
         future = self.thread.submit(lambda camera: work(), is_long=True)
@@ -149,7 +166,13 @@ class CameraSource:
     def start(self) -> None:
         """See `Source.start`."""
         self._lost_before, self._is_drained = 0, False
-        self.thread.call(lambda camera: camera.start(), ANSWER_TIMEOUT_S)
+        self._changes, self._first = [], 0
+
+        def start(camera: Camera) -> None:
+            camera.start()
+            self._watch.begin(camera)
+
+        self.thread.call(start, ANSWER_TIMEOUT_S)
 
     def drain(self, timeout_s: float) -> FrameInfo | None:
         """See `Source.drain`; before that, does what others ask of the camera."""
@@ -173,11 +196,13 @@ class CameraSource:
             # What its number says is missing came before it: of no recording.
             self._is_drained = False
             self._lost_before = self._lost_by_camera() or 0
+            self._first = info.index
         return info
 
     def _serve(self) -> None:
         if not self.thread.serve():
             raise CameraLost(f"{self.thread.name} was closed while it was recorded")
+        self._changes += self.thread.call(self._watch.look)
 
     def stop(self) -> None:
         """See `Source.stop`."""
@@ -224,6 +249,7 @@ def describe_camera(
             RecordKey.SETTINGS: {s.name: _as_json(s.value) for s in camera.settings},
             RecordKey.BIT_DEPTH: camera.bit_depth,
             RecordKey.PIXEL_SIZE_UM: size,
+            RecordKey.NOMINAL_FRAME_RATE: rate,
         },
     )
 

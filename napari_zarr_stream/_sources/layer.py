@@ -236,6 +236,11 @@ class LayerSource:
         self._next += len(pixels)
         return Frame(pixels)
 
+    @property
+    def events(self) -> Sequence[Mapping[str, Any]]:
+        """See `Source.events`."""
+        return ()
+
     def run(self, work: Callable[[], None], is_stopping: Callable[[], bool]) -> None:
         """See `Source.run`: here."""
         work()

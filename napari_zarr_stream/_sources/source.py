@@ -1,6 +1,6 @@
 """What a recording or an export reads from: the protocols of sources."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -88,6 +88,10 @@ class Source(Protocol):
     @property
     def lost(self) -> int | None:
         """Frames known to be lost; None where the source cannot know."""
+
+    @property
+    def events(self) -> Sequence[Mapping[str, Any]]:
+        """What was changed since `start`: time, frame, setting, value, as JSON."""
 
     def run(self, work: Callable[[], None], is_stopping: Callable[[], bool]) -> None:
         """Do `work`, which reads to the end, in the thread where it has to be done.

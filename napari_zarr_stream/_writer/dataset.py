@@ -10,7 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from .array import LevelArray
+from .axes import check_scale
 from .codecs import codec_of
+from .errors import InvalidProperties
 from .frame_log import FrameLog
 from .ngff import Document, Image, check_channels, serializer_of
 from .properties import Channel, StorageProperties
@@ -77,22 +79,35 @@ class Dataset:
             self._steps = steps
 
     def annotate(
-        self, channels: Sequence[Channel] | None, record: Mapping[str, Any]
+        self,
+        channels: Sequence[Channel] | None,
+        record: Mapping[str, Any],
+        interval_s: float | None = None,
     ) -> None:
-        """Change how channels are shown, and add to the record.
+        """Change how channels are shown, how far steps are apart, and what is kept.
 
         Raises
         ------
         InvalidProperties
-            Another number of channels than there are, or a record that is not JSON.
+            Another number of channels than there are, a record that is not JSON, or an
+            interval where there is no time.
         WriteFailed
         """
+        image = self._image
+        if interval_s is not None:
+            if image.plan.axes[0] != "t":
+                raise InvalidProperties(f"axes {image.plan.axes!r} have no time axis")
+            image = replace(
+                image,
+                scale=check_scale((interval_s, *image.scale[1:]), image.plan.axes),
+                units=("second", *image.units[1:]),
+            )
         if channels is None:
             channels = self._image.channels
         else:
             channels = check_channels(channels, self._image.plan)
         merged = check_record(dict(self._image.record) | dict(record))
-        self._image = replace(self._image, channels=tuple(channels), record=merged)
+        self._image = replace(image, channels=tuple(channels), record=merged)
         self._write(self._serializer.image(self._image))
 
     def finish_levels(self) -> None:

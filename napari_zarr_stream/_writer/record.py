@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import time
 from collections.abc import Mapping
 from enum import StrEnum
 from importlib.metadata import version
@@ -43,7 +44,9 @@ class RecordKey(StrEnum):
     SETTINGS = "settings"
     BIT_DEPTH = "bit_depth"
     PIXEL_SIZE_UM = "pixel_size_um"
+    NOMINAL_FRAME_RATE = "nominal_frame_rate"
 
+    EVENTS = "events"
     END_TIME = "end_time"
     FINISH_REASON = "finish_reason"
     STOP_REASON = "stop_reason"
@@ -160,4 +163,10 @@ def check_record(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def now() -> str:
     """Universal time, to the millisecond."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+    return universal_time(time.time_ns())
+
+
+def universal_time(time_ns: int) -> str:
+    """The same of a moment that `time.time_ns()` said."""
+    moment = datetime.datetime.fromtimestamp(time_ns / 1e9, datetime.UTC)
+    return moment.isoformat(timespec="milliseconds")

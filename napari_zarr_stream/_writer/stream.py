@@ -252,13 +252,23 @@ class ZarrStream:
         *,
         channels: Sequence[Channel] | None = None,
         record: Mapping[str, Any] | None = None,
+        interval_s: float | None = None,
     ) -> None:
         """Change how channels are shown, and add to our own record.
+
+        Parameters
+        ----------
+        channels : sequence of Channel, optional
+        record : mapping, optional
+            JSON values.
+        interval_s : float, optional
+            Seconds from one step along t to the next, where they were measured: the
+            scale of that axis.
 
         Raises
         ------
         InvalidProperties
-            Another number of channels than the array has.
+            Another number of channels than the array has, or no axis t.
         IllegalTransition
             After `close`.
         WriteFailed
@@ -267,7 +277,7 @@ class ZarrStream:
             if self._intake.is_closed:
                 raise IllegalTransition("annotate after close")
             try:
-                self._dataset.annotate(channels, record or {})
+                self._dataset.annotate(channels, record or {}, interval_s)
             except WriteFailed as failure:
                 self._undescribed = self._undescribed or failure
                 raise

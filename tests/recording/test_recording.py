@@ -1,6 +1,7 @@
 """A recording's states, counts and ends, with real simulated cameras."""
 
 import dataclasses
+import datetime
 import itertools
 import threading
 import time
@@ -19,6 +20,7 @@ from napari_zarr_stream import (
     StoreExists,
     WriteFailed,
 )
+from napari_zarr_stream._recording.frame_infos import MOST_INTERVALS, Intervals
 from napari_zarr_stream._recording.recording import Recording
 from napari_zarr_stream._recording.states import (
     TRANSITIONS,
@@ -440,6 +442,116 @@ def test_channels_that_a_source_does_not_name(tmp_path, opened):
     assert recording.wait(20)
     ome = dict(zarr.open_group(path, mode="r").attrs)["ome"]
     assert len(ome["omero"]["channels"]) == 3
+
+
+def scale_of(path):
+    """Names, units and sizes of a step along the axes of an image."""
+    [multiscale] = dict(zarr.open_group(path, mode="r").attrs)["ome"]["multiscales"]
+    [transform, *_] = multiscale["datasets"][0]["coordinateTransformations"]
+    axes = [(axis["name"], axis.get("unit")) for axis in multiscale["axes"]]
+    return dict(zip(axes, transform["scale"], strict=True))
+
+
+@pytest.mark.parametrize("rate", [None, 1000.0], ids=["unknown", "said"])
+def test_the_time_between_frames_is_that_which_was_measured(tmp_path, opened, rate):
+    """Whatever the camera says, or does not say: one frame every 40 ms."""
+
+    class Every40Ms(Scripted):
+        frame_rate = rate
+
+    path = tmp_path / "a.zarr"
+    start_ns = time.time_ns()
+    times = [number * 40_000_000 for number in range(12)]
+    times[5:] = [time_ns + 3_000_000_000 for time_ns in times[5:]]  # a pause
+    steps = [
+        {"device_time_ns": time_ns, "host_time_ns": start_ns + time_ns + 5_000_000}
+        for time_ns in times
+    ]
+    camera = opened(lambda: Every40Ms(*steps))
+    recording = Recording(CameraSource(camera, "script", 12), properties(path))
+    recording.start()
+    assert recording.wait(20)
+    assert scale_of(path)["t", "second"] == pytest.approx(0.04, rel=1e-3)
+    assert attributes(path)["nominal_frame_rate"] == rate
+
+
+def test_one_frame_has_no_interval(tmp_path, opened):
+    path = tmp_path / "a.zarr"
+    camera = opened(lambda: Scripted({}))
+    recording = Recording(CameraSource(camera, "script", 1), properties(path))
+    recording.start()
+    assert recording.wait(20)
+    nominal = 1 / attributes(path)["nominal_frame_rate"]
+    assert scale_of(path)["t", "second"] == pytest.approx(nominal)
+
+
+def test_the_median_of_very_many_intervals_takes_little_memory():
+    intervals = Intervals()
+    for _ in range(50):
+        intervals.add(np.full(10_000, 20, np.int64))
+        intervals.add(np.full(7, 10**9, np.int64))
+    assert intervals.median == 20
+    assert len(intervals._kept) <= MOST_INTERVALS
+
+
+@pytest.mark.parametrize(
+    ("dtype", "least", "most"),
+    [(np.int16, -300, 900), (np.float32, -0.25, 40.0), (np.uint16, 3, 60_000)],
+    ids=["signed", "float", "upper bits"],
+)
+def test_the_window_of_an_image_holds_what_its_pixels_are(
+    tmp_path, opened, dtype, least, most
+):
+    """Of a camera that says it has 12 bits, whatever its pixels are."""
+    dtype = np.dtype(dtype)
+
+    class Other(Scripted):
+        bit_depth = 12
+
+        @property
+        def dtype(self):
+            return dtype
+
+    frame = np.linspace(least, most, 32 * 32).reshape(32, 32).astype(dtype)
+    path = tmp_path / "a.zarr"
+    camera = opened(lambda: Other({"frame": frame}, {"frame": frame}))
+    recording = Recording(CameraSource(camera, "script", 2), properties(path))
+    recording.start()
+    assert recording.wait(20)
+    [channel] = dict(zarr.open_group(path, mode="r").attrs)["ome"]["omero"]["channels"]
+    window = channel["window"]
+    spread = (most - least) * 0.02
+    assert least <= window["start"] <= least + spread
+    assert most - spread <= window["end"] <= most
+    assert window["min"] <= window["start"]
+    assert window["end"] <= window["max"]
+    if dtype.kind == "i":
+        assert (window["min"], window["max"]) == (-(2**15), 2**15 - 1)
+
+
+def test_what_is_changed_while_it_records_is_in_the_record(tmp_path, camera):
+    """pycro-manager 622 and 252, shrimPy 244, acquire-zarr 30."""
+    path = tmp_path / "a.zarr"
+    recording = Recording(CameraSource(camera, "cells"), properties(path))
+    recording.start()
+    for exposure_ms in (2.0, 3.5):
+        so_far = recording.status().frames_acquired
+        while recording.status().frames_acquired < so_far + 3:
+            time.sleep(0.01)
+        camera.call(lambda opened, ms=exposure_ms: opened.set("exposure_ms", ms), 5)
+    so_far = recording.status().frames_acquired
+    while recording.status().frames_acquired < so_far + 3:
+        time.sleep(0.01)
+    recording.stop()
+    assert recording.wait(20)
+    events = [e for e in attributes(path)["events"] if e["setting"] == "exposure_ms"]
+    assert [event["value"] for event in events] == [2.0, 3.5]
+    times = log_of(path)["time_ns"]
+    for event in events:
+        assert 0 < event["frame"] < len(times)
+        moment = datetime.datetime.fromisoformat(event["time"]).timestamp() * 1e9
+        assert times[0] < moment < times[-1] + 1e6
+    assert attributes(path)["settings"]["exposure_ms"] not in (2.0, 3.5)
 
 
 def test_settings_change_while_a_recording_goes_on(tmp_path, camera):

@@ -1,0 +1,77 @@
+"""Rates of late, and what is said while frames are being lost."""
+
+import pytest
+
+from napari_zarr_stream._recording.counts import warning_in_words
+from napari_zarr_stream._recording.pace import LOSS_WINDOWS, RATE_WINDOW_S, Pace
+from napari_zarr_stream._recording.states import RecordingState, RecordingStatus
+
+
+def pace_of(*windows):
+    """What comes in one window after another: (frames, lost, queue fill)."""
+    pace, now, frames, lost = Pace(0.0), 0.0, 0, 0
+    for came, missing, fill in windows:
+        now += RATE_WINDOW_S
+        frames += came
+        lost = None if missing is None or lost is None else lost + missing
+        pace.note(now, frames, lost, fill)
+    return pace
+
+
+def test_the_rate_is_that_of_the_last_window():
+    assert pace_of((10, 0, 0.1), (40, 0, 0.1)).frames_per_second == 40 / RATE_WINDOW_S
+
+
+def test_between_windows_nothing_changes_but_the_fullest_is_kept():
+    pace = Pace(0.0)
+    pace.note(RATE_WINDOW_S / 4, 5, 0, 1.0)
+    assert (pace.frames_per_second, pace.queue_was_full) == (0, False)
+    pace.note(RATE_WINDOW_S, 10, 0, 0.2)
+    assert pace.queue_was_full
+
+
+@pytest.mark.parametrize(
+    ("windows", "share", "is_full"),
+    [
+        ([(12, 88, 1.0)], 0.88, True),
+        ([(12, 88, 0.2)], 0.88, False),
+        ([(100, 0, 1.0)], 0.0, True),
+        ([(100, None, 1.0)], 0.0, True),
+        ([(0, 0, 0.0)], 0.0, False),
+        ([(100, 100, 1.0)] + [(100, 0, 0.1)] * (LOSS_WINDOWS - 1), 1 / 7, True),
+        ([(100, 100, 1.0)] + [(100, 0, 0.1)] * (LOSS_WINDOWS + 1), 0.0, False),
+    ],
+    ids=["disk", "camera", "none", "unknown", "nothing", "a moment ago", "long ago"],
+)
+def test_losses_are_those_of_late(windows, share, is_full):
+    pace = pace_of(*windows)
+    assert pace.lost_share == pytest.approx(share)
+    assert pace.queue_was_full is is_full
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, ""),
+        (
+            {"lost_share": 0.883, "queue_was_full": True},
+            "The disk is too slow: 88 % of frames are lost.",
+        ),
+        (
+            {"lost_share": 0.002, "queue_was_full": True},
+            "The disk is too slow: less than 1 % of frames are lost.",
+        ),
+        ({"lost_share": 0.25}, "25 % of frames are lost before they come here"),
+        ({"silent_s": 7.0}, "No frame for 7 s: is the camera connected"),
+        (
+            {"silent_s": 7.0, "queue_fill": 1.0},
+            "Nothing could be written for 7 s: is the disk still connected?",
+        ),
+    ],
+    ids=["well", "disk", "a little", "camera", "silent", "stalled"],
+)
+def test_what_somebody_should_do_now(changes, words):
+    well = RecordingStatus(RecordingState.RUNNING)
+    said = warning_in_words([well, RecordingStatus(RecordingState.RUNNING, **changes)])
+    assert said.startswith(words)
+    assert bool(said) == bool(words)

@@ -1,13 +1,17 @@
 """`repair`: what a program that was killed had written, brought back."""
 
 import argparse
+import sys
 from pathlib import Path
+from typing import NoReturn, Self
+
+from tqdm import tqdm
 
 from napari_zarr_stream._reading.contents import series_of
 from napari_zarr_stream._reading.documents import open_node
 from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.ngff import BF2RAW
-from napari_zarr_stream._writer.repair import Report, examine, repair
+from napari_zarr_stream._writer.repair import Progress, Report, examine, repair
 
 from .command import FRAMES_LOST, REPAIRABLE, Command, plain
 
@@ -25,11 +29,40 @@ def _repair(given: argparse.Namespace) -> int:
     act = examine if given.check else repair
     reports = []
     for image in _images_in(given.store):
-        reports.append(act(image))
+        with _Bars() as bars:
+            reports.append(act(image, bars.show))
         print(plain(_report_text(reports[-1], done=not given.check)))
     if given.check and any(report.can_be_repaired for report in reports):
         return REPAIRABLE
     return FRAMES_LOST if any(report.has_losses for report in reports) else 0
+
+
+class _Bars:
+    """How far it is, on a terminal: a bar for each thing that is done."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm[NoReturn] | None = None
+        self._last: Progress | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def show(self, progress: Progress) -> None:
+        """See `repair`: called after each step."""
+        last, self._last = self._last, progress
+        if last is None or last.what != progress.what or last.done >= progress.done:
+            self.__exit__()
+            self._bar = tqdm(
+                desc=progress.what, total=progress.total, unit=f" {progress.unit}",
+                file=sys.stderr, disable=None, leave=False,
+            )  # fmt: skip
+            last = None
+        assert self._bar is not None
+        self._bar.update(progress.done - (last.done if last else 0))
 
 
 def _images_in(store: Path) -> list[Path]:

@@ -1,18 +1,19 @@
 """Stores whose writer was killed: what they hold before and after repair.
 
-Every kill is a real SIGKILL of a real process at a random moment. 200 of them:
-`KILLS=200 python -m pytest tests/test_repair.py -k writer_was_killed`; with `-s` each
-says what it cost.
+Every kill is a real SIGKILL of a real process at a random moment; with `-s` each says
+what it cost. `make test-long` makes 200 of them, and copies before every 3rd call.
 """
 
 import contextlib
+import itertools
 import os
-import random
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -55,7 +56,7 @@ from napari_zarr_stream._writer.local_store import LocalStore
 from napari_zarr_stream._writer.marks import find_marks
 from napari_zarr_stream._writer.repair import examine, repair
 
-KILLS = int(os.environ.get("KILLS", "28"))
+FEW_KILLS, MANY_KILLS = 28, 200
 NAMES = [(case, multiscale) for multiscale in (True, False) for case in CASES]
 
 
@@ -84,7 +85,16 @@ def most_lost(case, multiscale):
     )
 
 
-@pytest.mark.parametrize("seed", range(KILLS))
+@pytest.mark.parametrize(
+    "seed",
+    [
+        *range(FEW_KILLS),
+        *(
+            pytest.param(seed, marks=pytest.mark.long)
+            for seed in range(FEW_KILLS, MANY_KILLS)
+        ),
+    ],
+)
 def test_what_was_committed_is_there_after_the_writer_was_killed(
     server, tmp_path, seed
 ):
@@ -203,26 +213,36 @@ def test_a_raw_chunk_that_was_cut(tmp_path, cut_to):
 class WatchedStore(LocalStore):
     """Copies itself before chosen calls: as a program that is killed there leaves it.
 
-    Of a write that is torn the first half is in the copy.
+    Before the first call of each kind, and before every so many calls. Of a write that
+    is torn, every other one of those chosen, the first half is in the copy.
     """
 
-    def __init__(self, path, overwrite, copies, chance):
+    def __init__(self, path, overwrite, copies, every):
         super().__init__(path, overwrite)
-        self.calls = []
-        self._copies, self._chance = copies, chance
+        self._copies, self._every = copies, every
+        self._calls = Counter()
+        self._chosen = Counter()
         self._watch_lock = threading.Lock()
-        self.tears = random.Random(0)
 
     @contextlib.contextmanager
     def watching(self, name, tear=None):
         with self._watch_lock:  # nothing is written while it is copied
-            if self.root == self._path and self._chance(name, len(self.calls)):
-                copy = self._copies / f"{len(self.calls)}-{name}.zarr"
+            if self.root == self._path and self._is_chosen(name, tear):
+                number = self._chosen.total()
+                is_torn = tear is not None and self._chosen[name] % 2 == 0
+                name = f"torn {name}" if is_torn else name
+                copy = self._copies / f"{number}-{name}.zarr"
                 copy_of(self.root, copy)
-                if tear is not None:
+                if is_torn:
                     tear(copy)
-            self.calls.append(name)
             yield
+
+    def _is_chosen(self, name, tear):
+        self._calls[name] += 1
+        ways = 1 if tear is None else 2
+        chosen = self._calls[name] <= ways or self._calls.total() % self._every == 0
+        self._chosen[name] += chosen
+        return chosen
 
     def write_json(self, key, document):
         with self.watching("write_json"):
@@ -241,29 +261,25 @@ class WatchedFile:
     def __init__(self, store, key, file):
         self._store, self._key, self._file = store, key, file
 
-    def write_at(self, offset, *pieces):
-        data = b"".join(map(bytes, pieces))
-        with self._watching("write_at", offset, data[: len(data) // 2]):
-            self._file.write_at(offset, *pieces)
-
     def _watching(self, name, offset, data):
-        """The store as it was is copied, or with `data` written and no more."""
-
         def tear(copy):
             with (copy / self._key).open("r+b") as file:
                 file.seek(offset)
                 file.write(data)
 
-        is_torn = self._store.tears.random() < 0.5
-        name = f"torn {name}" if is_torn else name
-        return self._store.watching(name, tear if is_torn else None)
+        return self._store.watching(name, tear)
+
+    def write_at(self, offset, *pieces):
+        data = b"".join(map(bytes, pieces))
+        with self._watching("write_at", offset, data[: len(data) // 2]):
+            self._file.write_at(offset, *pieces)
 
     def lengthen(self, size):
         with self._store.watching("lengthen"):
             self._file.lengthen(size)
 
     def end_with(self, offset, data):
-        # An index of a page is written as a whole.
+        # An index of a page is written as a whole; then nothing was cut off yet.
         with self._watching("end_with", offset, data):
             self._file.end_with(offset, data)
 
@@ -286,28 +302,33 @@ def is_compact(shard, planned):
     return index == encode_shard_index(table) and len(data) == last.end + len(index)
 
 
+SHARDED_CASES = [case for case in CASES if case.endswith("sharded")]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="copies need cp of GNU")
-@pytest.mark.parametrize("multiscale", [False, True])
-@pytest.mark.parametrize("case", [case for case in CASES if case.endswith("sharded")])
+@pytest.mark.parametrize(
+    ("case", "multiscale", "every"),
+    [
+        *[(case, bool(n % 2), 15) for n, case in enumerate(SHARDED_CASES)],
+        *[
+            pytest.param(case, multiscale, 3, marks=pytest.mark.long)
+            for multiscale in (False, True)
+            for case in SHARDED_CASES
+        ],
+    ],
+)
 def test_killed_between_any_two_calls_and_in_the_middle_of_a_write(
-    tmp_path, monkeypatch, case, multiscale
+    tmp_path, monkeypatch, case, multiscale, every
 ):
     """Before the first index, before a cut behind a newer one, before the last cut."""
     monkeypatch.setattr(slot_queue, "COMMIT_INTERVAL_S", 0.0)
     monkeypatch.setattr(slot_queue, "COMMIT_SHARE", 1.0)
     monkeypatch.setattr(intake, "SEAL_AFTER_S", 0.0)
     monkeypatch.setattr(intake, "COMMIT_INTERVAL_S", 0.0)
-    random_call = random.Random(case)
     stores = []
 
-    def chance(name, _number):
-        is_torn = "write_at" in name or "end_with" in name
-        return random_call.random() < (0.4 if is_torn else 0.1) / len(
-            stream.plan.level_shapes
-        )
-
     def make(path, overwrite):
-        stores.append(WatchedStore(path, overwrite, tmp_path / "copies", chance))
+        stores.append(WatchedStore(path, overwrite, tmp_path / "copies", every))
         return stores[-1]
 
     (tmp_path / "copies").mkdir()
@@ -324,11 +345,14 @@ def test_killed_between_any_two_calls_and_in_the_middle_of_a_write(
     frames = planned.shard_shape[0] + 9
     for number in range(frames):
         stream.append(first + np.uint16(number))
-        time.sleep(0.004)
+        # Readers are told of some frames before others come.
+        while number % 8 == 0 and stream.status().frames_committed < number - 8:
+            time.sleep(0.001)
     stream.close()
     copies = sorted((tmp_path / "copies").iterdir())
     made = {copy.stem.partition("-")[2] for copy in copies}
-    assert {"torn write_at", "torn end_with", "end_with"} <= made
+    calls = {"create_file", "write_at", "end_with", "write_json", "close"}
+    assert calls | {"torn write_at", "torn end_with"} <= made
     gained = 0
     for copy in copies:
         before = check_frames(copy, 0)
@@ -341,6 +365,7 @@ def test_killed_between_any_two_calls_and_in_the_middle_of_a_write(
                 assert is_compact(shard, planned)
         assert not examine(copy).can_be_repaired
         shutil.rmtree(copy)
+    print(f"{len(copies)} kills, {gained} frames gained")
     assert gained > 0, "marks brought back more than the indexes told"
 
 
@@ -358,7 +383,8 @@ def test_pixels_that_are_gone_for_good_are_named_and_the_rest_stays(tmp_path):
     assert cli.main(["repair", "--check", str(path)]) == cli.FRAMES_LOST
 
 
-def test_repair_may_be_killed_as_well(server, tmp_path):
+@pytest.mark.parametrize("way", [signal.SIGKILL, signal.SIGINT])
+def test_repair_may_be_killed_as_well(server, tmp_path, way):
     path, scratch = tmp_path / "a.zarr", tmp_path / "b.zarr"
     live = left_open(path, pixels((64, 512, 512)))
     shutil.rmtree(path / "1")
@@ -369,8 +395,11 @@ def test_repair_may_be_killed_as_well(server, tmp_path):
             process = server.Process(target=repair, args=(scratch,))
             process.start()
             time.sleep(0.02 * number)
-            process.kill()
+            os.kill(process.pid, way)
             process.join()
+            if way is signal.SIGINT:
+                assert not list(tmp_path.rglob("*.lock"))
+                assert not list(tmp_path.rglob("*.partial"))
             if number % 3:
                 break
         assert zarr.open_array(scratch / "0", mode="r").shape[0] >= 20
@@ -432,6 +461,22 @@ def test_a_store_that_was_left_open_says_so(tmp_path, capsys):
     assert "healthy, 3 planes" in capsys.readouterr().out
     layers_of(path)
     assert cli.main(["repair", str(tmp_path)]) == cli.FAILED
+
+
+def test_on_a_terminal_the_command_says_how_far_it_is(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "a.zarr"
+    left_open(path, pixels((3, 512, 512)))
+    shutil.rmtree(path / "1")
+    assert cli.main(["repair", "--check", str(path)]) == cli.REPAIRABLE
+    assert capsys.readouterr().err == "", "nobody watches"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert cli.main(["repair", "--check", str(path)]) == cli.REPAIRABLE
+    assert "looking into files" in capsys.readouterr().err
+    assert cli.main(["repair", str(path)]) == 0
+    told = capsys.readouterr().err
+    assert "looking into files" in told
+    assert "making smaller levels" in told
+    assert "/3" in told, "with what is left"
 
 
 def test_leftovers_of_ours_go_and_others_stay(tmp_path):
@@ -509,16 +554,24 @@ def test_a_store_that_was_being_replaced_comes_back(tmp_path):
     assert_same(path, live)
 
 
-def test_every_reader_opens_what_was_repaired(server, tmp_path):
-    for seed, case in enumerate(["v2-lz4", "v3-raw", "v3-zstd-sharded"]):
-        path = tmp_path / f"{case}.zarr"
-        kill(server, 1000 + 7 * seed, path, case, True)
-        if not path.exists() or not examine(path).planes_after:
+READ_NO_PIXELS = {"yaozarrs", "ome_zarr_models"}
+
+
+@pytest.mark.parametrize("case", ["v2-lz4", "v3-raw", "v3-zstd-sharded"])
+def test_every_reader_opens_what_was_repaired(server, tmp_path, case):
+    for seed in itertools.count(1000):
+        path = tmp_path / f"{seed}.zarr"
+        _, _, ended = kill(server, seed, path, case, True)
+        if path.exists() and not ended and examine(path).planes_after > 1:
+            break
+    planes = repair(path).planes_after
+    assert check_frames(path, planes) == planes
+    wanted = arrays(path)
+    assert len(wanted) > 1
+    for name in JUDGES:
+        levels = ask(name, path)
+        if name in READ_NO_PIXELS:
             continue
-        repair(path)
-        wanted = arrays(path)
-        for name in JUDGES:
-            for level, pixels_read in zip(
-                wanted, ask(name, path) or wanted, strict=True
-            ):
-                np.testing.assert_array_equal(pixels_read, level, name)
+        assert len(levels) == len(wanted), name
+        for level, expected in zip(levels, wanted, strict=True):
+            np.testing.assert_array_equal(level, expected, name)

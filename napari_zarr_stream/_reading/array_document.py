@@ -259,9 +259,12 @@ def _is_installed(name: str) -> bool:
     import numcodecs.registry
     from zarr.registry import get_codec_class
 
-    known = numcodecs.registry.codec_registry
-    if name in known or name in numcodecs.registry.entries:
+    bare = name.removeprefix("numcodecs.")
+    registry = numcodecs.registry
+    if bare in registry.codec_registry or bare in registry.entries:
         return True
+    if bare != name:
+        return False
     try:
         get_codec_class(name)
     except (KeyError, ValueError, ImportError):

@@ -26,9 +26,6 @@ nothing: most of a stack may be empty."""
 WHOLE_CHUNKS = 64
 """Of planes of so many chunks at the most all is looked at: no windows."""
 
-CHUNKS_OF_WINDOW = 4
-"""A window is as large as a chunk, and lies across the borders of some."""
-
 MAX_BYTES = 256 * 2**20
 """Decoded in one look: 0.1 to 0.3 s."""
 
@@ -91,11 +88,10 @@ def _look(level: Any, planes: int, windows: int, notes: Notes) -> list[Any]:
         places = [(slice(None), slice(None))]
         most //= in_plane
     else:
-        places = [
-            (slice(y, y + chunk_height), slice(x, x + chunk_width))
-            for y, x in product(_spread(height, windows), _spread(width, windows))
-        ][: max(1, most // CHUNKS_OF_WINDOW)]
-        most //= CHUNKS_OF_WINDOW * len(places)
+        ys = _spread(height, chunk_height, windows)
+        xs = _spread(width, chunk_width, windows)
+        places = list(product(ys, xs))[:most]
+        most //= len(places)
     steps = _steps(outer, level.chunks[:-2], planes, max(1, most))
     parts: list[Any] = []
     for place in places:
@@ -127,8 +123,13 @@ def _steps(
     ]
 
 
-def _spread(size: int, count: int) -> list[int]:
-    return sorted({(size * (2 * i + 1)) // (2 * count) for i in range(count)})
+def _spread(size: int, chunk: int, count: int) -> list[slice]:
+    """A few chunks far apart along an axis."""
+    middles = [size * (2 * i + 1) // (2 * count) for i in range(count)]
+    return [
+        slice(at * chunk, (at + 1) * chunk)
+        for at in sorted({middle // chunk for middle in middles})
+    ]
 
 
 def read_pixels(data: Any, path: Path | None) -> np.ndarray[Any, Any]:

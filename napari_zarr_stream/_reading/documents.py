@@ -80,7 +80,7 @@ def _open_node(path: Path) -> Node | None:
     if not found:
         return None
     chosen = (telling or found)[0]
-    notes = [f"passed over: {error}" for error in damaged]
+    notes = [*chosen.notes, *(f"passed over: {error}" for error in damaged)]
     if chosen is not found[0]:
         notes.append(f"{path / 'zarr.json'} says nothing: read as Zarr v2")
     return Node(
@@ -113,8 +113,14 @@ def _read_v2(path: Path) -> Node | None:
     is_array = (path / ".zarray").is_file()
     if not (is_array or (path / ".zgroup").is_file() or (path / ".zattrs").is_file()):
         return None
-    attributes = read_json(path / ".zattrs") or {}
-    return Node(path, is_array, 2, attributes, _ome_of(attributes))
+    notes: tuple[str, ...] = ()
+    try:
+        attributes = read_json(path / ".zattrs") or {}
+    except InvalidStore as error:
+        if not is_array:
+            raise
+        attributes, notes = {}, (f"passed over: {error}",)  # pixels need none
+    return Node(path, is_array, 2, attributes, _ome_of(attributes), notes)
 
 
 def _ome_of(attributes: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -115,6 +115,7 @@ class ZarrArray:
             raise InvalidStore(f"array {path} cannot be opened: {error}") from error
         if node is None or not node.is_array:
             raise InvalidStore(f"array {path} cannot be opened: there is none")
+        self.notes.extend(node.notes)
         self._store = store = _PlainFiles(LocalStore(path, read_only=True))
         array = self._open(node)
         try:

@@ -106,10 +106,9 @@ def array_v2(path, data, chunks=None, between="/", encode=bytes, **document):
         put_chunk(path / between.join(map(str, at)), encode(block.tobytes()))
 
 
-def array_v3(
-    path, data, chunks=None, before="c", between="/", encode=bytes, **document
-):
-    """The same of Zarr v3."""
+def array_v3(path, data, chunks=None, names=("c", "/"), encode=bytes, **document):
+    """The same of Zarr v3; chunks have `names`: what is before and between numbers."""
+    before, between = names
     chunks = tuple(chunks or (max(1, size) for size in data.shape))
     grid = {"name": "regular", "configuration": {"chunk_shape": list(chunks)}}
     said = {
@@ -125,7 +124,7 @@ def array_v3(
     said |= document
     put(path / "zarr.json", {key: v for key, v in said.items() if v is not ...})
     for at, block in chunks_of(data, chunks):
-        key = between.join([*([before] if before else []), *map(str, at)])
+        key = between.join([*filter(None, [before]), *map(str, at)])
         put_chunk(path / key, encode(block.tobytes()))
 
 

@@ -129,7 +129,8 @@ class CameraSource:
     def lost(self) -> int | None:
         """See `Source.lost`."""
         lost = self._lost_by_camera()
-        return None if lost is None else lost - self._lost_before
+        # A frame that was missed at the last moment may come late: one less is lost.
+        return None if lost is None else max(0, lost - self._lost_before)
 
     def _lost_by_camera(self) -> int | None:
         return self.thread.call(lambda camera: camera.stats.lost, ANSWER_TIMEOUT_S)

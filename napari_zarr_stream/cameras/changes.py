@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from .protocol import Camera, CameraError, SettingValue
 from .thread import CameraThread
 
-SHARED_EVERY_S = 1.0
-"""How often a camera is looked at that others in this process may set as well."""
+UNASKED_EVERY_S = 1.0
+"""How often a camera is looked at that sets itself, or that others may set as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,8 @@ class SettingsWatch:
 
     It compares what the camera says of all its settings, since they depend on each
     other: a higher frame rate may shorten the exposure. That is done only after
-    something was asked of the camera, and once a second where it is shared with others.
+    something was asked of the camera, and once a second where it is shared with others
+    or has something automatic ("exposure_auto") that is not "Off".
 
     Parameters
     ----------
@@ -54,24 +55,24 @@ class SettingsWatch:
     def __init__(self, thread: CameraThread) -> None:
         self._thread = thread
         self._values: dict[str, SettingValue] = {}
-        self._is_shared = False
+        self._is_shared = self._is_automatic = False
         self._asked = 0
         self._looked_at = 0.0
 
     def begin(self, camera: Camera) -> None:
         """Take the present settings as those of the start."""
         self._is_shared = "shared" in camera.info
-        self._values = {setting.name: setting.value for setting in camera.settings}
-        self._note_look()
+        self._note({setting.name: setting.value for setting in camera.settings})
 
     def look(self, camera: Camera) -> tuple[SettingChange, ...]:
         """What has changed since the last look; costs nothing where nobody asked."""
-        is_due = self._is_shared and (
-            time.monotonic() - self._looked_at >= SHARED_EVERY_S
+        is_due = (self._is_shared or self._is_automatic) and (
+            time.monotonic() - self._looked_at >= UNASKED_EVERY_S
         )
         if self._thread.asked_between == self._asked and not is_due:
             return ()
-        self._note_look()
+        before = self._values
+        self._note(before)
         try:
             values = {setting.name: setting.value for setting in camera.settings}
         except CameraError as error:
@@ -82,13 +83,18 @@ class SettingsWatch:
             )
             return ()
         now_ns, frame = time.time_ns(), camera.stats.delivered
-        before, self._values = self._values, values
+        self._note(values)
         return tuple(
             SettingChange(now_ns, frame, name, value, before[name])
             for name, value in values.items()
             if name in before and before[name] != value
         )
 
-    def _note_look(self) -> None:
+    def _note(self, values: dict[str, SettingValue]) -> None:
+        self._values = values
+        self._is_automatic = any(
+            name.endswith("_auto") and value not in ("Off", False)
+            for name, value in values.items()
+        )
         self._asked = self._thread.asked_between
         self._looked_at = time.monotonic()

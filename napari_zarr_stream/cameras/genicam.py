@@ -14,6 +14,7 @@ import numpy.typing as npt
 from .features import Feature
 from .frame_numbers import GIGE_PERIOD
 from .pixel_format import PixelFormat
+from .probes import Probes
 from .protocol import (
     Camera,
     CameraLost,
@@ -56,15 +57,18 @@ def find(loopback: bool = False) -> dict[str, Callable[[], Camera]]:
     for transport, discover, connect in searches:
         try:
             devices = discover()
-        except viva_genicam.GenicamError as error:
-            # Many computers lack one of the two, and have cameras on the other.
+        # Many computers lack one of the two, and have cameras on the other.
+        except Exception as error:  # noqa: BLE001
             logging.getLogger(__name__).warning("no %s cameras: %s", transport, error)
             continue
         for device in devices:
-            about = {"transport": transport} | {
-                ours: str(getattr(device, theirs))
+            probes = Probes(f"a {transport} camera")
+            asked = {
+                ours: probes.ask(ours, partial(getattr, device, theirs, None), None)
                 for ours, theirs in _ABOUT.items()
-                if getattr(device, theirs, None)
+            }
+            about = {"transport": transport} | {
+                what: str(value) for what, value in asked.items() if value
             }
             # A GigE camera says its serial number only once it is open.
             number = about.get("serial") or about.get("mac") or ""

@@ -47,8 +47,10 @@ _WEBCAM_SETTINGS = (
 
 def find() -> dict[str, Callable[[], Camera]]:
     """Return the webcams, and one camera for a file or a stream."""
+    probes = Probes("OpenCV")
+    there = probes.ask("webcams", lambda: dict(webcams(opens)), {})
     cameras: dict[str, Callable[[], Camera]] = {
-        name: partial(OpenCVCamera, index) for name, index in webcams(opens)
+        name: partial(OpenCVCamera, index) for name, index in there.items()
     }
     cameras["OpenCV: file or stream"] = OpenCVCamera
     return cameras

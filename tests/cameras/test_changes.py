@@ -7,7 +7,12 @@ import pytest
 from camera_contract import read
 from waiting import wait_until
 
-from napari_zarr_stream.cameras import CameraThread, SimulatedCamera, changes
+from napari_zarr_stream.cameras import (
+    CameraThread,
+    Setting,
+    SimulatedCamera,
+    changes,
+)
 from napari_zarr_stream.cameras.changes import SettingsWatch
 
 
@@ -78,9 +83,18 @@ def test_what_was_only_asked_is_no_change(reading):
     assert reading.end() == []
 
 
-@pytest.mark.parametrize("reading", [SharedCamera], indirect=True)
-def test_others_change_a_camera_that_is_shared(reading, monkeypatch):
-    monkeypatch.setattr(changes, "SHARED_EVERY_S", 0.05)
+class AutomaticCamera(SimulatedCamera):
+    """It may set its exposure by itself."""
+
+    @property
+    def settings(self):
+        automatic = Setting("exposure_auto", "Automatic", "Continuous")
+        return (automatic, *super().settings)
+
+
+@pytest.mark.parametrize("reading", [SharedCamera, AutomaticCamera], indirect=True)
+def test_a_camera_that_is_shared_or_sets_itself_is_looked_at(reading, monkeypatch):
+    monkeypatch.setattr(changes, "UNASKED_EVERY_S", 0.05)
     reading.camera.set("exposure_ms", 3.0)  # nobody asked the thread
     wait_until(lambda: reading.seen)
     assert reading.end() == [("exposure_ms", 10.0, 3.0)]

@@ -16,6 +16,8 @@ from camera_contract import names_of, read, setting_of
 from emulators import CONFIGURATION, pictures, write
 
 from napari_zarr_stream.cameras import CameraError, CameraLost
+from napari_zarr_stream.cameras import genicam as genicam_module
+from napari_zarr_stream.cameras import opencv as opencv_module
 from napari_zarr_stream.cameras.basler import BaslerCamera
 from napari_zarr_stream.cameras.basler import find as find_basler
 from napari_zarr_stream.cameras.features import (
@@ -287,3 +289,28 @@ def test_formats_that_are_offered(stack, colours, monkeypatch):
     offered = {name for name in ALL_FORMATS if camera._is_usable(name)}
     assert offered >= MONO_8_TO_12 | colours
     assert "Mono14p" not in offered
+
+
+def test_a_search_finds_what_can_be_asked(monkeypatch):
+    """One driver that fails leaves what needs no driver."""
+    monkeypatch.setattr(micromanager_camera, "running_core", lambda: Core())
+    assert list(micromanager_camera.find()) == ["Micro-Manager: configuration file"]
+    monkeypatch.setattr(opencv_module, "webcams", says_no)
+    assert list(opencv_module.find()) == ["OpenCV: file or stream"]
+    viva = pytest.importorskip("viva_genicam")
+    monkeypatch.setattr(viva, "discover", says_no)
+    monkeypatch.setattr(viva, "discover_u3v", lambda: [Nameless()])
+    assert list(genicam_module.find()) == ["GenICam: Acme"]
+
+
+class Core:
+    """A core that answers nothing."""
+
+    getCameraDevice = says_no
+
+
+class Nameless:
+    """A device that says who made it, and no more."""
+
+    manufacturer = "Acme"
+    model = serial = property(says_no)

@@ -40,8 +40,9 @@ _INTERVAL = "ActualInterval-ms"
 def find() -> dict[str, Callable[[], Camera]]:
     """Return the camera of the running core, if any, and one for a file."""
     cameras: dict[str, Callable[[], Camera]] = {}
-    core = running_core()
-    if core is not None and (label := core.getCameraDevice()):
+    core, probes = running_core(), Probes("Micro-Manager")
+    label = "" if core is None else probes.ask("camera", core.getCameraDevice, "")
+    if label:
         cameras[f"Micro-Manager: {label}"] = MicroManagerCamera
     cameras["Micro-Manager: configuration file"] = partial(MicroManagerCamera, "")
     return cameras

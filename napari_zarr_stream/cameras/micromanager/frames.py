@@ -28,7 +28,9 @@ class Format(NamedTuple):
         """Turn a frame as the ring has it, which knows unsigned numbers only."""
         if frame.ndim < len(self.shape):  # B, G, R, A in one number
             frame = frame.view(self.dtype).reshape(*frame.shape, -1)[..., 2::-1]
-        if frame.ndim == 3:
+        if frame.ndim == 3 and len(self.shape) == 2:
+            frame = frame[..., 0]
+        elif frame.ndim == 3:
             frame = np.moveaxis(frame[..., :3], -1, 0)
         if self.dtype.kind == "f" and frame.dtype == f"u{self.dtype.itemsize}":
             frame = frame.view(self.dtype)

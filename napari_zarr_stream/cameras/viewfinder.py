@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import numpy.typing as npt
 
-from napari_zarr_stream._writer.contrast import contrast_limits_of
+from napari_zarr_stream._writer.contrast import WideningLimits
 
 
 class Viewfinder:
@@ -19,18 +19,23 @@ class Viewfinder:
     planes_per_frame : int
         3 of a colour camera: red, green and blue are shown together.
 
-    Attributes
-    ----------
-    contrast_limits : (float, float) or None
-        Taken from the first frame, or what was set since.
     """
 
     def __init__(self, planes_per_frame: int) -> None:
-        self.contrast_limits: tuple[float, float] | None = None
+        self._limits = WideningLimits()
         self._planes_per_frame = planes_per_frame
         self._wanted = threading.Event()
         self._wanted.set()
         self._newest: npt.NDArray[np.generic] | None = None
+
+    @property
+    def contrast_limits(self) -> tuple[float, float] | None:
+        """Those of the frames so far, or what was set; None before the first frame."""
+        return self._limits.limits
+
+    @contrast_limits.setter
+    def contrast_limits(self, limits: tuple[float, float]) -> None:
+        self._limits.keep(limits)
 
     def newest(self) -> npt.NDArray[np.generic] | None:
         """A copy of the newest plane that nobody was given yet, None if there is none.
@@ -47,8 +52,7 @@ class Viewfinder:
         plane = planes
         if planes.ndim == 3:
             plane = planes[-1 - self._planes_per_frame // 2]
-        if self.contrast_limits is None:
-            self.contrast_limits = contrast_limits_of(plane)
+        self._limits.see(plane)
         if self._wanted.is_set():
             self._wanted.clear()
             shown = planes[-3:] if self._planes_per_frame == 3 else plane

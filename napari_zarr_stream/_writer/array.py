@@ -85,8 +85,14 @@ class LevelArray:
         )
 
     def new_buffer(self) -> Buffer:
-        """Make a slot's buffer, of zeros that take no memory until they are written."""
-        return np.zeros(self.plan.slot_shape(self.level), self.plan.dtype)
+        """Make a slot's buffer, of zeros.
+
+        All of its memory is found now, not when frames come: what is sparse would take
+        a page of 2 MiB for every tile on systems that give large ones.
+        """
+        buffer = np.empty(self.plan.slot_shape(self.level), self.plan.dtype)
+        buffer.fill(0)
+        return buffer
 
     def tiles_of(self, buffer: Buffer, block: int, offset: int) -> Buffer:
         """View the tiles of one plane, (down, across, tile height, tile width).
@@ -115,11 +121,11 @@ class LevelArray:
         """
         files: dict[tuple[int, ...], list[Part]] = {}
         for block in range(blocks):
-            origin, frame = self.plan.chunk_origin(first_block + block)
+            origin, written = self.plan.chunk_origin(first_block + block)
             for (channel, z_chunk), tiles in itertools.groupby(cells, itemgetter(0, 1)):
                 outer = self._outer_chunk(origin, channel, z_chunk)
                 place, number = in_shard(outer, self._outer_grid)
-                number = number * self._tiles_per_shard + frame
+                number = number * self._tiles_per_shard + written
                 for cell in tiles:
                     shard, tile = self._tile_in_shard[cell[2:]]
                     part = number + tile, buffer[block][cell]

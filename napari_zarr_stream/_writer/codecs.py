@@ -25,7 +25,7 @@ BLOSC_HEADER = struct.Struct("<BBBBIII")
 """See `BloscHeader`."""
 
 
-_STORED = 0x2
+STORED = 0x2
 """Flag of a buffer that holds the pixels as they were."""
 
 MAX_BLOSC_BYTES = 2**31 - 1 - 16
@@ -138,7 +138,7 @@ class Blosc:
             encoded = self.encode(pixels)
             header = BLOSC_HEADER.unpack_from(encoded)
             flags, block_bytes = header[2], header[5]
-            if flags & _STORED:
+            if flags & STORED:
                 return self._stored_blocks(pixels, count)
             if block_bytes == self.block_bytes:
                 break

@@ -114,8 +114,16 @@ class Grid:
         return math.prod(self.shard_grid)
 
     @property
+    def index_bytes(self) -> int:
+        """Of the indexes of all shards that fill together, at all levels."""
+        if self.shard_shape is None:
+            return 0
+        files = sum(map(self.files_at_once, range(len(self.level_shapes))))
+        return files * 16 * self.chunks_per_shard
+
+    @property
     def parts_per_chunk(self) -> int:
-        """Parts, of a frame each, that a chunk is written in."""
+        """Parts, of one frame or several, that a chunk is written in."""
         return self.frames_per_chunk // self.block[0]
 
     @property
@@ -251,15 +259,15 @@ class Grid:
     def chunk_origin(self, block: int) -> tuple[tuple[int, ...], int]:
         """Chunk coordinates of the first chunk of `block`, for the axes before y and x.
 
-        Also the number of the block's first frame within that chunk, which is 0 unless
-        the chunk is written frame by frame.
+        Also the number of the part that the block is of that chunk, which is 0 unless
+        the chunk is written in parts.
         """
         position = self.position(self.first_plane(block))
         chunk = tuple(
             here // size for here, size in zip(position, self.chunk_shape, strict=False)
         )
         frame = position[0] % self.chunk_shape[0] if self.axes[0] == "t" else 0
-        return chunk, frame
+        return chunk, frame // self.block[0]
 
     def chunk_grid(self, level: int) -> tuple[int | None, ...]:
         """Chunks of `level` along each axis."""

@@ -25,10 +25,14 @@ a smaller slot stays with one worker, in whose cache it is."""
 
 MAX_SLOTS = 64
 
-ENCODER_BYTES = 14 * 2**20
-"""Most that malloc keeps for a thread that encodes: results are allocated large and
-given back small, which leaves gaps. 9 to 19 MB were measured with tiles of 512 KiB and
-more, 2 MB with tiles of 32 KiB. Workers encode, and a caller in a hurry."""
+ENCODER_BYTES = 13 * 2**20
+"""What malloc keeps for a thread that encodes: results are allocated large and given
+back small, which leaves gaps. With tiles of 512 KiB 8 MiB were measured after 10
+frames, 15 after 1,000; 2 MB with tiles of 32 KiB. Workers encode, and a caller in a
+hurry."""
+
+FILE_BYTES = 2 * 2**10
+"""Of a file that is written in parts: its lock, its place, its table of blocks."""
 
 WORKERS = max(2, min(8, os.cpu_count() or 2))
 """Encoding is the bottleneck and scales over cores; beyond 8 the memory bus is."""
@@ -42,10 +46,10 @@ class Memory:
     ----------
     blocks_per_slot, slots : int
     slots_at_start : int
-        Slots to be made before the first plane, none where they are large: a large one
-        is touched only where planes lie, since few may come.
+        Slots to be made before the first plane, none where they are large: few planes
+        may come.
     peak_bytes : int
-        Slots, and what the workers need beside them.
+        Slots, what the workers need beside them, and what open files are known by.
     """
 
     blocks_per_slot: int
@@ -69,21 +73,22 @@ def memory_of(grid: Grid, encoded_bytes: int, *, halves_in_tiles: bool) -> Memor
     # One is filled while the others are encoded: a large one by all workers together.
     least = 2 if is_large else WORKERS + 1
     slots = max(least, min(MAX_SLOTS, QUEUE_BYTES // slot_bytes))
-    held, at_start = slots * slot_bytes, slots
     if grid.planes is not None:
-        # Memory is touched only where pixels lie.
         blocks = grid.locate(grid.planes - 1)[0] + 1
-        frames = grid.block[0]
-        if grid.axes[0] == "t" and grid.shape[0] is not None:
-            frames = min(frames, grid.shape[0])
-        held = min(held, blocks * block_bytes * frames // grid.block[0])
-        at_start = min(slots, ceil_div(blocks, blocks_per_slot))
+        slots = min(slots, ceil_div(blocks, blocks_per_slot))
     beside = 0
     if encoded_bytes:
         kept = min(ENCODER_BYTES, 32 * encoded_bytes)
+        if grid.planes is not None:  # it grows with use
+            raw = grid.planes * grid.bytes_per_plane
+            kept = min(kept, raw // (3 * (WORKERS + 1)))
         # A result is allocated for the worst case, of which little comes.
         beside += (WORKERS + 1) * max(kept, encoded_bytes * 3 // 4)
     if len(levels) > 1 and not halves_in_tiles:
         # One plane, and its halves.
         beside += WORKERS * grid.bytes_per_plane * 2
-    return Memory(blocks_per_slot, slots, 0 if is_large else at_start, held + beside)
+    files = sum(map(grid.files_at_once, levels))
+    if grid.shard_shape or grid.parts_per_chunk > 1:
+        beside += grid.index_bytes + files * FILE_BYTES
+    at_start = 0 if is_large else slots
+    return Memory(blocks_per_slot, slots, at_start, slots * slot_bytes + beside)

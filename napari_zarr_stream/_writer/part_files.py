@@ -2,7 +2,6 @@
 
 import abc
 import contextlib
-import math
 import threading
 from collections.abc import Sequence
 
@@ -32,7 +31,7 @@ PAGE = 4096
 
 
 Part = tuple[int, npt.NDArray[np.generic]]
-"""A chunk of a shard, or what one frame adds to a chunk: number there, and pixels."""
+"""A chunk of a shard, or what some frames add to a chunk: number there, pixels."""
 
 
 class PartFile(abc.ABC):
@@ -193,15 +192,15 @@ class Shard(_GrowingFile):
 
 
 class BloscChunk(_GrowingFile):
-    """A chunk that is encoded frame by frame: blocks behind a table of them.
+    """A chunk that is encoded in parts: blocks behind a table of them.
 
     What never came is zeros, which are stored once.
     """
 
     def __init__(self, file: StoredFile, plan: Plan, codec: Blosc) -> None:
-        self._plan = plan
-        tile_bytes = math.prod(plan.tile_shape) * plan.dtype.itemsize
-        self._blocks = tile_bytes // codec.block_bytes
+        self._dtype = plan.dtype
+        part_bytes = plan.bytes_per_chunk // plan.parts_per_chunk
+        self._blocks = part_bytes // codec.block_bytes
         blocks = plan.parts_per_chunk * self._blocks
         self._table = BlockTable(codec, plan.dtype, blocks)  # guarded by _lock
         self._codec = codec
@@ -220,7 +219,8 @@ class BloscChunk(_GrowingFile):
 
     def _finish(self) -> None:
         if self._missing:
-            none = np.zeros(self._plan.tile_shape, self._plan.dtype)
+            part_bytes = self._blocks * self._codec.block_bytes
+            none = np.zeros(part_bytes // self._dtype.itemsize, self._dtype)
             zeros = self._codec.encode_blocks(none)
             self._file.write_at(self._size, zeros.data)
             self._table.fill(zeros, self._size)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from .codecs import MAX_BLOSC_BYTES, blosc_block, stored_dtype
 from .errors import InvalidProperties
 from .grid import AXES, Grid, ceil_div
+from .marks import MAX_ENTRIES
 from .memory import Memory, memory_of
 from .properties import DownsamplingMethod, StorageProperties
 
@@ -17,14 +18,31 @@ MIN_BYTES_PER_CHUNK = 16 * 2**20
 """Lower caps are raised to this: Acquire's Zarr driver, "chunking"."""
 
 MIN_PART_BYTES = 64 * 2**10
-"""Smaller tiles are stacked and encoded at once: blosc's time for them is no longer
-than Python's, and blocks as small as that compress less."""
+"""Smaller tiles are encoded several at once, of consecutive frames: blosc's time for
+them is no longer than Python's, and blocks as small as that compress less."""
+
+MIN_PART_PIXELS = 128
+"""c-blosc splits no smaller blocks by bytes: BLOSC_MIN_BUFFERSIZE."""
+
+MAX_BLOCK_BYTES = 128 * 2**20
+"""Most that tiles are held back for others, raw and at level 0: two slots of these."""
 
 MAX_JOINED_BYTES = 2**30
 """Offsets of blocks have 31 bits, and blocks may be a little larger than pixels."""
 
-MAX_CHUNKS_PER_SHARD = 2**16
+MAX_CHUNKS_PER_SHARD = MAX_ENTRIES
 """An index has 16 bytes for each, there or not: 1 MiB at the most."""
+
+MAX_INDEX_BYTES = 256 * 2**20
+"""Of all shards that fill together. All of it is written again whenever readers are
+told: half a second of a disk."""
+
+MAX_FILES_AT_ONCE = 2**16
+"""That fill together. Making so many takes a file system seconds; a folder of more is
+slow to list, to copy, to delete."""
+
+MANY_FILES = 10**6
+"""Are said: copying them takes hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +133,7 @@ def _shard_shape(
     chunk_bytes: int,
     cap: int,
 ) -> tuple[int, ...]:
-    """As many chunks along the first axis as the cap allows, and at least one."""
+    """As many chunks along the first axis as the cap allows, or as there are."""
     tiles = []
     for size, side, asked in zip(
         sizes[-2:], chunk_shape[-2:], properties.shard_chunks, strict=True
@@ -124,11 +142,70 @@ def _shard_shape(
         there = ceil_div(size, side)
         tiles.append(min(asked or there, there))
     in_layer = math.prod(tiles)
+    if in_layer > MAX_CHUNKS_PER_SHARD:
+        raise InvalidProperties(
+            f"a shard of {tiles[0]} x {tiles[1]} tiles has {in_layer:,} chunks, more "
+            f"than the {MAX_CHUNKS_PER_SHARD:,} there may be: choose larger tiles, or "
+            "fewer tiles for a shard"
+        )
     first = min(cap // (chunk_bytes * in_layer), MAX_CHUNKS_PER_SHARD // in_layer)
     *outer, height, width = chunk_shape
     if outer:
+        if sizes[0] is not None:
+            first = min(first, ceil_div(sizes[0], chunk_shape[0]))
         outer[0] *= max(1, first)
     return (*outer, height * tiles[0], width * tiles[1])
+
+
+def _frames_per_block(
+    codec: str, frames_per_chunk: int, tile_bytes: int, frame_bytes: int, itemsize: int
+) -> int:
+    """Frames of a chunk that are encoded at once: as few as are worth it.
+
+    The parts of a chunk are equal, and each a whole number of blosc's blocks.
+    """
+    chunk_bytes = frames_per_chunk * tile_bytes
+    if chunk_bytes > MAX_JOINED_BYTES:
+        return frames_per_chunk
+    parts = [
+        frames
+        for frames in _divisors(frames_per_chunk)
+        if blosc_block(frames * tile_bytes, itemsize, codec)
+        # Fewer pixels are not split by bytes, so that they could not be joined.
+        and frames * tile_bytes >= min(chunk_bytes, MIN_PART_PIXELS * itemsize)
+    ]
+    if not parts:
+        return frames_per_chunk
+    large = [frames for frames in parts if frames * tile_bytes >= MIN_PART_BYTES]
+    light = [frames for frames in parts if frames * frame_bytes <= MAX_BLOCK_BYTES]
+    return min(large[:1] + light[-1:] or parts[:1])
+
+
+def _divisors(number: int) -> list[int]:
+    small = [n for n in range(1, math.isqrt(number) + 1) if number % n == 0]
+    return sorted({*small, *(number // n for n in small)})
+
+
+def _refuse_too_many(grid: Grid) -> None:
+    """Refuse what would go on for hours before it fails, and say what to choose."""
+    levels = range(len(grid.level_shapes))
+    files = sum(map(grid.files_at_once, levels))
+    tile = f"tiles of {grid.tile_shape[2]} x {grid.tile_shape[1]} pixels"
+    shards = "more tiles for a shard (shard_chunks; 0, 0 is all of a frame)"
+    if files > MAX_FILES_AT_ONCE:
+        instead = shards if grid.shard_shape else "shards of many tiles (a ZarrV3 kind)"
+        raise InvalidProperties(
+            f"{tile} come to {files:,} files that fill together, more than the "
+            f"{MAX_FILES_AT_ONCE:,} there may be: choose larger tiles, or {instead}"
+        )
+    if grid.index_bytes > MAX_INDEX_BYTES:
+        raise InvalidProperties(
+            f"{tile} come to {files:,} shards that fill together, whose indexes of "
+            f"{grid.chunks_per_shard:,} chunks each take "
+            f"{grid.index_bytes / 2**20:,.0f} MiB of memory and are written at each "
+            f"commit, more than {MAX_INDEX_BYTES / 2**20:.0f} MiB: choose larger "
+            f"tiles, or {shards}"
+        )
 
 
 def plan(
@@ -229,26 +306,26 @@ def plan(
             for side, size in zip(tile_shape[1:], (height, width), strict=True)
         )
     )
-    # Raw chunks can be written frame by frame, each to its place in the file, and
-    # encoded ones block by block; others need all their frames at once.
-    codec = properties.kind.compressor
-    block_bytes = blosc_block(tile_bytes, stored.itemsize, codec) if codec else 0
-    joined = codec and block_bytes and tile_bytes >= MIN_PART_BYTES
-    by_frame = not properties.sharded and (
-        codec is None or (joined and chunk_bytes <= MAX_JOINED_BYTES)
-    )
-    stacked = frames_per_chunk > 1 and not by_frame
     channels = sizes[axes.index("c")] if "c" in axes else 1
-    if stacked:
+    codec = properties.kind.compressor
+    # Raw chunks are written frame by frame, each to its place in the file.
+    frames = frames_per_chunk if properties.sharded else 1
+    if codec and not properties.sharded and frames_per_chunk > 1:
         assert channels is not None
         assert depth is not None
-        block = (frames_per_chunk, channels, depth)
+        frame_bytes = channels * depth * height * width * stored.itemsize
+        frames = _frames_per_block(
+            codec, frames_per_chunk, tile_bytes, frame_bytes, stored.itemsize
+        )
+    block = (1, 1, tile_shape[0])
+    if frames > 1:
+        assert channels is not None
+        assert depth is not None
+        block = (frames, channels, depth)
     elif z_is_halved:
         assert depth is not None
         block = (1, 1, depth)
-    else:
-        block = (1, 1, tile_shape[0])
-
+    part_bytes = frames * tile_bytes
     grid = Grid(
         axes=axes,
         shape=sizes,
@@ -258,12 +335,18 @@ def plan(
         shard_shape=shard_shape,
         level_shapes=levels,
         block=block,
-        blosc_block_bytes=block_bytes,
+        blosc_block_bytes=(
+            blosc_block(part_bytes, stored.itemsize, codec) if codec else 0
+        ),
         z_is_halved=z_is_halved,
     )
+    _refuse_too_many(grid)
+    if (files := sum(grid.files_per_level)) > MANY_FILES and not properties.sharded:
+        notes.append(f"{files:,} files: sharding would make few of them")
     of_grid = {name: getattr(grid, name) for name in Grid.__dataclass_fields__}
-    encoded_bytes = block[0] * tile_bytes if codec else 0
-    memory = memory_of(grid, encoded_bytes, halves_in_tiles=halves_in_tiles)
+    memory = memory_of(
+        grid, part_bytes if codec else 0, halves_in_tiles=halves_in_tiles
+    )
     return Plan(
         **of_grid,
         max_bytes_per_chunk=cap,

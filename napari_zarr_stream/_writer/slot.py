@@ -50,11 +50,6 @@ class Slot:
         self.planes = 0
         self._laid = 0
 
-    def touch(self) -> None:
-        """Have the system find the memory now, and not when frames come."""
-        for buffer in self._buffers:
-            buffer.fill(0)
-
     @property
     def is_large(self) -> bool:
         """Whether it is worth to work on parts of it."""

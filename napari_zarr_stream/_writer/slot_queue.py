@@ -101,7 +101,6 @@ class SlotQueue:
         """Make the slots that are sure to be used, before the first plane comes."""
         for _ in range(self._plan.memory.slots_at_start):
             slot = self._new_slot()
-            slot.touch()
             with self._changed:
                 self._free.append(slot)
                 self._slots_made += 1

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from napari_zarr_stream import InvalidProperties, StorageProperties, plan
@@ -15,7 +15,14 @@ from napari_zarr_stream._writer.codecs import (
     blosc_block,
     stored_dtype,
 )
-from napari_zarr_stream._writer.plan import Plan
+from napari_zarr_stream._writer.memory import FILE_BYTES
+from napari_zarr_stream._writer.plan import (
+    MAX_BLOCK_BYTES,
+    MAX_CHUNKS_PER_SHARD,
+    MAX_FILES_AT_ONCE,
+    MAX_INDEX_BYTES,
+    Plan,
+)
 
 MIB = 2**20
 LZ4 = "ZarrV3Blosc1Lz4ByteShuffle"
@@ -299,7 +306,7 @@ def test_planes_per_step():
 
 def test_block():
     assert camera().block == (1, 1, 1)
-    assert stacked().block == (60, 1, 1)
+    assert stacked().block == (10, 1, 1)
     assert volumes().block == (3, 2, 5)
     assert raw().block == (1, 1, 2)
     assert sharded().block == (1, 1, 1)
@@ -307,7 +314,7 @@ def test_block():
 
 
 def test_planes_per_block():
-    assert [p.planes_per_block for p in (stacked(), volumes(), raw())] == [60, 30, 2]
+    assert [p.planes_per_block for p in (stacked(), volumes(), raw())] == [10, 30, 2]
 
 
 def test_blocks_per_slot():
@@ -361,7 +368,7 @@ def test_halves_z_below():
 
 def test_slot_shape():
     assert camera().slot_shape(0) == (1, 1, 1, 3, 3, 1, 1, 360, 640)
-    assert stacked().slot_shape(0) == (1, 1, 1, 2, 2, 60, 1, 64, 64)
+    assert stacked().slot_shape(0) == (2, 1, 1, 2, 2, 10, 1, 64, 64)
     assert volumes().slot_shape(0) == (3, 2, 3, 2, 2, 3, 2, 32, 32)
     assert volumes().slot_shape(1) == (3, 2, 2, 1, 1, 3, 2, 32, 32)
 
@@ -430,13 +437,11 @@ def test_the_queue_is_bounded():
     assert p.memory.slots * slot < p.peak_memory_bytes < 2 * 128 * MIB
 
 
-# what is refused
-
-
 def test_memory_of_a_raw_recording_is_that_of_its_slots():
     tiles = {"tile_width": 512, "tile_height": 512}
     p = make("tyx", (None, 2048, 2048), kind="ZarrV3", **tiles)
-    assert p.peak_memory_bytes == p.memory.slots_at_start * (8 + 2 + 0.5) * MIB
+    of_files = p.peak_memory_bytes - p.memory.slots_at_start * (8 + 2 + 0.5) * MIB
+    assert of_files == (16 + 4 + 1) * FILE_BYTES
     assert (
         make("tyx", (3, 2048, 2048), kind="ZarrV3", **tiles).memory.slots_at_start == 3
     )
@@ -463,6 +468,77 @@ def test_large_slots_are_made_when_planes_come():
 )
 def test_halves_in_tiles(shape, options, expected):
     assert make("tyx", shape, **options).halves_in_tiles is expected
+
+
+@pytest.mark.parametrize(
+    ("tile", "frames"),
+    [
+        pytest.param(512, 1, id="large-enough-alone"),
+        pytest.param(128, 2, id="half"),
+        pytest.param(64, 8, id="eighth"),
+        pytest.param(16, 16, id="no-more-than-memory-allows"),
+        pytest.param(100, 2, id="two-where-four-do-not-divide-838"),
+        pytest.param(92, 1, id="a-prime-number-of-frames"),
+    ],
+)
+def test_small_tiles_of_as_few_frames_as_are_worth_it_are_encoded_at_once(tile, frames):
+    """Whole chunks took 1.6 GB for ten frames of 2048 x 2048 in tiles of 128."""
+    p = make("tyx", (None, 2048, 2048), tile_width=tile, tile_height=tile)
+    assert p.block == (frames, 1, 1)
+    assert p.frames_per_chunk % frames == 0
+    part_bytes = p.bytes_per_chunk // p.parts_per_chunk
+    assert part_bytes % p.blosc_block_bytes == 0
+    assert frames == 1 or frames * p.bytes_per_plane <= MAX_BLOCK_BYTES
+    assert p.peak_memory_bytes < 512 * MIB
+
+
+# what is refused
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        # acquire-zarr#184: a chunk of 1 x 1 pixels is accepted, and nothing comes of it
+        pytest.param(
+            {"tile_width": 1, "tile_height": 1},
+            ["5,592,405", f"{MAX_FILES_AT_ONCE:,}", "larger tiles", "shards"],
+            id="files",
+        ),
+        pytest.param(
+            {"tile_width": 4, "tile_height": 4, "sharded": True},
+            [f"{MAX_FILES_AT_ONCE:,}", "larger tiles", "shard_chunks"],
+            id="shards",
+        ),
+        # acquire-zarr#232
+        pytest.param(
+            {"tile_width": 32, "tile_height": 32, "sharded": True},
+            ["5,461", "8,192", f"{MAX_INDEX_BYTES // MIB} MiB", "shard_chunks"],
+            id="indexes",
+        ),
+        pytest.param(
+            {
+                "tile_width": 4,
+                "tile_height": 4,
+                "sharded": True,
+                "shard_chunks": (0, 0),
+            },
+            ["262,144", f"{MAX_CHUNKS_PER_SHARD:,}", "fewer tiles"],
+            id="chunks-of-a-shard",
+        ),
+    ],
+)
+def test_what_cannot_go_well_is_refused(options, words):
+    with pytest.raises(InvalidProperties) as caught:
+        make("tyx", (None, 2048, 2048), **options)
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_many_files_are_said():
+    tiles = {"tile_width": 256, "tile_height": 256, "frames_per_chunk": 1}
+    p = make("tyx", (100_000, 2048, 2048), **tiles)
+    assert "sharding" in p.notes[0]
+    assert f"{sum(p.files_per_level):,} files" in p.notes[0]
+    assert not make("tyx", (10, 2048, 2048), **tiles).notes
 
 
 @pytest.mark.parametrize(
@@ -533,9 +609,11 @@ def plans(draw):
     }
     options["sharded"] = kind != "Zarr" and draw(st.booleans())
     options["enable_multiscale"] = draw(st.booleans())
-    return make(
-        axes, tuple(shape), draw(st.sampled_from(["u1", "f8"])), kind, **options
-    )
+    dtype = draw(st.sampled_from(["u1", "f8"]))
+    try:
+        return make(axes, tuple(shape), dtype, kind, **options)
+    except InvalidProperties:  # of tiles of a pixel there may be too many
+        reject()
 
 
 def some_planes(p: Plan) -> range:
@@ -556,10 +634,14 @@ def test_every_plane_lands_at_its_own_index(p):
     outer = [7 if size is None else size for size in p.outer]
     for plane in some_planes(p):
         block, offset, _ = p.locate(plane)
-        origin, first_frame = p.chunk_origin(block)
+        origin, part = p.chunk_origin(block)
         channel, z_chunk, frame, z = p.place_in_block(offset, 0)
         steps = {"t": p.frames_per_chunk, "c": 1, "z": p.tile_shape[0]}
-        ahead = {"t": first_frame + frame, "c": channel, "z": z_chunk * steps["z"] + z}
+        ahead = {
+            "t": part * p.block[0] + frame,
+            "c": channel,
+            "z": z_chunk * steps["z"] + z,
+        }
         index = tuple(
             chunk * steps[axis] + ahead[axis]
             for axis, chunk in zip(p.axes, origin, strict=False)
@@ -570,7 +652,8 @@ def test_every_plane_lands_at_its_own_index(p):
 @given(plans())
 def test_places_in_a_block_are_all_different(p):
     for level in range(len(p.level_shapes)):
-        count = p.offsets_at(level, p.planes_per_block)
+        # Blocks of small tiles have thousands of planes.
+        count = min(p.offsets_at(level, p.planes_per_block), 500)
         places = {p.place_in_block(offset, level) for offset in range(count)}
         assert len(places) == count
         shape = p.slot_shape(level)
@@ -610,12 +693,12 @@ def test_a_pyramid_ends_in_one_tile(p):
 
 def test_parts_per_chunk():
     plans = (camera(), stacked(), volumes(), raw(), sharded())
-    assert [p.parts_per_chunk for p in plans] == [291, 1, 1, 4, 1]
+    assert [p.parts_per_chunk for p in plans] == [291, 6, 1, 4, 1]
 
 
 def test_steps_per_file():
     plans = (camera(), stacked(), volumes(), raw(), sharded())
-    assert [p.steps_per_file for p in plans] == [291, 1, 1, 1, 1]
+    assert [p.steps_per_file for p in plans] == [291, 60, 1, 1, 1]
 
 
 @pytest.mark.parametrize(

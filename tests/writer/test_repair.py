@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from dataclasses import replace
 
+import blosc
 import numpy as np
 import pytest
 import zarr
@@ -575,3 +576,21 @@ def test_every_reader_opens_what_was_repaired(server, tmp_path, case):
         assert len(levels) == len(wanted), name
         for level, expected in zip(levels, wanted, strict=True):
             np.testing.assert_array_equal(level, expected, name)
+
+
+@pytest.mark.parametrize("flat", [False, True], ids=["noisy", "flat"])
+def test_chunks_that_earlier_versions_encoded_at_once_are_whole(tmp_path, flat):
+    """Small tiles were stacked to whole chunks before they were encoded."""
+    path = tmp_path / "a.zarr"
+    options = {"tile_width": 64, "tile_height": 64, "frames_per_chunk": 16}
+    properties = StorageProperties(path, "ZarrBlosc1Lz4ByteShuffle", **options)
+    frames = np.random.default_rng(0).integers(0, 2**16, (16, 64, 64), "uint16")
+    frames[1:] *= not flat
+    live = left_open(path, frames, properties)
+    chunk = path / "0" / "0" / "0" / "0"
+    chunk.write_bytes(blosc.compress(frames.tobytes(), 2, 1, blosc.SHUFFLE, "lz4"))
+    assert chunk.read_bytes() != (live / "0" / "0" / "0" / "0").read_bytes()
+    report = repair(path)
+    assert report.planes_after == len(frames)
+    assert not report.has_losses
+    np.testing.assert_array_equal(zarr.open_group(path, mode="r")["0"][:], frames)

@@ -1,6 +1,6 @@
 """One file of a level as it is: which of its parts can be read, or could be.
 
-A *part* is what a file is written in: a chunk of a shard, what one frame adds to a
+A *part* is what a file is written in: a chunk of a shard, what some frames add to a
 chunk, or a whole chunk. Only reads.
 """
 
@@ -17,6 +17,7 @@ from napari_zarr_stream._writer.codecs import (
     BLOSC_HEADER,
     EMPTY,
     MAX_BLOSC_BYTES,
+    STORED,
     Blosc,
     BloscHeader,
     Codec,
@@ -178,7 +179,7 @@ class FileExaminer:
         whole, parts = self._plan.bytes_per_chunk, self._layout.parts
         head = system.read_at(descriptor, BLOSC_HEADER.size, 0)
         is_whole = self._is_blosc(head, size, whole, size)
-        if is_whole and (parts == 1 or self._has_table(descriptor, size)):
+        if is_whole and (parts == 1 or self._has_table(descriptor, head, size)):
             found.there[:] = True
             return
         found.problem = f"no blosc buffer of {whole} bytes"
@@ -211,13 +212,21 @@ class FileExaminer:
             and header.encoded_bytes == size
         )
 
-    def _has_table(self, descriptor: int, size: int) -> bool:
-        """Whether every block has a place: the table is written last."""
-        count = self._layout.blocks_per_part * self._layout.parts
+    def _has_table(self, descriptor: int, head: bytes, size: int) -> bool:
+        """Whether every block has a place: the table is written last.
+
+        Blocks of what earlier versions encoded at once have sizes of their own.
+        """
+        header = BloscHeader.read(head)
+        assert header is not None
+        if header.flags & STORED:
+            return True
+        count = -(-header.nbytes // header.block_bytes)
         table = system.read_at(descriptor, 4 * count, BLOSC_HEADER.size)
         starts = np.frombuffer(table, "<i4")
-        head = BLOSC_HEADER.size + 4 * count
-        return len(starts) == count and bool(((starts >= head) & (starts < size)).all())
+        first = BLOSC_HEADER.size + 4 * count
+        inside = (starts >= first) & (starts < size)
+        return len(starts) == count and bool(inside.all())
 
     def _is_part(self, data: bytes) -> bool:
         assert isinstance(self._codec, Blosc)

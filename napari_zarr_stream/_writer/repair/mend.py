@@ -80,7 +80,7 @@ class Mender:
                 if blocks is None:
                     raise WriteFailed(f"{found.path} was changed meanwhile")
                 table.put(part.number * count, blocks, part.offset)
-        none = np.zeros((1, *self._plan.chunk_shape[1:]), dtype)
+        none = np.zeros(self._layout.part_bytes // dtype.itemsize, dtype)
         zeros = self._codec.encode_blocks(none)
         table.fill(zeros, size)
         return table.encode(size + len(zeros.data)), bytes(zeros.data)

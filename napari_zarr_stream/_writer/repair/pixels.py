@@ -10,9 +10,11 @@ from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.codecs import (
     BLOSC_HEADER,
     EMPTY,
+    STORED,
     Blocks,
     BlockTable,
     Blosc,
+    BloscHeader,
     Codec,
     parse_shard_index,
 )
@@ -100,7 +102,7 @@ class LevelPixels:
             if self._plan.shard_shape:
                 offset, size = self._index_of(found, descriptor)[number].tolist()
                 data = _read(descriptor, size, offset)
-            elif self._layout.blocks_per_part:
+            elif self._is_joined(found, descriptor):
                 data = self._joined(self._blocks_of(found, descriptor, number))
             elif isinstance(self._codec, Blosc):
                 data = system.read_at(descriptor, system.size_of(descriptor), 0)
@@ -114,10 +116,24 @@ class LevelPixels:
                 data = blosc.decompress(data)
             except (blosc.blosc_extension.error, MemoryError) as error:
                 raise OSError(f"{found.path}: {error}") from error
+        if not self._plan.shard_shape and len(data) > self._layout.part_bytes:
+            # Encoded at once, by an earlier version.
+            data = data[number * self._layout.part_bytes :][: self._layout.part_bytes]
         shape = self._plan.chunk_shape
         if self._layout.has_steps:
             shape = (self._layout.steps_per_unit, *shape[1:])
         return np.frombuffer(data, self._plan.dtype).reshape(shape)
+
+    def _is_joined(self, found: Found, descriptor: int) -> bool:
+        """Whether a chunk was joined from parts, each of so many blocks."""
+        if not self._layout.blocks_per_part or found.need is Need.HEAD:
+            return bool(self._layout.blocks_per_part)
+        header = BloscHeader.read(_read(descriptor, BLOSC_HEADER.size, 0))
+        return (
+            header is not None
+            and header.block_bytes == self._plan.blosc_block_bytes
+            and not header.flags & STORED
+        )
 
     def _index_of(self, found: Found, descriptor: int) -> Index:
         """The index of a shard, as it is or as it is to be."""

@@ -16,7 +16,7 @@ from napari_zarr_stream._writer.store import read_json
 KINDS = ("plate", "well", BF2RAW, "multiscales", "labels")
 """Metadata that say what is in a group; the first that is there counts."""
 
-_BESIDE = (*KINDS, "omero", "image-label", "version", "name")
+_BESIDE = (*KINDS, "series", "omero", "image-label", "version")
 """What stands in "ome", or beside it in stores written before there was that key."""
 
 

@@ -65,11 +65,17 @@ def _facts_of(path: Path) -> Facts:
     if node.kind == BF2RAW:
         return facts | {"kind": "series", "images": list(_series(series_of(node)))}
     facts |= _image_facts(open_image(node)) | {"labels": _labels_in(path / "labels")}
-    more = range(1, len(multiscales_of(node)))
-    if more:
-        others = [{"path": str(path)} | _image_facts(open_image(node, i)) for i in more]
-        facts["images"] = others
+    if others := range(1, len(multiscales_of(node))):
+        facts["images"] = [_facts_of_image(node, number) for number in others]
     return facts
+
+
+def _facts_of_image(node: Node, number: int) -> Facts:
+    """Of one of several images, which does not hide the others."""
+    try:
+        return {"path": str(node.path)} | _image_facts(open_image(node, number))
+    except InvalidStore as error:
+        return {"path": str(node.path), "kind": f"cannot be opened: {error}"}
 
 
 def _facts_inside(path: Path, node: Node | None) -> Facts:
@@ -104,13 +110,14 @@ def _bytes_in(folder: Path) -> int:
 def _series(paths: Sequence[Path]) -> Iterator[Facts]:
     for path in paths:
         try:
-            found = open_node(path)
-            if found and found.kind == "multiscales":
-                yield {"path": str(path)} | _image_facts(open_image(found))
-            elif found:
-                yield {"path": str(path), "kind": str(found.kind or "array")}
+            node = open_node(path)
         except InvalidStore as error:  # which does not hide the others
             yield {"path": str(path), "kind": f"cannot be opened: {error}"}
+            continue
+        if node and node.kind == "multiscales":
+            yield _facts_of_image(node, 0)
+        elif node:
+            yield {"path": str(path), "kind": str(node.kind or "array")}
 
 
 def _labels_in(group: Path) -> list[str]:

@@ -1,9 +1,26 @@
 """Documents that are damaged, newer, or none."""
 
+import numpy as np
 import pytest
-from odd_stores import addressed, change, write
+from napari.components import ViewerModel
+from odd_stores import (
+    addressed,
+    array_v2,
+    array_v3,
+    change,
+    full_size,
+    group_v2,
+    group_v3,
+    halved,
+    image_v2,
+    multiscale_of,
+    opened,
+    put,
+    write,
+)
 
 from napari_zarr_stream import InvalidStore
+from napari_zarr_stream._reading.info import facts_of, text_of
 from napari_zarr_stream._reading.reader import get_reader, layers_of
 
 
@@ -33,3 +50,153 @@ def test_json_that_is_cut_off(path):
     (path / "zarr.json").write_text("[]")
     with pytest.raises(InvalidStore, match="no JSON object"):
         layers_of(path)
+
+
+PIXELS = addressed((3, 40, 50))
+
+
+# id: what version is said to be, what is said of that
+VERSIONS = {
+    # scverse/spatialdata 849, ome/ngff-spec 0.6
+    "0.4-dev-spatialdata": "is read as 0.4",
+    "0.5-dev-spatialdata": "is read as 0.5",
+    "0.5.2": "is read as 0.5",
+    "0.6": "",
+    "0.6rc0": "is read as 0.6",
+    "0.9.dev1": "is read as 0.5",
+    "1.0": "is read as 0.5",
+    "latest": "is read as 0.5",
+    "": "",
+    0.4: "is read as 0.4",
+    None: "",
+}
+
+
+@pytest.mark.parametrize(("version", "said"), VERSIONS.items())
+@pytest.mark.parametrize("form", ["v2", "v3"])
+def test_pixels_do_not_depend_on_the_version(path, form, version, said):
+    levels = halved(PIXELS, "zyx")
+    if form == "v2":
+        image_v2(path, "zyx", levels, version=version)
+    else:
+        for i, level in enumerate(levels):
+            array_v3(path / str(i), level)
+        entry = multiscale_of("zyx", levels, version=None)
+        group_v3(path, {"ome": {"version": version, "multiscales": [entry]}})
+    (layer,), words = opened(path)
+    np.testing.assert_array_equal(full_size(layer), PIXELS)
+    assert said in words
+    assert bool(said) == bool(words)
+
+
+# id: what a name is said to be, what the layer is called
+NAMES = {
+    "none": (..., "image"),
+    "null": (None, "image"),
+    "empty": ("", "image"),
+    "root": ("/", "image"),
+    "number": (7, "7"),
+    "list": (["a"], "image"),
+    "object": ({"a": 1}, "image"),
+    "lines": ("a\nb", "a b"),
+    "half-a-letter": ("a\ud800", "a "),
+    "a-path": ("/images/a", "images/a"),
+    "dots": ("1.5 mM", "1.5 mM"),
+}
+
+
+@pytest.mark.parametrize(("given", "called"), NAMES.values(), ids=NAMES)
+def test_odd_names(path, given, called):
+    entry = multiscale_of("zyx", [PIXELS], name=given)
+    if given is ...:
+        del entry["name"]
+    array_v2(path / "0", PIXELS)
+    group_v2(path, {"multiscales": [entry]})
+    (layer,), _ = opened(path)
+    assert layer[1]["name"] == called
+    ViewerModel().add_image(layer[0], **layer[1])
+
+
+def in_v3(path, levels, attributes):
+    for i, level in enumerate(levels):
+        array_v3(path / str(i), level)
+    group_v3(path, attributes)
+
+
+# id: attributes of a v3 group, given what multiscales say
+PLACES = {
+    # acquire-project/acquire-zarr 68 and 0.1.0; others in 2024
+    "in-ome": lambda said: {"ome": {"version": "0.5", "multiscales": said}},
+    "beside": lambda said: {"multiscales": said},
+    "beside-an-empty-ome": lambda said: {"ome": {}, "multiscales": said},
+    "beside-a-version": lambda said: {"ome": {"version": "0.5"}, "multiscales": said},
+    "no-list": lambda said: {"ome": {"multiscales": said[0]}},
+    "ome-of-nothing": lambda said: {"ome": None, "multiscales": said},
+}
+
+
+@pytest.mark.parametrize("attributes", PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize("form", ["v2", "v3"])
+def test_metadata_are_found_in_either_place(path, form, attributes):
+    levels = halved(PIXELS, "zyx")
+    said = attributes([multiscale_of("zyx", levels)])
+    if form == "v3":
+        in_v3(path, levels, said)
+    else:
+        image_v2(path, "zyx", levels)
+        group_v2(path, said)
+    (layer,), words = opened(path)
+    np.testing.assert_array_equal(full_size(layer), PIXELS)
+    assert len(layer[0]) == 2
+    assert words == ""
+    assert facts_of(path)["shape"] == [3, 40, 50]
+
+
+# id: zarr.json beside an intact image of v2
+BESIDE = {
+    # ome/ome-zarr-py 404 and 413: ordinary calls of zarr 3 leave one
+    "empty-group": {"zarr_format": 3, "node_type": "group", "attributes": {}},
+    "other-attributes": {
+        "zarr_format": 3, "node_type": "group", "attributes": {"a": {"b": 1}},
+    },
+    "empty-ome": {"zarr_format": 3, "node_type": "group", "attributes": {"ome": {}}},
+    "no-images": {
+        "zarr_format": 3, "node_type": "group",
+        "attributes": {"ome": {"version": "0.5", "multiscales": []}},
+    },
+    "no-object": [],
+    "empty-object": {},
+    "cut-off": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("document", BESIDE.values(), ids=BESIDE)
+def test_what_says_nothing_hides_nothing(path, document):
+    image_v2(path, "zyx", [PIXELS])
+    put(path / "zarr.json", document)
+    if document is None:
+        (path / "zarr.json").write_text('{"zarr_fo')
+    assert get_reader(str(path)) is not None
+    (layer,), words = opened(path)
+    np.testing.assert_array_equal(full_size(layer), PIXELS)
+    assert "zarr.json" in words
+    assert "zarr.json" in text_of(facts_of(path))
+
+
+def test_where_both_say_something_the_newer_counts(path):
+    image_v2(path, "zyx", [PIXELS])
+    in_v3(path / "new", [PIXELS + 1], {})
+    entry = multiscale_of("zyx", [PIXELS], datasets=[{"path": "new/0"}])
+    group_v3(path, {"ome": {"version": "0.5", "multiscales": [entry]}})
+    (layer,), _ = opened(path)
+    np.testing.assert_array_equal(full_size(layer), PIXELS + 1)
+
+
+def test_files_that_do_not_belong_there(path):
+    """ome/napari-ome-zarr 106, napari 6850, pydata/xarray 10616."""
+    image_v2(path, "zyx", halved(PIXELS, "zyx"))
+    for junk in (".DS_Store", "._zarr.json", "a.txt", "0/Thumbs.db", "0/._0", "0/a.b"):
+        (path / junk).write_bytes(b"\x00\x05\x16\x07 no json")
+    (layer,), words = opened(path)
+    np.testing.assert_array_equal(full_size(layer), PIXELS)
+    assert words == ""

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from napari_zarr_stream._sources.open_stream import open_stream
 from napari_zarr_stream._sources.source import Source, SourceDescription
-from napari_zarr_stream._writer.errors import IllegalTransition
+from napari_zarr_stream._writer.errors import IllegalTransition, SourceFailed
+from napari_zarr_stream._writer.local_store import LocalStore
 from napari_zarr_stream._writer.plan import Plan, plan
 from napari_zarr_stream._writer.properties import StorageProperties
 from napari_zarr_stream._writer.store import Store
@@ -106,9 +107,9 @@ class Recording:
 
         Raises
         ------
-        StoreExists, WriteFailed, InvalidProperties
-            The store could not be made, or less than the reserve is free. The recording
-            is armed as before.
+        StoreExists, WriteFailed, InvalidProperties, SourceFailed
+            The store could not be made, less than the reserve is free, or the system
+            gives no thread. The recording is armed as before, and nothing is left.
         IllegalTransition
         """
         with self._control:
@@ -126,17 +127,29 @@ class Recording:
         assert self._properties is not None
         disk = DiskWatch(self._properties.path, self.reserve_bytes)
         disk.check()
-        stream = open_stream(self._properties, self._description, store)
+        place = store or LocalStore(self._properties.path, self._properties.overwrite)
+        stream = open_stream(self._properties, self._description, place)
         run = Run(self._source, self._description, stream, disk, gate)
+        thread = threading.Thread(
+            target=self._record, args=(run,), name="recording", daemon=False
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:
+            stream.abort()
+            if isinstance(place, LocalStore):
+                place.withdraw()
+            raise SourceFailed(
+                f"the recording could not start: {error}. Close other programs"
+            ) from error
         self._run = run
         self._ended.clear()
         self._move(RecordingEvent.START)
-        threading.Thread(
-            target=self._record, args=(run,), name="recording", daemon=False
-        ).start()
+        run.may_begin.set()
 
     def _record(self, run: Run) -> None:
         """Record from start to end. Thread "recording"."""
+        run.may_begin.wait()
         run.read()
         self._move(RecordingEvent.END)
         try:

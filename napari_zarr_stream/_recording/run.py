@@ -71,6 +71,8 @@ class Run:
 
     Attributes
     ----------
+    may_begin : Event
+        Set when the recording is said to be running.
     stop_asked, abort_asked : Event
         Take no more frames; drop what is queued as well.
     source_started : Event
@@ -88,6 +90,7 @@ class Run:
         disk: DiskWatch,
         gate: Gate | None,
     ) -> None:
+        self.may_begin = threading.Event()
         self.stop_asked = threading.Event()
         self.abort_asked = threading.Event()
         self.source_started = threading.Event()

@@ -73,6 +73,7 @@ class Recordings:
         self._begun.set()
         self._stop_asked = threading.Event()
         self._failure: ZarrStreamError | None = None  # of the start
+        self._undo = contextlib.ExitStack()  # takes away what was begun
 
     @classmethod
     def in_one_store(
@@ -107,8 +108,9 @@ class Recordings:
 
         Raises
         ------
-        StoreExists, WriteFailed, InvalidProperties
-            One of the stores could not be made. Nothing is left of the others.
+        StoreExists, WriteFailed, InvalidProperties, SourceFailed
+            One of the stores could not be made, or the system gives no threads. Nothing
+            is left of the others.
         IllegalTransition
             They were started before, and have not ended.
         """
@@ -128,21 +130,27 @@ class Recordings:
                 self.recordings, self._parts(wholes), strict=True
             ):
                 recording.start(store=part, gate=gate)
-            starter = threading.Thread(
-                target=self._finish_start,
-                args=(wholes, gate, undo.pop_all()),
-                name="starting",
-                daemon=False,
-            )
+            self._undo = undo.pop_all()
+        starter = threading.Thread(
+            target=self._finish_start,
+            args=(wholes, gate),
+            name="starting",
+            daemon=False,
+        )
         self._begun.clear()
-        starter.start()
+        try:
+            starter.start()
+        except RuntimeError as error:
+            self._undo.close()
+            self._begun.set()
+            raise SourceFailed(
+                f"the recordings could not start: {error}. Close other programs"
+            ) from error
 
-    def _finish_start(
-        self, wholes: Sequence[LocalStore], gate: Gate, undo: contextlib.ExitStack
-    ) -> None:
+    def _finish_start(self, wholes: Sequence[LocalStore], gate: Gate) -> None:
         """Put the stores in place when all sources have started. Thread "starting"."""
         try:
-            with undo:
+            with self._undo as undo:
                 self._wait_for_sources()
                 if self._shared:
                     self._describe(wholes[0], self._shared)

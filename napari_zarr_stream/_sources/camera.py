@@ -180,6 +180,8 @@ class CameraSource:
         self._serve()
 
         def drop(camera: Camera) -> FrameInfo | None:
+            if "file" in camera.info:
+                return None  # its first frame is the first one whenever it is read
             nowhere = Place(camera.shape, camera.dtype, lambda planes: None)
             return _read_into(camera, nowhere, timeout_s)
 

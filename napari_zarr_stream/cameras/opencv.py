@@ -126,7 +126,9 @@ class OpenCVCamera:
     @property
     def info(self) -> Mapping[str, str]:
         """Name of the webcam, the file or the stream."""
-        return {"name": f"OpenCV: {self._title}", **self._probes.info}
+        is_file = isinstance(self._source, str) and self._source and not self._is_stream
+        file = {"file": str(self._source)} if is_file else {}
+        return {"name": f"OpenCV: {self._title}", **file, **self._probes.info}
 
     @property
     def settings(self) -> Sequence[Setting]:

@@ -170,8 +170,9 @@ class Camera(Protocol):
 
         "shared" is there if others in this process have set the device up, and says
         who: nothing is set by itself then. "channels" has the names of the planes of a
-        frame where they are not red, green and blue: see `channel_names`. "left out"
-        says what the camera could not be asked, and why.
+        frame where they are not red, green and blue: see `channel_names`. "file" is
+        where the frames come from if they wait to be read, and none is ever late. "left
+        out" says what the camera could not be asked, and why.
         """
 
     @property

@@ -654,6 +654,52 @@ def test_a_driver_that_hangs_does_not_keep_a_recording(tmp_path, opened, monkeyp
     go_on.set()
 
 
+def test_a_read_that_comes_back_late_is_of_no_later_run(tmp_path, opened, monkeypatch):
+    """It was given up; the same recording goes on with the same source, and others."""
+    monkeypatch.setattr(camera_module, "GIVE_UP_S", 0.3)
+    monkeypatch.setattr(camera_module, "ANSWER_TIMEOUT_S", 0.3)
+    go_on, hangs = threading.Event(), threading.Event()
+
+    class Hangs(Scripted):
+        def read_into(self, out, timeout_s):
+            if self._delivered == 2 and not go_on.is_set():
+                hangs.set()
+                go_on.wait(60)
+            return super().read_into(out, timeout_s)
+
+    script = [{} for _ in range(40)]
+    stuck = opened(lambda: Hangs(*script))
+    recording = Recording(CameraSource(stuck, "stuck"), properties(tmp_path / "a.zarr"))
+    recording.start()
+    assert hangs.wait(20)
+    recording.stop()
+    with pytest.raises(SourceFailed, match="its driver hangs"):
+        recording.wait(20)
+    other = opened(lambda: Paced(*({} for _ in range(20))))
+    path = tmp_path / "b.zarr"
+    recording.configure(CameraSource(other, "other", 20), properties(path))
+    recording.start()
+    go_on.set()
+    assert recording.wait(30)
+    assert recording.status().frames_acquired == 20
+    assert zarr.open_array(path / "0", mode="r")[:, 0, 0].tolist() == list(range(20))
+    assert zarr.open_array(tmp_path / "a.zarr" / "0", mode="r").shape[0] == 2
+
+
+def test_what_fails_after_the_store_was_made_leaves_nothing(
+    tmp_path, camera, no_threads
+):
+    path = tmp_path / "a.zarr"
+    recording = Recording(CameraSource(camera, "cells", 5), properties(path))
+    failure = pytest.raises(SourceFailed, match="can't start new thread")
+    with no_threads("recording"), failure:
+        recording.start()
+    assert recording.status().state is RecordingState.ARMED
+    assert not list(tmp_path.iterdir())
+    recording.start()
+    assert recording.wait(20)
+
+
 def test_a_write_that_fails_ends_the_recording(tmp_path, camera):
     path = tmp_path / "a.zarr"
     recording = Recording(

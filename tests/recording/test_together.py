@@ -370,6 +370,39 @@ def test_a_camera_whose_start_hangs_keeps_nobody_waiting(
         may_start.set()
 
 
+@pytest.mark.parametrize("name", ["starting", "recording"])
+def test_a_system_without_threads_leaves_nothing(tmp_path, cameras, no_threads, name):
+    threads = cameras(camera(96, 64), camera(40, 48))
+    properties = StorageProperties(tmp_path / "a.zarr")
+    together = Recordings.in_one_store(sources(threads, 3), properties)
+    failure = pytest.raises(SourceFailed, match="can't start new thread")
+    with no_threads(name), failure:
+        together.start()
+    assert not together.is_busy
+    assert not list(tmp_path.iterdir())
+    together.start()
+    assert together.wait(30)
+
+
+class Film(Slow):
+    """Has its frames in a file, where they wait to be read."""
+
+    @property
+    def info(self):
+        return {**super().info, "file": "film.avi"}
+
+
+def test_no_frame_of_a_file_is_thrown_away(tmp_path, cameras):
+    makes = [camera(40, 48, kind=Film), camera(96, 64, kind=Slow, delay_s=0.3)]
+    together = Recordings.in_one_store(
+        sources(cameras(*makes), 5), StorageProperties(tmp_path / "a.zarr")
+    )
+    together.start()
+    assert together.wait(30)
+    log = zarr.open_group(tmp_path / "a.zarr/0/frame_log", mode="r")
+    assert log["device_index"][0] == 0
+
+
 class Mute(SimulatedCamera):
     """Must not be asked what it is like."""
 

@@ -202,8 +202,9 @@ class GenICamCamera(StandardCamera):
         except BaseException:
             self._stream.close()
             raise
-        if self._device.transport == "gige":
-            self._pulse = _Pulse(self._info["ip"])
+        if self._device.transport == "gige" and "ip" in self._info:
+            feel = partial(_Pulse, self._info["ip"])
+            self._pulse = self._probes.ask("pulse", feel, None)
 
     def _end(self) -> None:
         if self._pulse is not None:

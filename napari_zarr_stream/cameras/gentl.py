@@ -253,7 +253,7 @@ class GenTLCamera(StandardCamera):
         module = self._acquirer.device.module
         transport = self._probes.ask("transport", lambda: module.tl_type, "")
         self._period = GIGE_PERIOD if transport == "GEV" else None
-        self._can_be_probed = self._can_probe()
+        self._can_be_probed = self._probes.ask("register 0", self._can_probe, False)
 
     def _disconnect(self) -> None:
         try:

@@ -67,6 +67,7 @@ class StandardCamera(ABC):
         self._offered: dict[str, str] = {}  # the feature behind each setting
         self._layout: tuple[PixelFormat, tuple[int, ...]] | None = None  # while running
         self._numbers = FrameNumbers()
+        self._usable: dict[str, bool] = {}  # pixel formats that were tried
 
     # What a subclass does with its SDK. All that it raises becomes `CameraError`.
 
@@ -379,10 +380,13 @@ class StandardCamera(ABC):
         return enable is None or bool(enable[1].value)
 
     def _is_usable(self, name: str) -> bool:
-        pixel_format = PixelFormat.of(name)
-        if pixel_format is None:
-            return False
-        return self._probes.ask(name, partial(self._can_unpack, pixel_format), False)
+        def ask() -> bool:
+            pixel_format = PixelFormat.of(name)
+            return pixel_format is not None and self._can_unpack(pixel_format)
+
+        if name not in self._usable:
+            self._usable[name] = self._probes.ask(f"pixel format {name}", ask, False)
+        return self._usable[name]
 
     def _pixel_format(self) -> PixelFormat:
         if self._layout is not None:

@@ -166,7 +166,7 @@ def test_a_pixel_format_that_its_driver_cannot_decode_is_not_offered(now, monkey
             feature = super()._feature(name)
             if name != "PixelFormat":
                 return feature
-            choices = (*feature.choices, "Mono14p", "Mono99p")
+            choices = (*feature.choices, "Mono14p", "Mono99p", None)
             value = self.written or feature.value
             return type(feature)(value, feature.writable, choices=choices)
 
@@ -199,6 +199,8 @@ def test_a_pixel_format_that_its_driver_cannot_decode_is_not_offered(now, monkey
         "getROI",
         "clearROI",
         "isMultiROIEnabled",
+        "getNumberOfCameraChannels",
+        "isSequenceRunning",
     ],
 )
 def test_what_micromanager_cannot_be_asked(method, tmp_path, monkeypatch):

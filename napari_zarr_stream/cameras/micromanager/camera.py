@@ -97,7 +97,7 @@ class MicroManagerCamera:
             what: self._probes.ask(what, ask, "") for what, ask in questions.items()
         }
         known = {what: value for what, value in said.items() if value}
-        labels = self._probes.ask("channels", self._labels, ())
+        labels = self._labels()
         channels = {"channels": ", ".join(labels)} if len(labels) > 1 else {}
         name = f"Micro-Manager: {self._label}"
         return {**shared, "name": name, **known, **channels, **self._probes.info}
@@ -176,9 +176,8 @@ class MicroManagerCamera:
     def _labels(self) -> tuple[str, ...]:
         if self._sets is not None:
             return self._sets.labels
-        core = self._loaded()
-        with asking(f"tell what cameras {self._label} stands for"):
-            return labels_of(core, self._label)
+        ask = partial(labels_of, self._loaded(), self._label)
+        return self._probes.ask("channels", ask, (self._label,))
 
     def _format(self) -> Format:
         if self._sets is not None:
@@ -299,7 +298,8 @@ class MicroManagerCamera:
         from pymmcore_plus import DeviceType
 
         for other in core.getLoadedDevicesOfType(DeviceType.Camera):
-            if core.isSequenceRunning(other):
+            ask = partial(core.isSequenceRunning, other)
+            if self._probes.ask(f"state of {other}", ask, False):
                 raise CameraError(
                     f"{other} is running already in Micro-Manager: stop its live view "
                     "or acquisition first"
@@ -369,7 +369,8 @@ class MicroManagerCamera:
                 sets.add(label, number, frame, time.time_ns(), meta)
                 continue
             # one may have come just before the end
-            ended = self._left is not None or not core.isSequenceRunning()
+            runs = self._probes.ask("state", core.isSequenceRunning, True)
+            ended = self._left is not None or not runs
             if not ended:
                 now = time.perf_counter()
                 if now >= deadline:

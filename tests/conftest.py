@@ -4,14 +4,19 @@ import subprocess
 from collections import Counter
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from napari_zarr_stream.cameras import CameraThread
 
 pytest.register_assert_rewrite("camera_contract")
 
 # The machine may be busy: an example that takes long is no failure.
-settings.register_profile("project", deadline=None, max_examples=60)
+settings.register_profile(
+    "project",
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("project")
 
 

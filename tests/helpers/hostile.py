@@ -61,8 +61,9 @@ def build(folder):
             properties, axes="tyx", shape=(None, 40, 50), dtype="u2"
         ) as stream:
             stream.append(pixels)
-    image = LayerSource(pixels[:3], {"name": "cells", "rgb": False}, "image")
-    labels = LayerSource(pixels[:3] % 5, {"name": "found"}, "labels")
+    axes = {"axis_labels": ("z", "y", "x")}
+    image = LayerSource(pixels[:3], {"name": "cells", "rgb": False} | axes, "image")
+    labels = LayerSource(pixels[:3] % 5, {"name": "found"} | axes, "labels")
     properties = StorageProperties(folder / "labels", DeviceKind.ZARR_V3_LZ4, **TILES)
     export_layers([image, labels], properties)
 

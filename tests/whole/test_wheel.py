@@ -106,4 +106,4 @@ def test_it_records_alone_in_an_empty_environment(wheel, tmp_path):
     run("napari-zarr-stream", "record", "out.zarr", *camera, "--frames", "5")
     assert zarr.open_array(tmp_path / "out.zarr" / "0", mode="r").shape[0] == 5
     run("napari-zarr-stream", "repair", "out.zarr", "--check")
-    run("npe2", "validate", "--imports", "napari-zarr-stream")
+    run("npe2", "validate", "napari-zarr-stream")

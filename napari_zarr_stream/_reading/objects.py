@@ -75,8 +75,13 @@ def _features(label: Mapping[str, Any], notes: Notes) -> dict[str, list[Any]]:
         return {}
     return {
         "index": [value for value, _ in rows],
-        **{key: [row.get(key) for _, row in rows] for key in keys},
+        **{key: [_cell(row.get(key)) for _, row in rows] for key in keys},
     }
+
+
+def _cell(value: Any) -> Any:
+    """What a table holds in one place: of lists and mappings, their text."""
+    return str(value) if isinstance(value, list | dict) else value
 
 
 def _label_value(entry: Any) -> int | None:

@@ -2,7 +2,11 @@
 
 from collections.abc import Sequence
 
-from napari_zarr_stream._writer.words import duration_in_words, size_in_words
+from napari_zarr_stream._writer.words import (
+    count_in_words,
+    duration_in_words,
+    size_in_words,
+)
 
 from .disk import time_left
 from .pace import FULL
@@ -22,6 +26,18 @@ def amiss_in_words(status: RecordingStatus) -> list[str]:
         "without camera time": status.frames_untimed,
     }
     return [f"{count:,} {what}" for what, count in numbers.items() if count]
+
+
+def totals_in_words(status: RecordingStatus) -> str:
+    """What came of a recording: "3 frames acquired, 3 committed, 0 lost"."""
+    return ", ".join(
+        [
+            f"{count_in_words(status.frames_acquired, status.counted)} acquired",
+            f"{status.frames_committed:,} committed",
+            lost_in_words(status.frames_lost),
+            *amiss_in_words(status),
+        ]
+    )
 
 
 DISK_WARNING_S = 120.0
@@ -82,7 +98,7 @@ def counts_in_words(statuses: Sequence[tuple[str, RecordingStatus]]) -> str:
         counts += [f"<b>{amiss}</b>" for amiss in amiss_in_words(status)]
         lines = [
             several + ", ".join(counts),
-            f"{status.frames_per_second:.4g} frames/s, "
+            f"{status.frames_per_second:.4g} {status.counted}s/s, "
             f"{size_in_words(status.bytes_per_second)}/s",
         ]
         if status.is_busy:

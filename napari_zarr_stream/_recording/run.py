@@ -101,6 +101,10 @@ class Run:
         self._stream = stream
         self._disk = disk
         self._gate = gate
+        plan = stream.plan
+        is_whole = plan.planes_per_step == stream.planes_per_frame
+        is_frame = not plan.outer or (plan.axes[0] == "t" and is_whole)
+        self._counted = "frame" if is_frame else "plane"
         self._finish_reason: FinishReason | None = None
         self._lost: int | None = None
         self._infos = FrameInfos()
@@ -150,6 +154,7 @@ class Run:
             finish_reason=None if busy else self._finish_reason,
             path=self._stream.properties.path,
             plan=plan,
+            counted=self._counted,
             frames_expected=None
             if plan.planes is None
             else plan.planes // self._stream.planes_per_frame,

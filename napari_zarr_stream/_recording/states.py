@@ -69,6 +69,9 @@ class RecordingStatus:
         Of the last run; None while one goes on and before the first.
     path : Path or None
     plan : Plan or None
+    counted : str
+        What is counted below: "frame", or "plane" where a volume, or the channels of a
+        frame, are handed over one by one.
     frames_expected : int or None
         How many there will be in the end; None where it goes on until it is stopped.
     frames_acquired, frames_committed : int
@@ -109,6 +112,7 @@ class RecordingStatus:
     finish_reason: FinishReason | None = None
     path: Path | None = None
     plan: Plan | None = None
+    counted: str = "frame"
     frames_expected: int | None = None
     frames_acquired: int = 0
     frames_committed: int = 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from napari_zarr_stream._recording.counts import amiss_in_words
+from napari_zarr_stream._recording.counts import totals_in_words
 from napari_zarr_stream._recording.disk import RESERVE_BYTES
 from napari_zarr_stream._recording.interrupt import Interrupt
 from napari_zarr_stream._recording.states import FinishReason, RecordingStatus
@@ -17,6 +17,7 @@ from napari_zarr_stream._sources.camera import CameraSource
 from napari_zarr_stream._writer.errors import InvalidProperties
 from napari_zarr_stream._writer.names import image_name
 from napari_zarr_stream._writer.properties import DeviceKind
+from napari_zarr_stream._writer.words import count_in_words, size_in_words
 from napari_zarr_stream.cameras import CameraThread
 
 from .cameras import list_cameras, meant_by, prepare, settings_of
@@ -118,9 +119,10 @@ def _record(given: argparse.Namespace) -> int:
         say(" ".join(["stopped,", *sorted(reasons)]))
         return FAILED
     if lost := sum(status.frames_lost or 0 for status in statuses):
+        were = "was" if lost == 1 else "were"
         say(
-            f"{lost} frames were lost; a smaller frame, a lower frame rate, lz4 or a "
-            "faster disk helps"
+            f"{count_in_words(lost, 'frame')} {were} lost; a smaller frame, a lower "
+            "frame rate, lz4 or a faster disk helps"
         )
         return FRAMES_LOST
     return 0
@@ -147,13 +149,10 @@ def _follow(recordings: Recordings, frames: int) -> None:
 
 
 def _summary(status: RecordingStatus) -> str:
-    lost = "unknown" if status.frames_lost is None else status.frames_lost
     reason = (status.finish_reason or FinishReason.FAILED).value
-    amiss = "".join(f", {what}" for what in amiss_in_words(status))
     return (
-        f"{status.path}: {reason}, {status.frames_acquired} frames acquired, "
-        f"{status.frames_committed} committed, lost {lost}{amiss}; "
-        f"{status.bytes_written / 1e6:.1f} MB in {status.elapsed_s:.1f} s"
+        f"{status.path}: {reason}, {totals_in_words(status)}; "
+        f"{size_in_words(status.bytes_written)} in {status.elapsed_s:.1f} s"
     )
 
 

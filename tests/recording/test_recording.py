@@ -30,6 +30,7 @@ from napari_zarr_stream._recording.states import (
     RecordingState,
 )
 from napari_zarr_stream._sources.camera import CameraSource
+from napari_zarr_stream._sources.layer import LayerSource
 from napari_zarr_stream._writer.contrast import WideningLimits, contrast_limits_of
 from napari_zarr_stream.cameras import (
     CameraEnded,
@@ -600,6 +601,26 @@ def test_what_is_changed_while_it_records_is_in_the_record(tmp_path, camera):
         moment = datetime.datetime.fromisoformat(event["time"]).timestamp() * 1e9
         assert times[0] < moment < times[-1] + 1e6
     assert attributes(path)["settings"]["exposure_ms"] not in (2.0, 3.5)
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "counted"),
+    [
+        ("tyx", (4, 8, 8), "frame"),
+        ("yx", (8, 8), "frame"),
+        ("zyx", (4, 8, 8), "plane"),
+        ("tzyx", (4, 3, 8, 8), "plane"),
+        ("tcyx", (4, 2, 8, 8), "plane"),
+    ],
+)
+def test_planes_of_volumes_are_not_called_frames(tmp_path, axes, shape, counted):
+    source = LayerSource(np.zeros(shape, np.uint8), {"name": "a"}, "image", axes=axes)
+    recording = Recording(source, properties(tmp_path / "a.zarr"))
+    recording.start()
+    assert recording.wait(20)
+    status = recording.status()
+    assert status.counted == counted
+    assert status.frames_acquired == status.frames_expected == math.prod(shape[:-2])
 
 
 def test_settings_change_while_a_recording_goes_on(tmp_path, camera):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from napari_zarr_stream._recording.counts import warning_in_words
+from napari_zarr_stream._recording.counts import totals_in_words, warning_in_words
 from napari_zarr_stream._recording.pace import LOSS_WINDOWS, RATE_WINDOW_S, Pace
 from napari_zarr_stream._recording.states import RecordingState, RecordingStatus
 
@@ -75,3 +75,27 @@ def test_what_somebody_should_do_now(changes, words):
     said = warning_in_words([well, RecordingStatus(RecordingState.RUNNING, **changes)])
     assert said.startswith(words)
     assert bool(said) == bool(words)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "0 frames acquired, 0 committed, 0 lost"),
+        (
+            {"frames_acquired": 1, "frames_committed": 1},
+            "1 frame acquired, 1 committed, 0 lost",
+        ),
+        (
+            {"frames_acquired": 4800, "counted": "plane", "frames_lost": None},
+            "4,800 planes acquired, 0 committed, lost unknown",
+        ),
+        (
+            {"frames_incomplete": 2, "frames_untimed": 1},
+            "0 frames acquired, 0 committed, 0 lost, 2 incomplete, 1 without camera "
+            "time",
+        ),
+    ],
+    ids=["none", "one", "planes", "amiss"],
+)
+def test_what_came_of_it(changes, words):
+    assert totals_in_words(RecordingStatus(RecordingState.ARMED, **changes)) == words

@@ -142,12 +142,13 @@ def _record_shown(source: Frames, properties: StorageProperties) -> Any:
     import napari
     from qtpy.QtWidgets import QApplication
 
-    from napari_zarr_stream._viewer.session import Job, session_of
+    from napari_zarr_stream._viewer.session import session_of
+    from napari_zarr_stream._viewer.starting import Job
 
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1300, 800)
     session = session_of(viewer)
-    session.start([Job(source, properties)], viewer.window._qt_window)  # noqa: SLF001
+    session.start([Job(source, properties)])
     (live,) = session.lives
     shown = []
     live.layer.events.set_data.connect(shown.append)

@@ -4,6 +4,8 @@ The recordings themselves are the session's; a widget that is closed and opened 
 finds them there.
 """
 
+from functools import partial
+
 import napari  # noqa: TC002 - napari looks for this name in the signature
 from magicgui.widgets import Container
 from magicgui.widgets.bases import Widget
@@ -14,12 +16,14 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from ._dock.cameras_section import CamerasSection
 from ._dock.form import scrolling
 from ._dock.kept import KeptFields
+from ._dock.plan_line import Planned
 from ._dock.remembered import Remembered
 from ._dock.run_section import RunSection
 from ._dock.source_section import SourceSection
 from ._dock.storage_section import StorageSection
 from ._dock.warm_up import WARM_UP_MS, warm_up
-from ._viewer.napari_compat import DockWatch, warn_of_unsafe_qt
+from ._viewer.background import in_background
+from ._viewer.napari_compat import DockWatch, viewer_itself, warn_of_unsafe_qt
 from ._viewer.session import session_of
 from ._writer.errors import ZarrStreamError
 
@@ -38,8 +42,9 @@ class RecordWidget(Container[Widget]):
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         remembered = Remembered()
-        self._session = session_of(napari_viewer)
-        self._what = SourceSection(napari_viewer, self._session, remembered)
+        self._viewer = viewer = viewer_itself(napari_viewer)
+        self._session = session_of(viewer)
+        self._what = SourceSection(viewer, self._session, remembered)
         self._how = StorageSection()
         self._run = RunSection(self._session)
         super().__init__(
@@ -54,7 +59,7 @@ class RecordWidget(Container[Widget]):
         self._connect()
         self._what.follow()
         warn_of_unsafe_qt()
-        QTimer.singleShot(WARM_UP_MS, warm_up)
+        QTimer.singleShot(WARM_UP_MS, partial(in_background, warm_up))
 
     @property
     def cameras(self) -> CamerasSection:
@@ -82,10 +87,13 @@ class RecordWidget(Container[Widget]):
             field.changed.connect(self._show_plan)
             field.changed.connect(self._kept.keep_soon)
         self._what.changed.connect(self._show_plan)
+        self._how.place_look.changed.connect(self._show_plan)
         self._what.cameras.changed.connect(self._kept.keep_soon)
         self._run.record.clicked.connect(self._start)
         self._session.ended.connect(self._show_end)
-        self._watch = DockWatch(self.native, self._dock_closed, self._what.follow)
+        self._watch = DockWatch(self._viewer, self.native)
+        self._watch.closed.connect(self._dock_closed)
+        self._watch.opened.connect(self._what.follow)
         if self._session.is_busy:
             self._show_start()
 
@@ -99,33 +107,28 @@ class RecordWidget(Container[Widget]):
         self._what.show_choice()
         self._how.show_choice()
         line = self._how.plan_line
-        self._run.record.enabled = line.show_plan(
-            lambda: self._what.described(self._how.properties(self._what.store_count))
-        )
+        self._run.record.enabled = line.show_plan(self._planned)
         if self._what.has_problem:
             line.clear()  # it is said below the camera's settings
+
+    def _planned(self) -> tuple[Planned, int | None]:
+        count = self._what.store_count
+        planned = self._what.described(self._how.properties(count))
+        return planned, self._how.place(count).free_bytes
 
     def _start(self) -> None:
         try:
             jobs = self._what.jobs(self._how.properties(self._what.store_count))
-            self._what.stop_previews()
-            in_one = self._what.in_one_store
-            self._session.start(jobs, self._main_window(), one_store=in_one)
         except (ZarrStreamError, OSError) as error:
             said = f"The recording could not be started: {error}"
             show_error(said)
             self._show_plan()
             self._run.show_trouble(said)
             return
+        self._what.stop_previews()
+        self._session.start(jobs, one_store=self._what.in_one_store)
         self._kept.keep()
         self._show_start()
-
-    def _main_window(self) -> QWidget:
-        """The outermost window: `window()` is the dock itself where it floats."""
-        widget: QWidget = self.native
-        while (parent := widget.parentWidget()) is not None:
-            widget = parent
-        return widget
 
     def _show_start(self) -> None:
         self._how.enable(False)
@@ -135,8 +138,9 @@ class RecordWidget(Container[Widget]):
     def _show_end(self) -> None:
         self._run.show_end()
         self._how.enable(True)
-        if self.native.parentWidget() is None:
-            self.cameras.close()  # the dock was closed meanwhile
+        self._how.place_look.look_again()
+        if self._watch.is_closed:  # meanwhile
+            self.cameras.close()
         self._what.show_end()
 
     def _dock_closed(self) -> None:

@@ -13,14 +13,13 @@ import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_zarr_stream._viewer.background import in_background
 from napari_zarr_stream._writer.errors import ZarrStreamError
 from napari_zarr_stream.cameras import Camera, CameraError, CameraThread, Setting
 from napari_zarr_stream.cameras.preview import Preview, halted, take_one
 from napari_zarr_stream.cameras.protocol import SettingValue
-from napari_zarr_stream.cameras.region import Region, set_region
+from napari_zarr_stream.cameras.region import Region, restore_settings, set_region
 from napari_zarr_stream.cameras.thread import CLOSE_TIMEOUT_S
-
-from .background import in_background
 
 BLINK_S = 0.1
 """An answer that comes within this is waited for: widgets do not flicker then. While a
@@ -164,7 +163,7 @@ class CameraControl(QObject):
             if closing is not None:  # it may be the same device
                 wait((closing,), CLOSE_TIMEOUT_S)
             camera.open()
-            refused = [] if "shared" in camera.info else _restore(camera, last)
+            refused = [] if "shared" in camera.info else restore_settings(camera, last)
             return CameraView.of(camera), refused
 
         def arrived(future: "Future[tuple[CameraView, list[str]]]") -> None:
@@ -287,22 +286,3 @@ class CameraControl(QObject):
             self._when_done(self.preview.snap(), arrived)
         else:
             self._when_done(thread.submit(take_one, is_long=True), arrived)
-
-
-def _restore(camera: Camera, last: Mapping[str, SettingValue]) -> list[str]:
-    """Set what was set last time; returns what the camera refused.
-
-    The address comes first, since nothing else is there before. What a camera does not
-    have any more is left out.
-    """
-    refused = []
-    order = ("address", "offset_x", "offset_y")
-    for name in sorted(last, key=lambda name: (name != "address", name in order)):
-        present = {setting.name: setting.value for setting in camera.settings}
-        if name not in present or present[name] == last[name]:
-            continue
-        try:
-            camera.set(name, last[name])
-        except CameraError as error:
-            refused.append(f"Not as last time: {error}")
-    return refused

@@ -13,7 +13,13 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_zarr_stream._sources.camera import CameraSource, describe_camera
 from napari_zarr_stream._sources.source import SourceDescription
-from napari_zarr_stream._viewer.live import LIVE, LivePreview, as_shown, is_colour
+from napari_zarr_stream._viewer.live import (
+    LIVE,
+    LivePreview,
+    as_shown,
+    is_colour,
+    offer_range,
+)
 from napari_zarr_stream._writer.contrast import contrast_limits_of
 from napari_zarr_stream.cameras import CameraError
 
@@ -233,7 +239,7 @@ class CameraSection(QWidget):
             contrast_limits=None if rgb else contrast_limits_of(pixels),
         )
         if described.value_range is not None and not rgb:
-            layer.contrast_limits_range = described.value_range
+            offer_range(layer, described.value_range)
         self._show_light(self.light.show_frame, frame)
 
     def _picture(self) -> Any:

@@ -2,24 +2,21 @@
 
 import html
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from magicgui.widgets import PushButton
-from qtpy.QtCore import QTimer, Signal
+from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from napari_zarr_stream.cameras import Camera, FoundCameras, find_cameras
-from napari_zarr_stream.cameras.registry import simulated_cameras
+from napari_zarr_stream.cameras import Camera, FoundCameras
+from napari_zarr_stream.cameras.registry import CameraSearch, simulated_cameras
 
-from .background import in_background
 from .camera_control import POLL_MS
 from .camera_section import CameraSection
 from .form import PROBLEM_STYLE, Fold, beside, wrapping
 from .remembered import Remembered
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 Cameras = Mapping[str, Callable[[], Camera]]
 
@@ -52,7 +49,7 @@ class CamerasSection(QWidget):
         self._remembered = remembered
         self._layer_names = layer_names
         self.found = FoundCameras(simulated_cameras())
-        self._search: Future[FoundCameras] | None = None
+        self._search: CameraSearch | None = None
         self.others: list[CameraSection] = []
         self.first = CameraSection(viewer, self._names)
         self.add_camera = PushButton(
@@ -64,6 +61,7 @@ class CamerasSection(QWidget):
             name="refresh", text="Refresh", tooltip="Look for cameras plugged in later"
         )
         self.missing = wrapping(QLabel())
+        self.missing.setTextFormat(Qt.TextFormat.RichText)
         self._more = Fold("More kinds of camera", self.missing)
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_MS)
@@ -86,11 +84,11 @@ class CamerasSection(QWidget):
 
     def search(self) -> None:
         """Look for cameras in the background; those known stay meanwhile."""
-        if self._search is None:
-            self._search = in_background(find_cameras)
+        if not self.is_searching:
+            self._search = CameraSearch()
             self.refresh.enabled = False
-            self._more.setTitle("Looking for cameras …")
             self._timer.start()
+            self._collect()
 
     @property
     def is_searching(self) -> bool:
@@ -98,15 +96,21 @@ class CamerasSection(QWidget):
         return self._search is not None
 
     def _collect(self) -> None:
-        search = self._search
-        if search is None or not search.done():
+        """Show what has been found by now: no driver waits for another."""
+        if self._search is None:
             return
-        self._search = None
-        self._timer.stop()
-        self.refresh.enabled = True
-        self.found = search.result()
+        found, before = self._search.found, self.found
+        if found.awaited:
+            # Those that were there may only not have answered yet.
+            found = replace(found, cameras={**before.cameras, **found.cameras})
+        else:
+            self._search = None
+            self._timer.stop()
+            self.refresh.enabled = True
+        self.found = found
         self._show_missing()
-        self.found_changed.emit()
+        if found.cameras.keys() != before.cameras.keys() or not found.awaited:
+            self.found_changed.emit()
 
     def _show_missing(self) -> None:
         found = self.found
@@ -121,7 +125,10 @@ class CamerasSection(QWidget):
             for title, reason in found.failed.items()
         ]
         self.missing.setText("<br>".join(parts))
-        self._more.setVisible(bool(parts))
+        self._more.setVisible(bool(parts or found.awaited))
+        if found.awaited:
+            self._more.setTitle(f"Looking for cameras: {', '.join(found.awaited)} …")
+            return
         count = f"{len(parts)} more kinds of camera"
         self._more.setTitle("1 more kind of camera" if len(parts) == 1 else count)
 

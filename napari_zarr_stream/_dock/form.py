@@ -37,6 +37,7 @@ def form(rows: Sequence[Row], title: str = "") -> QWidget:
     for text, widget in rows:
         if text:
             label = QLabel(text)
+            label.setTextFormat(Qt.TextFormat.PlainText)
             label.setMinimumWidth(LABEL_WIDTH)
             label.setToolTip(widget.toolTip())
             layout.addRow(label, widget)
@@ -59,6 +60,7 @@ def beside(*widgets: QWidget) -> QWidget:
 def wrapping(label: QLabel) -> QLabel:
     """Let a text break into lines: a long one must not make the dock wide."""
     label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.PlainText)  # names of files and cameras
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label

@@ -1,4 +1,4 @@
-"""What the user chose last, kept between sessions in one JSON file. Knows no Qt.
+"""What the user chose last, kept between sessions in one JSON file.
 
 The file lies beside napari's own settings. One that cannot be read, or that somebody
 has edited, costs no more than the choices in it.
@@ -8,8 +8,11 @@ import json
 import logging
 import os
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from qtpy.QtCore import QLockFile
 
 from napari_zarr_stream._writer import system
 from napari_zarr_stream.cameras.protocol import SettingValue
@@ -31,6 +34,13 @@ def _path() -> Path | None:
     return folder / FILE_NAME if folder is not None else None
 
 
+LOCK_MS = 200
+"""Others need a few milliseconds."""
+
+Settings = dict[str, SettingValue]
+T = TypeVar("T")
+
+
 class Remembered:
     """The user's last choices.
 
@@ -44,10 +54,13 @@ class Remembered:
 
     def __init__(self) -> None:
         self._path = _path()
+        self.choices, self.cameras = self._stored()
+        self._kept = deepcopy((self.choices, self.cameras))
+
+    def _stored(self) -> tuple[Settings, dict[str, Settings]]:
         stored = self._read()
-        self.choices: dict[str, SettingValue] = _plain(stored.get("choices"))
         cameras = stored.get("cameras")
-        self.cameras: dict[str, dict[str, SettingValue]] = {
+        return _plain(stored.get("choices")), {
             name: _plain(settings)
             for name, settings in (cameras.items() if isinstance(cameras, dict) else ())
         }
@@ -65,18 +78,40 @@ class Remembered:
         return stored if isinstance(stored, dict) else {}
 
     def save(self) -> None:
-        """Write the file; what cannot be written is logged, and stops nobody."""
-        if self._path is None:
+        """Write what has changed since it was read, beside what others have written.
+
+        What cannot be written is logged, and stops nobody.
+        """
+        if self._path is None or self._kept == (self.choices, self.cameras):
             return
-        text = json.dumps({"choices": self.choices, "cameras": self.cameras}, indent=1)
         try:
             system.make_folders(self._path.parent)
-            system.replace_file(self._path, text.encode())
+            # A second napari may be writing the same file.
+            lock = QLockFile(f"{self._path}.lock")
+            if not lock.tryLock(LOCK_MS):
+                _log.warning("%s is locked by another program", self._path)
+            try:
+                self._merge(self._path)
+            finally:
+                lock.unlock()
         except OSError as error:
             _log.warning("the settings could not be kept: %s", error)
 
+    def _merge(self, path: Path) -> None:
+        kept_choices, kept_cameras = self._kept
+        choices, cameras = self._stored()
+        choices |= _changed(self.choices, kept_choices)
+        cameras |= _changed(self.cameras, kept_cameras)
+        text = json.dumps({"choices": choices, "cameras": cameras}, indent=1)
+        system.replace_file(path, text.encode())
+        self._kept = deepcopy((self.choices, self.cameras))
 
-def _plain(stored: object) -> dict[str, SettingValue]:
+
+def _changed(now: Mapping[str, T], before: Mapping[str, T]) -> dict[str, T]:
+    return {key: each for key, each in now.items() if before.get(key) != each}
+
+
+def _plain(stored: object) -> Settings:
     """Only what a setting can be, whatever was in the file."""
     if not isinstance(stored, Mapping):
         return {}

@@ -44,7 +44,7 @@ class RunSection(QWidget):
         for text in (self.counts, self.trouble):
             wrapping(text.native)
         self.trouble.native.setStyleSheet(PROBLEM_STYLE)
-        self.trouble.native.setTextFormat(Qt.TextFormat.PlainText)
+        self.counts.native.setTextFormat(Qt.TextFormat.RichText)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for part in (
@@ -57,9 +57,17 @@ class RunSection(QWidget):
         self.stop.clicked.connect(self._stop)
         return self
 
+    @property
+    def _waiting(self) -> str:
+        """What is said while nothing is counted yet."""
+        if not self._session.is_starting:
+            return ""
+        return "Starting …" if self.stop.enabled else "Stopping …"
+
     def _stop(self) -> None:
         self.stop.enabled = False
         self._session.stop()
+        self.show_status()
 
     def show_start(self) -> None:
         """Follow the session to its end."""
@@ -84,7 +92,7 @@ class RunSection(QWidget):
         if known:
             self.progress.max = sum(count or 0 for count in frames)
             self.progress.value = sum(status.frames_acquired for _, status in statuses)
-        self.counts.value = counts_in_words(statuses)
+        self.counts.value = self._waiting or counts_in_words(statuses)
         warning = warning_in_words([status for _, status in statuses])
         self.show_trouble("\n".join(filter(None, [*self._session.troubles, warning])))
 

@@ -12,7 +12,8 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_zarr_stream._sources.layer import LayerSource
 from napari_zarr_stream._sources.source import SourceDescription
 from napari_zarr_stream._viewer.live import LivePlane
-from napari_zarr_stream._viewer.session import Job, Session
+from napari_zarr_stream._viewer.session import Session
+from napari_zarr_stream._viewer.starting import Job
 from napari_zarr_stream._writer.errors import InvalidProperties
 from napari_zarr_stream._writer.names import image_name
 from napari_zarr_stream._writer.properties import StorageProperties
@@ -80,6 +81,7 @@ class SourceSection(QWidget):
 
     def lay_out(self) -> QWidget:
         """Put the widgets in their places, and begin to look for cameras."""
+        self._connect()
         self.cameras.lay_out()
         self.cameras.first.settings.native.hide()
         self.stores.native.setMinimumWidth(80)  # long names make no wide dock
@@ -93,7 +95,6 @@ class SourceSection(QWidget):
             ("", self.stores_row),
         ]
         layout.addWidget(form(rows, title="What to record"))
-        self._connect()
         return self
 
     def _connect(self) -> None:

@@ -8,10 +8,10 @@ from magicgui.widgets import CheckBox, ComboBox, FileEdit, SpinBox
 from magicgui.widgets.bases import Widget
 from qtpy.QtWidgets import QWidget
 
-from napari_zarr_stream._recording.naming import free_paths
 from napari_zarr_stream._writer.properties import DeviceKind, StorageProperties
 
 from .form import Fold, form, wrapping
+from .place import Place, PlaceLook
 from .plan_line import PlanLine
 
 KINDS = (
@@ -74,6 +74,7 @@ class StorageSection:
             ".zarr",
         )
         self.plan_line = PlanLine()
+        self.place_look = PlaceLook(self.plan_line.native)
         self.fields: tuple[Any, ...] = (
             self.uri,
             self.device_kind,
@@ -126,6 +127,10 @@ class StorageSection:
         for field in self.fields:
             field.enabled = enabled
 
+    def place(self, count: int = 1) -> Place:
+        """Where as many stores would go; raises as `PlaceLook.place_of`."""
+        return self.place_look.place_of(Path(str(self.uri.value)), count)
+
     def properties(self, count: int = 1) -> list[StorageProperties]:
         """What the fields say, for as many stores, at places where nothing is yet.
 
@@ -133,7 +138,7 @@ class StorageSection:
 
         Raises
         ------
-        InvalidProperties
+        PlaceIsAwaited, InvalidProperties
         """
         kind = DeviceKind(self.device_kind.value)
         return [
@@ -147,7 +152,7 @@ class StorageSection:
                 sharded=self.sharded.value and kind.zarr_format == 3,
                 enable_multiscale=self.multiscale.value,
             )
-            for path in free_paths(Path(str(self.uri.value)), count)
+            for path in self.place(count).paths
         ]
 
 

@@ -1,21 +1,23 @@
 """What takes long at the first click is done while the user looks at the new dock."""
 
 import numpy as np
-from napari.layers import Image
 
 from napari_zarr_stream._writer.downsample import TileHalver
 
 WARM_UP_MS = 200
 """Long enough for the widget to be painted first."""
 
+DTYPES = (np.uint8, np.uint16)
+"""Of nearly all cameras; of others it is compiled at the click."""
+
 
 def warm_up() -> None:
-    """Import and compile while the user looks at the new widget, not at a click.
+    """Import and compile; in a thread, since it takes a second or two.
 
-    The first image layer of a session, the first zarr array and numba take about half a
-    second each.
+    No layer is made here, which takes half a second as well: napari's registry of units
+    is not safe to be asked for the first time by two threads.
     """
     import zarr  # noqa: F401
 
-    Image(np.zeros((2, 2), np.uint16))
-    TileHalver(np.dtype(np.uint16))
+    for dtype in DTYPES:
+        TileHalver(np.dtype(dtype))

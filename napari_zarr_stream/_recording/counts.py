@@ -1,5 +1,6 @@
 """The counts of recordings, as the dock shows them. Knows no Qt."""
 
+import html
 from collections.abc import Sequence
 
 from napari_zarr_stream._writer.words import (
@@ -89,7 +90,7 @@ def counts_in_words(statuses: Sequence[tuple[str, RecordingStatus]]) -> str:
     for title, status in statuses:
         if status.path is None:
             continue
-        several = f"{title}<br>" if len(statuses) > 1 else ""
+        several = f"{html.escape(title)}<br>" if len(statuses) > 1 else ""
         counts = [
             f"<b>{status.frames_acquired:,}</b> acquired",
             f"<b>{status.frames_committed:,}</b> committed",

@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_zarr_stream._sources.source import SourceDescription
 from napari_zarr_stream._writer.ngff import range_of
 
-from .napari_compat import draw_anew
+from .napari_compat import OutlivedLayers, units_beside
 
 FASTEST_PREVIEW_S = 1 / 30
 """More is not seen."""
@@ -28,6 +28,9 @@ so it comes after it: that is what painting costs. One of 0 ms comes before it."
 
 LIVE = "Live: "
 """Names of live layers begin with it; they are no sources."""
+
+SLOWEST_PREVIEW_S = 1.0
+"""However crowded it is: a picture that stands still is taken for the sample."""
 
 GAP = 0.04
 """Between live layers side by side, of the width of the one on the left."""
@@ -111,7 +114,9 @@ class LivePreview(QObject):
         self._source = source
         self._running = False
         self._paint_s = FIRST_PREVIEW_S * PAINTING_SHARE
-        self._shown = False
+        self._shown_at = time.monotonic()
+        self._outlived: OutlivedLayers | None = None
+        self._limits_are_ours = True
         height, width = (size or 1 for size in source.shape[-2:])
         frame = (3, height, width) if source.planes_per_frame == 3 else (height, width)
         self._left = left
@@ -122,6 +127,7 @@ class LivePreview(QObject):
         source = self._source
         value_range = source.value_range or range_of(source.dtype)
         top, left = source.translation[-2:]
+        units = [unit or "pixel" for unit in source.units[-2:]]
         layer = self._viewer.add_image(
             LivePlane(plane),
             name=f"{LIVE}{source.name}",
@@ -129,10 +135,10 @@ class LivePreview(QObject):
             contrast_limits=value_range,
             scale=source.scale[-2:],
             translate=(top, left + self._left),
-            units=[unit or "pixel" for unit in source.units[-2:]],
+            units=units_beside(self._viewer, units),
             axis_labels=("y", "x"),
         )
-        layer.contrast_limits_range = value_range
+        offer_range(layer, value_range)
         return layer
 
     @property
@@ -144,28 +150,28 @@ class LivePreview(QObject):
     def start(self) -> None:
         """Begin to follow the feed."""
         self._running = True
-        self._viewer.layers.events.removed.connect(self._draw_anew)
+        self._outlived = OutlivedLayers(self._viewer)
+        self.layer.events.contrast_limits.connect(self._keep_limits)
         self._tick()
-
-    def _draw_anew(self, event: Any) -> None:
-        if event.value.ndim > 2:
-            draw_anew(self._viewer, self.layer)
 
     def _tick(self) -> None:
         if not self._running:
             return
-        frame = None if self._feed.is_crowded else self._feed.newest()
-        started = time.perf_counter()
+        started = time.monotonic()
+        is_overdue = started - self._shown_at > SLOWEST_PREVIEW_S
+        may_show = is_overdue or not self._feed.is_crowded
+        frame = self._feed.newest() if may_show else None
         if frame is not None:
             self._show(frame)
         QTimer.singleShot(PROBE_MS, lambda: self._painted(started, frame is not None))
 
     def _painted(self, started: float, shown: bool) -> None:
         if shown:
-            cost_s = time.perf_counter() - started
+            cost_s = time.monotonic() - started
             # Smoothed: one slow paint is often somebody else's.
             self._paint_s += 0.2 * (cost_s - self._paint_s)
         wait_s = max(FASTEST_PREVIEW_S, self._paint_s / PAINTING_SHARE)
+        wait_s = min(wait_s, SLOWEST_PREVIEW_S)
         QTimer.singleShot(round(1000 * wait_s), self._tick)
 
     def _show(self, frame: npt.NDArray[np.generic]) -> None:
@@ -179,26 +185,42 @@ class LivePreview(QObject):
             self._running = False  # whoever changed the format makes another layer
             return
         live.plane = plane
-        if not self._shown:
-            self._shown = True
-            self._set_limits()
+        self._shown_at = time.monotonic()
+        self._follow_limits()
         self.layer.refresh(extent=False, thumbnail=False, highlight=False)
         self.showed.emit(frame)
 
-    def _set_limits(self) -> None:
-        """Once, from the data; after that they are the user's."""
+    def _follow_limits(self) -> None:
+        """From the data, until the user has changed them."""
         limits = self._limits or self._feed.contrast_limits
-        if limits is not None and not self.layer.rgb:
-            self.layer.contrast_limits = limits
-        self.layer.events.contrast_limits.connect(self._keep_limits)
+        if limits is None or self.layer.rgb or not self._limits_are_ours:
+            return
+        if tuple(self.layer.contrast_limits) != limits:
+            with self.layer.events.contrast_limits.blocker(self._keep_limits):
+                self.layer.contrast_limits = limits
 
     def _keep_limits(self) -> None:
+        self._limits_are_ours = False
         low, high = self.layer.contrast_limits
         self._feed.contrast_limits = float(low), float(high)
 
     def stop(self) -> None:
         """Take the layer away, if the user has not."""
         self._running = False
-        self._viewer.layers.events.removed.disconnect(self._draw_anew)
+        outlived = self._outlived or OutlivedLayers(self._viewer)
         if self.layer in self._viewer.layers:
             self._viewer.layers.remove(self.layer)
+        outlived.disconnect_layers()
+        self._outlived = None
+
+
+def offer_range(layer: Any, value_range: tuple[float, float]) -> None:
+    """Let the slider of an image layer reach all values that a pixel can have.
+
+    Of a camera that puts 12 bits into the upper ones of 16, they are more than it says.
+    """
+    low, high = value_range
+    shown_low, shown_high = layer.contrast_limits
+    if shown_low < low or shown_high > high:
+        low, high = range_of(layer.dtype)
+    layer.contrast_limits_range = min(low, shown_low), max(high, shown_high)

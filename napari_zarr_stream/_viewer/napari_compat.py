@@ -6,13 +6,14 @@ axis of a pyramid is read at each step) stands in `_reading/lazy.py`.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from napari.utils.notifications import show_warning
 from qtpy import PYSIDE6, PYSIDE_VERSION
-from qtpy.QtCore import QEvent, QObject
+from qtpy.QtCore import QCoreApplication, QEvent, QObject, QTimer, Signal
 from qtpy.QtWidgets import QWidget
 
 
@@ -33,22 +34,48 @@ class DockWatch(QObject):
     """A dock that is closed tells its widget nothing: napari #8071, #8598.
 
     napari takes the widget out of the dock and keeps it, hidden; no close event comes.
+    Nor does one when the viewer is closed, napari #4623. `closed` and `opened` say so,
+    of a widget in a window of its own as well.
     """
 
-    def __init__(
-        self, widget: QWidget, closed: Callable[[], None], opened: Callable[[], None]
-    ) -> None:
+    closed = Signal()
+    opened = Signal()
+
+    def __init__(self, viewer: Any, widget: QWidget) -> None:
         super().__init__(widget)
         self._widget = widget
-        self._closed, self._opened = closed, opened
         widget.installEventFilter(self)
+        main_window_of(viewer).installEventFilter(self)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the widget is in no window that is there."""
+        widget = self._widget
+        return widget.parentWidget() is None and not widget.isVisible()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """See `QObject.eventFilter`."""
-        if event.type() == QEvent.Type.ParentChange:
-            is_closed = self._widget.parentWidget() is None
-            self._closed() if is_closed else self._opened()
+        widget = getattr(self, "_widget", None)
+        # At the end of the program what is behind may be gone already.
+        if widget is None or QCoreApplication.closingDown():
+            return False
+        kind = event.type()
+        of_window = watched is not widget or widget.isWindow()
+        if kind == QEvent.Type.ParentChange:
+            (self.closed if widget.isWindow() else self.opened).emit()
+        # Spontaneous is what the window system does: a window that is made small.
+        elif of_window and not event.spontaneous():
+            if kind == QEvent.Type.Hide:
+                self.closed.emit()
+            elif kind == QEvent.Type.Show:
+                self.opened.emit()
         return False
+
+
+def main_window_of(viewer: Any) -> QWidget:
+    """The main window of a viewer, which has no public name."""
+    window: QWidget = viewer_itself(viewer).window._qt_window  # noqa: SLF001
+    return window
 
 
 def is_taken_apart(window: Any) -> bool:
@@ -78,16 +105,64 @@ def viewer_itself(viewer: Any) -> Any:
     return getattr(viewer, "__wrapped__", viewer)
 
 
-def draw_anew(viewer: Any, layer: Any) -> None:
-    """Take a layer out of the list and put it back, where napari would draw a dead one.
+OUTLIVED_MS = 3000
+"""Longer than the next paint takes on a busy machine."""
 
-    napari 0.9.2: a 2-D layer lies above a stack, and the stack is deleted; to draw the
-    layer then is a segmentation fault. To see it, leave this out and run
-    `test_a_layer_that_changes_is_recorded_as_it_was`.
+
+class OutlivedLayers(QObject):
+    """What draws a layer outlives it by some paints, or the next one ends in a crash.
+
+    napari 0.9.2, vispy 0.17: of a stack below a 2-D layer the stack is deleted, or
+    2D/3D is pressed twice and the 2-D layer is deleted: its nodes are freed at once,
+    their buffers with them, and the next `glDrawArrays` of the other layer is a
+    segmentation fault. With the nodes kept for some paints it is none. To see it
+    without any code of ours: docs/upstream/layer-removed.md.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        While this is connected, all layers that are removed from it are kept so.
     """
-    if layer in viewer.layers:
-        viewer.layers.remove(layer)
-        viewer.layers.append(layer)
+
+    def __init__(self, viewer: Any) -> None:
+        window = viewer_itself(viewer).window
+        # No public name leads to what draws a layer.
+        self._visuals = window._qt_viewer.canvas.layer_to_visual  # noqa: SLF001
+        super().__init__(main_window_of(viewer))
+        self._layers = viewer_itself(viewer).layers
+        self._layers.events.removing.connect(self._keep)
+
+    def _keep(self, event: Any) -> None:
+        visual = self._visuals.get(self._layers[event.index])
+        # A child of the window: with it goes what is still kept.
+        timer = QTimer(self.parent())
+        timer.setSingleShot(True)
+        timer.timeout.connect(partial(_let_go, timer, [visual]))
+        timer.start(OUTLIVED_MS)
+
+    def disconnect_layers(self) -> None:
+        """Keep no more."""
+        self._layers.events.removing.disconnect(self._keep)
+        self.deleteLater()
+
+
+def _let_go(timer: QTimer, kept: list[Any]) -> None:
+    kept.clear()
+    timer.deleteLater()
+
+
+def units_beside(viewer: Any, units: Sequence[str]) -> list[Any]:
+    """Units for the last axes of a layer that comes, which go with those there are.
+
+    napari 0.9: with others, "Inconsistent units across layers" pops up, once for the
+    layer that comes and again for the next change of the list. A layer that stays has
+    those that are true all the same.
+    """
+    others = viewer.layers.extent.units if len(viewer.layers) else None
+    if others is None or len(others) < len(units):
+        return list(units)
+    beside = zip(others[-len(units) :], units, strict=True)
+    return [unit if other.is_compatible_with(unit) else other for other, unit in beside]
 
 
 def settings_folder() -> Path | None:

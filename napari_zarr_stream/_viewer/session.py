@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,19 +18,17 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 from qtpy.QtWidgets import QMessageBox, QWidget
 
-from napari_zarr_stream._reading.reader import layers_of
 from napari_zarr_stream._recording.counts import amiss_in_words, lost_in_words
 from napari_zarr_stream._recording.interrupt import Interrupt
 from napari_zarr_stream._recording.recording import Recording
 from napari_zarr_stream._recording.states import FinishReason, RecordingStatus
-from napari_zarr_stream._recording.together import Recordings
-from napari_zarr_stream._sources.source import Source
 from napari_zarr_stream._writer.errors import ZarrStreamError
-from napari_zarr_stream._writer.properties import StorageProperties
 
 from .layer_watch import LayerWatch
 from .live import LivePreview
-from .napari_compat import close_as_asked, is_taken_apart, viewer_itself
+from .napari_compat import close_as_asked, is_taken_apart, main_window_of, viewer_itself
+from .reopen import reopen
+from .starting import Job, Starting
 
 BUSY_QUEUE = 0.5
 """With the queue fuller than this the live layer waits: frames are worth more."""
@@ -38,65 +36,50 @@ BUSY_QUEUE = 0.5
 POLL_MS = 100
 
 
-class Job(NamedTuple):
-    """One source into one store.
-
-    Attributes
-    ----------
-    source : Source
-    properties : StorageProperties
-    title : str
-        What people call the source.
-    layer : napari.layers.Layer or None
-        The one that the source reads.
-    """
-
-    source: Source
-    properties: StorageProperties
-    title: str = ""
-    layer: Any = None
-
-
 class RecordingFeed:
-    """A recording as what a live layer shows; see `Feed`."""
+    """A recording as what a live layer shows, once there is one; see `Feed`."""
 
-    def __init__(self, recording: Recording) -> None:
-        self._recording = recording
+    def __init__(self) -> None:
+        self.recording: Recording | None = None
 
     @property
     def is_crowded(self) -> bool:
         """See `Feed.is_crowded`."""
-        return self._recording.status().queue_fill > BUSY_QUEUE
+        recording = self.recording
+        return recording is not None and recording.status().queue_fill > BUSY_QUEUE
 
     @property
     def contrast_limits(self) -> tuple[float, float] | None:
         """See `Recording.contrast_limits`."""
-        return self._recording.contrast_limits
+        return self.recording.contrast_limits if self.recording else None
 
     @contrast_limits.setter
     def contrast_limits(self, limits: tuple[float, float] | None) -> None:
-        if limits is not None:
-            self._recording.contrast_limits = limits
+        if limits is not None and self.recording is not None:
+            self.recording.contrast_limits = limits
 
     def newest(self) -> npt.NDArray[np.generic] | None:
         """See `Recording.newest`."""
-        return self._recording.newest()
+        return self.recording.newest() if self.recording else None
 
 
 class _Run:
-    """One recording, its live layer, and whether its failure was told."""
+    """One job: its live layer, its recording, and whether its failure was told."""
 
-    def __init__(
-        self, viewer: Any, job: Job, recording: Recording, left: float
-    ) -> None:
+    def __init__(self, viewer: Any, job: Job, left: float) -> None:
         self.title = job.title
         self.left = left
-        self.recording = recording
         self.described = job.source.describe()
-        feed = RecordingFeed(recording)
-        self.live = LivePreview(viewer, feed, self.described, left)
+        self.layer = job.layer
+        self.feed = RecordingFeed()
+        self.live = LivePreview(viewer, self.feed, self.described, left)
         self.watch = LayerWatch(viewer, job.layer) if job.layer else None
         self.failure_told = False
+
+    def status(self) -> RecordingStatus:
+        """A snapshot, also before there is a recording."""
+        recording = self.feed.recording
+        return recording.status() if recording else Recording().status()
 
     def end(self) -> None:
         """Nothing is shown or watched any more."""
@@ -122,10 +105,12 @@ class Session(QObject):
         super().__init__()
         self._viewer = viewer
         self._runs: list[_Run] = []
+        self._starting: Starting | None = None
         self.troubles: list[str] = []  # told of the runs, for as long as they are shown
         # Weak: the widget, and so the session, may outlive the window.
         self._window = _no_window
         self._window_is_closing = False
+        self._has_started = False
         self._at_end = ExitStack()
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_MS)
@@ -138,63 +123,49 @@ class Session(QObject):
 
     def status(self) -> RecordingStatus:
         """A snapshot of the first recording."""
-        return self._runs[0].recording.status() if self._runs else Recording().status()
+        return self._runs[0].status() if self._runs else Recording().status()
 
     def statuses(self) -> list[tuple[str, RecordingStatus]]:
         """The title and a snapshot of each recording."""
-        return [(run.title, run.recording.status()) for run in self._runs]
+        return [(run.title, run.status()) for run in self._runs]
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether sources or stores are not ready yet; `stop` gives them up."""
+        return self.is_busy and not self._has_started
 
     @property
     def lives(self) -> list[LivePreview]:
         """The live layer of each recording."""
         return [run.live for run in self._runs]
 
-    def start(
-        self, jobs: Sequence[Job], window: QWidget, *, one_store: bool = False
-    ) -> None:
-        """Record; `window` is asked to stay while it goes on.
+    def start(self, jobs: Sequence[Job], *, one_store: bool = False) -> None:
+        """Record; the window is asked to stay while it goes on.
 
+        Returns at once: what cannot be started is told by `troubles` when it `ended`.
         With `one_store`, all become images of the store of the first job.
-
-        Raises
-        ------
-        ZarrStreamError
-            Nothing was started.
         """
-        sources = [job.source for job in jobs]
-        properties = [job.properties for job in jobs]
-        if one_store:
-            together = Recordings.in_one_store(sources, properties[0])
-        else:
-            together = Recordings(sources, properties)
         runs: list[_Run] = []
-        try:
-            for job, recording in zip(jobs, together.recordings, strict=True):
-                left = runs[-1].live.right if runs else 0.0
-                runs.append(_Run(self._viewer, job, recording, left))
-            if len(runs) > 1:
-                self._viewer.reset_view()  # they lie side by side
-                together.start()
-            else:
-                runs[0].recording.start()
-        except BaseException:
-            for run in runs:
-                run.end()
-            raise
-        self._runs, self.troubles = runs, []
-        for run in runs:
-            run.live.start()
-        self._guard(window)
+        for job in jobs:
+            left = runs[-1].live.right if runs else 0.0
+            runs.append(_Run(self._viewer, job, left))
+        if len(runs) > 1:
+            self._viewer.reset_view()  # they lie side by side
+        self._runs, self.troubles, self._has_started = runs, [], False
+        self._starting = Starting(jobs, one_store)
+        self._guard(main_window_of(self._viewer))
         if threading.current_thread() is threading.main_thread():  # else none comes
             terminated = Interrupt(self._close_when_written, numbers=(signal.SIGTERM,))
             self._at_end.enter_context(terminated)
         _busy.add(self)
         self._timer.start()
+        for run in runs:
+            run.live.start()
 
     def stop(self) -> None:
         """Ask the recordings to end; returns at once."""
-        for run in self._runs:
-            run.recording.stop()
+        if self._starting is not None:
+            self._starting.stop()
 
     def _guard(self, window: QWidget) -> None:
         if window is not self._window():
@@ -231,16 +202,39 @@ class Session(QObject):
         return bool(answer == QMessageBox.StandardButton.Yes)
 
     def _finish_now(self) -> None:
+        assert self._starting is not None
         self._end()
-        self.stop()
+        self._starting.stop()
+        self._starting.wait()
+        self._follow_starting()
         for run in self._runs:
-            try:
-                run.recording.wait()
-            except ZarrStreamError as failure:
-                show_error(f"{run.title or 'The recording'} failed: {failure}")
+            if error := run.status().error:
+                show_error(f"{run.title or 'The recording'} failed: {error}")
+
+    def _follow_starting(self) -> None:
+        """Take the recordings as soon as there are some, and give up on demand."""
+        starting = self._starting
+        if starting is None or self._has_started:
+            return
+        is_over = starting.is_over
+        if starting.was_stopped:
+            starting.stop()  # also what began after it was asked to stop
+        if not is_over:
+            return
+        self._has_started = True
+        if starting.has_begun:
+            for run, recording in zip(self._runs, starting.recordings, strict=False):
+                run.feed.recording = recording
 
     def _poll(self) -> None:
-        statuses = [run.recording.status() for run in self._runs]
+        self._follow_starting()
+        if self.is_starting:
+            return
+        assert self._starting is not None
+        if not self._starting.has_begun:
+            self._give_up(self._starting)
+            return
+        statuses = [run.status() for run in self._runs]
         if any(status.is_busy for status in statuses):
             self._tell_of_failures(statuses)
             return
@@ -250,16 +244,29 @@ class Session(QObject):
                 committed = status.frames_committed and not self._window_is_closing
                 if committed and status.path and status.path.exists():
                     self._reopen(status.path, run)
+                run.live.stop()
                 self._notify(run, status)
         finally:
-            self._end()
-            self.ended.emit()
-            closing, self._window_is_closing = self._window_is_closing, False
             reasons = [status.finish_reason for status in statuses]
-            failed = FinishReason.FAILED in reasons
-            # After a failure the window stays: the message is in it.
-            if closing and not failed and (window := self._window()) is not None:
-                close_as_asked(window)
+            self._finish(FinishReason.FAILED in reasons)
+
+    def _give_up(self, starting: Starting) -> None:
+        """Nothing has begun, and nothing is left of it."""
+        error = starting.failure
+        if starting.was_stopped:
+            said = str(error or "stopped before it began: nothing was recorded")
+            show_info(said[:1].upper() + said[1:])
+        else:
+            self._tell(show_error, f"The recording could not be started: {error}")
+        self._finish(error is not None and not starting.was_stopped)
+
+    def _finish(self, failed: bool) -> None:
+        self._end()
+        self.ended.emit()
+        closing, self._window_is_closing = self._window_is_closing, False
+        # After a failure the window stays: the message is in it.
+        if closing and not failed and (window := self._window()) is not None:
+            close_as_asked(window)
 
     def _tell_of_failures(self, statuses: Sequence[RecordingStatus]) -> None:
         """At once, although the other recordings go on."""
@@ -282,21 +289,14 @@ class Session(QObject):
 
     def _reopen(self, path: Path, run: _Run) -> None:
         try:
-            layers = layers_of(path)
+            reopen(self._viewer, path, run.described, run.layer, run.left)
         except (ZarrStreamError, OSError) as error:
             said = f"{path} was recorded but could not be opened: {error}"
             self._tell(show_error, said)
-            return
-        for data, meta, kind in layers:
-            added = getattr(self._viewer, f"add_{kind}")(data, **meta)
-            for layer in added if isinstance(added, list) else [added]:
-                if run.described.value_range and kind == "image":
-                    layer.contrast_limits_range = run.described.value_range
-                if run.left:  # where its live layer was
-                    layer.translate = (*layer.translate[:-1], run.left)
 
     def _notify(self, run: _Run, status: RecordingStatus) -> None:
-        frames = "frame" if status.frames_acquired == 1 else "frames"
+        noun = "frame" if run.layer is None else "plane"
+        frames = noun if status.frames_acquired == 1 else f"{noun}s"
         title = f"{run.title}: " if len(self._runs) > 1 else ""
         amiss = amiss_in_words(status)
         counts = title + ", ".join(

@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from napari_zarr_stream._writer.contrast import contrast_limits_of
+from napari_zarr_stream._writer.contrast import WideningLimits
 
 from .protocol import Camera, CameraError
 from .thread import CameraThread
@@ -45,8 +45,18 @@ class Preview:
         self._lock = threading.Lock()
         self._snap: Future[Image] | None = None  # guarded by _lock
         self._is_over = False  # guarded by _lock
-        self.contrast_limits: tuple[float, float] | None = None
+        self._limits = WideningLimits()
         self.ended = thread.submit(self._run, is_long=True)
+
+    @property
+    def contrast_limits(self) -> tuple[float, float] | None:
+        """Those of the first second, or what was set since."""
+        return self._limits.limits
+
+    @contrast_limits.setter
+    def contrast_limits(self, limits: tuple[float, float] | None) -> None:
+        if limits is not None:
+            self._limits.keep(limits)
 
     is_crowded = False
     """Nobody waits for the frames of a preview."""
@@ -104,10 +114,7 @@ class Preview:
                 self._give(None)  # whoever waits for a frame gets none
 
     def _look_at(self, frame: Image) -> None:
-        if self.contrast_limits is None:
-            self.contrast_limits = contrast_limits_of(
-                frame.reshape(-1, frame.shape[-1])
-            )
+        self._limits.see(frame.reshape(-1, frame.shape[-1]))
         self._give(frame)
         if self._wanted.is_set():
             self._wanted.clear()

@@ -122,12 +122,12 @@ def restore_settings(camera: Camera, wanted: Mapping[str, SettingValue]) -> list
         _restore_one(camera, name, wanted, problems)
     if set(Region._fields) <= wanted.keys() and region_of(camera.settings) is not None:
         others = wanted.keys() - {*_FIRST, *Region._fields}
-        region = Region(*(int(wanted[name]) for name in Region._fields))
-        if region != region_of(camera.settings):
-            try:
+        try:
+            region = Region(*(int(wanted[name]) for name in Region._fields))
+            if region != region_of(camera.settings):
                 set_region(camera, region)
-            except (CameraError, ValueError) as error:
-                problems["region"] = f"Not as last time: {error}"
+        except (CameraError, ValueError) as error:
+            problems["region"] = f"Not as last time: {error}"
     else:
         others = wanted.keys() - set(_FIRST)
     ordered = [name for name in wanted if name in others]

@@ -1,3 +1,3 @@
 """The fixtures of tests in real windows."""
 
-from docks import dock, viewer, widget  # noqa: F401
+from docks import dock, let, viewer, widget  # noqa: F401

@@ -1,10 +1,8 @@
 """Settings of a camera show what is in force."""
 
 import pytest
-from docks import CELLS, choose, small
-from windows import click, wait_until
-
-from napari_zarr_stream._viewer.session import session_of
+from docks import CELLS, choose, small, start, stop
+from windows import wait_until
 
 
 def test_ranges_are_read_anew_after_every_change(dock):
@@ -19,7 +17,7 @@ def test_ranges_are_read_anew_after_every_change(dock):
 def test_locked_settings_are_grey_while_recording_and_others_live(dock, viewer, qtbot):
     widget = dock()
     control = small(widget)
-    click(widget.record, qtbot)
+    start(widget, viewer, qtbot)
     settings = widget.camera_settings
     assert not settings["width"].enabled
     assert settings["exposure_ms"].enabled
@@ -27,6 +25,5 @@ def test_locked_settings_are_grey_while_recording_and_others_live(dock, viewer, 
     wait_until(lambda: not control.is_waiting)
     [exposure] = [s for s in control.view.settings if s.name == "exposure_ms"]
     assert exposure.value == 2.5
-    click(widget.stop, qtbot)
-    wait_until(lambda: not session_of(viewer).is_busy)
+    stop(widget, viewer, qtbot)
     assert settings["width"].enabled

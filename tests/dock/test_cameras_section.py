@@ -2,7 +2,7 @@
 
 import pytest
 import zarr
-from docks import CELLS, SINE, is_waiting, let_find, small
+from docks import CELLS, SINE, is_waiting, let_find, small, start
 from windows import click, messages, wait_until
 
 from napari_zarr_stream._dock.source_section import ONE_STORE
@@ -74,7 +74,7 @@ def test_two_cameras_at_once(dock, viewer, qtbot, one_store):
     if one_store:
         widget.stores.value = ONE_STORE
     widget.frame_count.value = 10
-    click(widget.record, qtbot)
+    start(widget, viewer, qtbot)
     lives = [layer for layer in viewer.layers if layer.name.startswith("Live")]
     assert len(lives) == 2
     # side by side
@@ -102,8 +102,7 @@ def test_if_one_camera_fails_the_others_go_on(dock, viewer, qtbot):
     [second] = widget.cameras.others
     second.source.value = name
     wait_until(lambda: second.is_ready and second.control.name == name)
-    click(widget.record, qtbot)
-    session = session_of(viewer)
+    session = start(widget, viewer, qtbot)
     wait_until(lambda: any("The others go on" in text for text in messages()))
     at = session.status().frames_acquired
     wait_until(lambda: session.status().frames_acquired > at + 20)

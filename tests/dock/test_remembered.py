@@ -1,6 +1,8 @@
 """What is kept between sessions, and files that are no use."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -22,6 +24,40 @@ def test_choices_come_back(folder):
     assert again.choices == {"tile_width": 256}
     assert again.cameras == {"Simulated: cells": {"exposure_ms": 2.5, "stamp": True}}
     assert [path.name for path in folder.iterdir()] == [FILE_NAME]
+
+
+def test_two_windows_keep_what_each_has_changed(folder):
+    """Neither writes back what it read before the other one wrote."""
+    Remembered().save()
+    one, other = Remembered(), Remembered()
+    one.choices["tile_width"] = 256
+    one.cameras["A"] = {"gain": 1.0}
+    one.save()
+    other.choices["sharded"] = False
+    other.cameras["B"] = {"gain": 2.0}
+    other.save()
+    one.choices["tile_width"] = 128
+    one.save()
+    again = Remembered()
+    assert again.choices == {"tile_width": 128, "sharded": False}
+    assert again.cameras == {"A": {"gain": 1.0}, "B": {"gain": 2.0}}
+
+
+KEEP = """
+import sys
+from napari_zarr_stream._dock.remembered import Remembered
+for number in range(40):
+    remembered = Remembered()
+    remembered.choices[f"{sys.argv[1]}{number}"] = number
+    remembered.save()
+"""
+
+
+def test_two_programs_that_save_at_once_lose_nothing(folder):
+    command = [sys.executable, "-c", KEEP]
+    both = [subprocess.Popen([*command, name]) for name in "ab"]
+    assert [each.wait(60) for each in both] == [0, 0]
+    assert len(Remembered().choices) == 80
 
 
 @pytest.mark.parametrize(
@@ -62,6 +98,7 @@ def test_a_folder_that_cannot_be_written_stops_nobody(monkeypatch, tmp_path, cap
     (tmp_path / "a file").write_text("in the way")
     monkeypatch.setenv("NAPARI_CONFIG", str(tmp_path / "a file" / "settings.yaml"))
     remembered = Remembered()
+    remembered.choices["tile_width"] = 256
     remembered.save()
     assert "could not be kept" in caplog.text
 
@@ -69,5 +106,7 @@ def test_a_folder_that_cannot_be_written_stops_nobody(monkeypatch, tmp_path, cap
 def test_an_empty_variable_keeps_nothing(monkeypatch, tmp_path):
     monkeypatch.setenv("NAPARI_CONFIG", "")
     monkeypatch.chdir(tmp_path)
-    Remembered().save()
+    remembered = Remembered()
+    remembered.choices["tile_width"] = 256
+    remembered.save()
     assert not list(tmp_path.rglob(FILE_NAME))

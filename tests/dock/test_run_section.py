@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 import pytest
 import zarr
-from docks import choose, record, small, stop
-from windows import click, messages, wait_until
+from docks import choose, record, small, start, stop
+from windows import messages, wait_until
 
 import napari_zarr_stream._recording.recording as recording_module
 import napari_zarr_stream._recording.run as run_module
@@ -25,11 +25,10 @@ def test_little_disk_space_is_said(dock, viewer, qtbot, monkeypatch):
     small(widget)
     nearly_full = module.RESERVE_BYTES + 2**20
     monkeypatch.setattr(module, "free_bytes", lambda path: nearly_full)
-    click(widget.record, qtbot)
+    start(widget, viewer, qtbot)
     wait_until(lambda: widget.trouble.visible)
     assert "Disk space for" in widget.trouble.value
-    click(widget.stop, qtbot)
-    wait_until(lambda: not session_of(viewer).is_busy)
+    stop(widget, viewer, qtbot)
     assert not widget.trouble.visible
 
 
@@ -42,15 +41,14 @@ def test_a_recording_that_stops_itself_says_why(
     widget.device_kind.value, widget.multiscale.value = "ZarrV3", False
     widget.tile_width.value = widget.tile_height.value = 0
     widget.uri.value = small_disk
-    session = session_of(viewer)
-    click(widget.record, qtbot)
+    session = start(widget, viewer, qtbot)
+    wait_until(lambda: not session.is_busy)
     refused = "are kept in reserve. Free some space, record elsewhere"
     assert refused in messages()[-1]
     assert refused in widget.trouble.value
-    assert not session.is_busy
     smaller = partial(recording_module.Recording, reserve_bytes=400 * 2**10)
     monkeypatch.setattr(together_module, "Recording", smaller)
-    click(widget.record, qtbot)
+    start(widget, viewer, qtbot)
     wait_until(lambda: widget.trouble.visible)
     assert re.match(
         "Disk space for . s at this rate: make room or st", widget.trouble.value
@@ -150,7 +148,7 @@ def test_an_unplugged_camera_is_told_in_the_dock(dock, viewer, qtbot):
 def assert_fails_with(words, widget, viewer, qtbot):
     """After five frames, which are kept; and it can be tried again."""
     for _ in range(2):
-        click(widget.record, qtbot)
+        start(widget, viewer, qtbot)
         session = session_of(viewer)
         assert session.is_busy
         wait_until(lambda s=session: not s.is_busy)
@@ -173,7 +171,7 @@ def test_a_silent_camera_is_told_and_waited_for(dock, viewer, qtbot, monkeypatch
     widget = dock(Silent=lambda: SimulatedCamera(faults=faults, frame_rate=100))
     choose(widget, "Silent")
     widget.frame_count.value = 300
-    click(widget.record, qtbot)
+    start(widget, viewer, qtbot)
     wait_until(lambda: widget.trouble.visible)
     said = widget.trouble.value
     assert said.startswith("No frame for ")

@@ -1,5 +1,8 @@
 """The Record widget in a real window, set and clicked as a user does."""
 
+from functools import partial
+from types import SimpleNamespace
+
 import pytest
 import zarr
 from windows import click, messages, wait_until
@@ -19,7 +22,8 @@ def let_find(monkeypatch, missing=None, failed=None, **cameras):
     found = FoundCameras(
         {**simulated_cameras(), **cameras}, missing or {}, failed or {}
     )
-    monkeypatch.setattr(cameras_section, "find_cameras", lambda: found)
+    searched = SimpleNamespace(found=found)
+    monkeypatch.setattr(cameras_section, "CameraSearch", lambda: searched)
 
 
 def open_dock(viewer, folder):
@@ -58,9 +62,12 @@ def small(widget, name=CELLS, **settings):
 
 
 def start(widget, viewer, qtbot):
+    """Click Record; the session, when the recording has begun."""
+    wait_until(lambda: widget.record.enabled)  # the disk has been looked at
     click(widget.record, qtbot)
     session = session_of(viewer)
     assert session.is_busy, messages()[-1:]
+    wait_until(lambda: not session.is_starting)
     return session
 
 
@@ -98,6 +105,12 @@ def viewer(make_napari_viewer):
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(1300, 900)
     return viewer
+
+
+@pytest.fixture
+def let(monkeypatch):
+    """Have only some cameras found."""
+    return partial(let_find, monkeypatch)
 
 
 @pytest.fixture

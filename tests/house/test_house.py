@@ -80,7 +80,7 @@ FILE_CALLS_ELSEWHERE = {
     "_reading/info.py": {"os.walk", "os.lstat"},
     "_reading/documents.py": {"os.DirEntry", "os.scandir"},
     "_recording/disk.py": {"shutil.disk_usage"},
-    "_dock/plan_line.py": {"os.access", "os.W_OK", "os.path.lexists"},
+    "_dock/place.py": {"os.access", "os.W_OK", "os.path.lexists"},
     "cli/__init__.py": {"os.dup2", "os.open", "os.O_WRONLY"},
 }
 """What may be asked of the system but in `_writer/system.py`. Looking is free: pathlib
@@ -99,7 +99,7 @@ MAY_START_THREADS = {
     "_recording/disk.py",
     "_recording/recording.py",
     "_recording/together.py",
-    "_dock/background.py",
+    "_viewer/background.py",
     "cameras/registry.py",
     "cameras/thread.py",
 }

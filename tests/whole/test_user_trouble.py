@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import dask.array as da
 import numpy as np
@@ -46,7 +47,8 @@ def widget(viewer, tmp_path, monkeypatch):
         return SimulatedCamera("cells", width=64, height=48, frame_rate=100)
 
     found = FoundCameras({CAMERA: small})
-    monkeypatch.setattr(cameras_section, "find_cameras", lambda: found)
+    searched = SimpleNamespace(found=found)
+    monkeypatch.setattr(cameras_section, "CameraSearch", lambda: searched)
     widget = RecordWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Record to Zarr")
     widget.uri.value = tmp_path / "out"
@@ -96,9 +98,13 @@ def test_stop_while_it_starts(widget, viewer, qtbot, tmp_path):
     click(widget.stop, qtbot)
     wait_until(lambda: not session_of(viewer).is_busy)
     status = session_of(viewer).status()
-    assert status.finish_reason is FinishReason.STOPPED
-    assert f"{status.frames_acquired} frame" in messages()[-1]
-    assert str(status.path) in messages()[-1]
+    if status.path is None:  # it was stopped before it began
+        assert "nothing was recorded" in messages()[-1]
+        assert not (tmp_path / "out" / "recording_0001.zarr").exists()
+    else:
+        assert status.finish_reason is FinishReason.STOPPED
+        assert f"{status.frames_acquired} frame" in messages()[-1]
+        assert str(status.path) in messages()[-1]
     assert is_ready_again(widget, viewer, qtbot, tmp_path / "b")
 
 
@@ -173,7 +179,7 @@ def test_two_recordings_into_one_directory(widget, viewer, qtbot, tmp_path):
     lock = StoreLock(tmp_path / "mine.zarr")
     widget.uri.value = tmp_path / "mine.zarr"
     click(widget.record, qtbot)
-    assert not session_of(viewer).is_busy
+    wait_until(lambda: not session_of(viewer).is_busy)
     for said in (messages()[-1], widget.trouble.value):
         assert f"is being written by process {os.getpid()}" in said
         assert "wait for its end, or choose another name" in said

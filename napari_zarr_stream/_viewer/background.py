@@ -8,10 +8,17 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def in_background(work: Callable[[], T]) -> "Future[T]":
+def in_background(
+    work: Callable[[], T], *, may_be_dropped: bool = False
+) -> "Future[T]":
     """Do work in a thread of its own; its exception is kept in the future.
 
-    The thread is no daemon: the interpreter waits for its end.
+    Parameters
+    ----------
+    work : callable
+    may_be_dropped : bool
+        Whether the interpreter may end before it: of work that may hang for ever, and
+        of which nothing is left undone.
     """
     future: Future[T] = Future()
 
@@ -19,8 +26,8 @@ def in_background(work: Callable[[], T]) -> "Future[T]":
         """Thread "background"."""
         try:
             future.set_result(work())
-        except Exception as error:  # noqa: BLE001 - raised where the result is asked for
+        except BaseException as error:  # noqa: BLE001 - raised where it is asked for
             future.set_exception(error)
 
-    threading.Thread(target=run, name="background", daemon=False).start()
+    threading.Thread(target=run, name="background", daemon=may_be_dropped).start()
     return future

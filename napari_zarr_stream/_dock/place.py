@@ -1,0 +1,121 @@
+"""Free names and room where recordings go, looked at in the background.
+
+A network disk may take long to answer, or never do.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_zarr_stream._recording.disk import free_bytes
+from napari_zarr_stream._recording.naming import free_paths
+from napari_zarr_stream._viewer.background import in_background
+from napari_zarr_stream._writer.errors import InvalidProperties
+
+BLINK_S = 0.2
+"""The first answer is waited for so long: nothing flickers then."""
+
+LOOK_AGAIN_S = 2.0
+"""Others make files and fill disks, too."""
+
+POLL_MS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where recordings would go.
+
+    Attributes
+    ----------
+    paths : sequence of Path
+        Nothing is there yet.
+    free_bytes : int or None
+        On their disk; None where nobody can say.
+    """
+
+    paths: Sequence[Path]
+    free_bytes: int | None
+
+
+class PlaceIsAwaited(InvalidProperties):
+    """The disk has not answered yet; it is asked, and `PlaceLook.changed` will come."""
+
+
+class PlaceLook(QObject):
+    """Looks at what the user chose; `changed` says that another answer has come."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._chosen: tuple[Path, int] | None = None
+        self._known: Future[Place] | None = None
+        self._asked: Future[Place] | None = None
+        self._asked_at = 0.0
+        self._timer = QTimer(self)
+        self._timer.setInterval(POLL_MS)
+        self._timer.timeout.connect(self._poll)
+
+    def place_of(self, folder: Path, count: int) -> Place:
+        """Free names for as many stores, and the room there.
+
+        Raises
+        ------
+        PlaceIsAwaited
+        InvalidProperties
+            Nothing can be written there.
+        """
+        if self._chosen != (folder, count):
+            self._chosen, self._known, self._asked = (folder, count), None, None
+        is_old = time.monotonic() - self._asked_at > LOOK_AGAIN_S
+        if self._asked is None and (self._known is None or is_old):
+            self._asked_at = time.monotonic()
+            self._asked = in_background(
+                lambda: _look(folder, count), may_be_dropped=True
+            )
+            if self._known is None:
+                wait((self._asked,), BLINK_S)
+            self._take()
+        if self._known is None:
+            raise PlaceIsAwaited(f"Looking at {folder} …")
+        return self._known.result()
+
+    def look_again(self) -> None:
+        """What was there has changed."""
+        self._chosen = None
+
+    def _take(self) -> None:
+        if self._asked is not None and self._asked.done():
+            self._known, self._asked = self._asked, None
+        if (self._asked is not None) != self._timer.isActive():
+            self._timer.start() if self._asked is not None else self._timer.stop()
+
+    def _poll(self) -> None:
+        self._take()
+        if self._asked is None:
+            self.changed.emit()
+
+
+def _look(chosen: Path, count: int) -> Place:
+    """Thread "background"."""
+    paths = free_paths(chosen, count)
+    return Place(paths, _room_for(paths[0]))
+
+
+def _room_for(path: Path) -> int | None:
+    there = next(parent for parent in path.parents if os.path.lexists(parent))
+    if not there.is_dir():
+        raise InvalidProperties(f"{there} is not a folder: choose another place.")
+    if not os.access(there, os.W_OK):
+        raise InvalidProperties(f"You may not write to {there}: choose another folder.")
+    free = free_bytes(there)
+    if free == 0:
+        raise InvalidProperties(
+            f"There is no space left in {there}: make room, or choose another folder."
+        )
+    return free

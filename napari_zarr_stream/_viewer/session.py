@@ -240,7 +240,10 @@ class Session(QObject):
             return
         try:
             for run, status in zip(self._runs, statuses, strict=True):
-                # Before the live layers go: an empty viewer forgets what is in view.
+                # An empty viewer forgets what is in view; where there are others, the
+                # list is better never one of layers with different units.
+                if len(self._viewer.layers) > 1:
+                    run.live.stop()
                 committed = status.frames_committed and not self._window_is_closing
                 if committed and status.path and status.path.exists():
                     self._reopen(status.path, run)

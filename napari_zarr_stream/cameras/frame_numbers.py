@@ -111,9 +111,9 @@ class FrameNumbers:
         first_missed = max(self._index + 1, self._index + step - _LATE)
         self._newest, self._index = number, self._index + step
         self._steps, self._unit = self._steps + 1, math.gcd(self._unit, step)
-        if step > 1 or self._missed:
-            self._missed.update(range(first_missed, self._index))
-            self._missed = {each for each in self._missed if each > self._index - _LATE}
+        if step > 1:
+            still = {each for each in self._missed if each > self._index - _LATE}
+            self._missed = still | set(range(first_missed, self._index))
         return self._index
 
     def _go_back(self, step: int) -> int | None:

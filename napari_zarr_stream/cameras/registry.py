@@ -29,6 +29,9 @@ ENTRY_POINTS = "napari_zarr_stream.cameras"
 SEARCH_TIMEOUT_S = 20.0
 """Importing an SDK from a slow disk and asking a network take seconds, not this."""
 
+EXIT_TIMEOUT_S = 5.0
+"""What a search that goes on may delay the end of the program."""
+
 
 class _Stack(NamedTuple):
     """A stack that comes with this package."""
@@ -185,7 +188,7 @@ def _await_answers() -> None:
     """Let drivers come back that can: one that is killed in a call may abort."""
     with _lock:
         answers, left_s = list(_asked.values()), _latest - time.monotonic()
-    wait(answers, max(0.0, left_s))
+    wait(answers, min(max(0.0, left_s), EXIT_TIMEOUT_S))
 
 
 def _finders(missing: Mapping[str, str]) -> Iterator[tuple[str, Callable[[], Cameras]]]:

@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 import numpy as np
 import pytest
 
+from napari_zarr_stream.cameras.probes import LEFT_OUT
 from napari_zarr_stream.cameras.protocol import CameraError, CameraLost
 
 TIMEOUT_S = 0.2  # the most that may be asked for
@@ -172,6 +173,7 @@ class CameraContract:
         for name, value in camera.info.items():
             assert isinstance(name, str)
             assert isinstance(value, str)
+        assert LEFT_OUT not in camera.info  # all could be asked
         assert len(camera.shape) in (2, 3)
         assert all(type(side) is int and side > 0 for side in camera.shape)
         assert isinstance(camera.dtype, np.dtype)

@@ -95,6 +95,19 @@ class Recording:
             self._description, self._plan = description, planned
         return planned
 
+    @property
+    def description(self) -> SourceDescription:
+        """Of the source, as it was when it was chosen.
+
+        Raises
+        ------
+        IllegalTransition
+            Before `configure`.
+        """
+        if self._description is None:
+            raise IllegalTransition("a recording without a source has no description")
+        return self._description
+
     def start(self, *, store: Store | None = None, gate: Gate | None = None) -> None:
         """Make the store, here, and begin to record, in a thread.
 

@@ -17,7 +17,7 @@ from napari_zarr_stream._sources.source import Source, SourceDescription
 from napari_zarr_stream._writer.errors import SourceFailed, ZarrStreamError
 from napari_zarr_stream._writer.ngff import range_of
 from napari_zarr_stream._writer.properties import Channel
-from napari_zarr_stream._writer.record import RecordKey
+from napari_zarr_stream._writer.record import RecordKey, universal_time
 from napari_zarr_stream._writer.stream import StreamStatus, ZarrStream
 from napari_zarr_stream.cameras.protocol import CameraEnded
 from napari_zarr_stream.cameras.viewfinder import Viewfinder
@@ -110,9 +110,8 @@ class Run:
         self._infos = FrameInfos()
         self._end_of_source: CameraEnded | None = None
         self._stop_reason = ""
-        self._started_at = self._came_at = time.monotonic()
         self._elapsed_s = 0.0
-        self._pace = Pace(self._started_at)
+        self._note_begin()
 
     def read(self) -> None:
         """Read the source until it ends, is stopped or fails."""
@@ -192,6 +191,7 @@ class Run:
             self._source.start()
             self.source_started.set()
             self._wait_at_gate()
+            self._note_begin()
             self._read_to_end()
         with self._keeping_failure():
             self._source.stop()
@@ -209,6 +209,12 @@ class Run:
                 self._infos.pass_by(info)
             else:
                 gate.wait(GATE_POLL_S)
+
+    def _note_begin(self) -> None:
+        """Count time from here: what a source needs to start does not count."""
+        self._begun_ns = time.time_ns()
+        self._started_at = self._came_at = time.monotonic()
+        self._pace = Pace(self._started_at)
 
     def _is_stopping(self) -> bool:
         """Whether somebody stopped it, or nobody could any more."""
@@ -267,6 +273,7 @@ class Run:
 
     def _annotate(self) -> None:
         record: dict[str, Any] = {
+            RecordKey.START_TIME: universal_time(self._begun_ns),
             RecordKey.FRAMES_ACQUIRED: self._stream.status().frames_appended,
             RecordKey.FRAMES_LOST: "unknown" if self._lost is None else self._lost,
             RecordKey.FRAMES_INCOMPLETE: self._infos.incomplete,

@@ -94,7 +94,7 @@ class RecordingStatus:
     queue_fill : float
         0 to 1.
     elapsed_s : float
-        From the start to the end of the flush.
+        From the moment at which frames were wanted to the end of the flush.
     frames_per_second, bytes_per_second : float
         Of late, acquired; over the whole run once it is over.
     error : ZarrStreamError or None

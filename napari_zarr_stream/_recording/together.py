@@ -67,7 +67,7 @@ class Recordings:
         self._properties = tuple(properties)
         self._shared: StorageProperties | None = None
         self.recordings = tuple(map(Recording, sources, properties))
-        self._descriptions = [source.describe() for source in sources]
+        self._descriptions = [each.description for each in self.recordings]
         self._open: set[int] = set()  # parts of the shared store that are written
         self._begun = threading.Event()  # all record, or the start failed
         self._begun.set()

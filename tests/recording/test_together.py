@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from datetime import datetime
 from functools import partial
 
 import numpy as np
@@ -325,6 +326,8 @@ def test_cameras_begin_together_whatever_each_needs_to_start(
         assert stamps(path / str(number)) == ids.tolist()
         # What came, or was lost, before both ran is not of the recording.
         assert status.frames_lost == ids[-1] - ids[0] + 1 - 20
+        began = datetime.fromisoformat(record_of(path / str(number))["start_time"])
+        assert began.timestamp() * 1e9 >= max(started) - 1e6
 
 
 class Hangs(SimulatedCamera):
@@ -401,6 +404,21 @@ def test_no_frame_of_a_file_is_thrown_away(tmp_path, cameras):
     assert together.wait(30)
     log = zarr.open_group(tmp_path / "a.zarr/0/frame_log", mode="r")
     assert log["device_index"][0] == 0
+
+
+def test_a_camera_is_asked_once_what_it_is_like(tmp_path, cameras):
+    [thread] = cameras(camera(40, 48))
+
+    class Counted(CameraSource):
+        asked = 0
+
+        def describe(self):
+            self.asked += 1
+            return super().describe()
+
+    source = Counted(thread, "camera", 3)
+    Recordings([source], [StorageProperties(tmp_path / "a.zarr")])
+    assert source.asked == 1
 
 
 class Mute(SimulatedCamera):

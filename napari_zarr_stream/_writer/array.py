@@ -27,8 +27,8 @@ Cell = tuple[int, int, int, int]
 """Channel, chunk along z, tile down, tile across: a chunk's place in its block."""
 
 MAX_OPEN_FILES = 64
-"""Of one level. A process on macOS may have 256 open, Qt has dozens, and two shard
-layers are written at a time; the levels below have a third as many together."""
+"""Of all levels. A process on macOS may have 256 open, Qt has dozens, several cameras
+record at once, and two shard layers of each are written at a time."""
 
 
 class LevelArray:
@@ -61,7 +61,9 @@ class LevelArray:
         self._files: dict[tuple[int, ...], PartFile] = {}
         self._lock = threading.Lock()
         self._down, self._across = plan.tile_grid(level)
-        self._keep_open = plan.files_at_once(level) <= MAX_OPEN_FILES
+        # Those of small levels are the cheapest to keep.
+        smaller = range(level, len(plan.level_shapes))
+        self._keep_open = sum(map(plan.files_at_once, smaller)) <= MAX_OPEN_FILES
         self._is_whole = not plan.shard_shape and plan.parts_per_chunk == 1
         self._outer_grid, tile_grid = plan.shard_grid[:-2], plan.shard_grid[-2:]
         self._tiles_per_shard = math.prod(tile_grid)
@@ -192,6 +194,18 @@ class LevelArray:
             files = list(self._files.values())
         for file in files:
             file.publish()
+
+    def flush(self) -> None:
+        """Make what lies in unfinished files readable, and keep them open.
+
+        Raises
+        ------
+        WriteFailed
+        """
+        with self._lock:
+            files = list(self._files.values())
+        for file in files:
+            file.flush()
 
     def finish(self) -> None:
         """Make what lies in unfinished files readable.

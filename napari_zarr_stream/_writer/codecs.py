@@ -97,7 +97,7 @@ class Raw:
 
 @dataclass(frozen=True, slots=True)
 class Blosc:
-    """Blosc 1, level 1, byte shuffle, as Acquire's compressed device kinds use it.
+    """Blosc 1, byte shuffle, as Acquire's compressed device kinds use it.
 
     Attributes
     ----------
@@ -106,10 +106,12 @@ class Blosc:
     block_bytes : int
         Size of blosc's blocks; 0 leaves it to blosc. zstd takes 0.55 of the time for
         one block of 512 KiB that it takes for blosc's own 16 of 32 KiB.
+    level : int
     """
 
     name: str
     block_bytes: int = 0
+    level: int = 1
 
     def encode(self, pixels: npt.NDArray[np.generic]) -> bytes:
         """Compress; the GIL is released meanwhile."""
@@ -120,7 +122,7 @@ class Blosc:
         asked = self.block_bytes // itemsize if self._splits else self.block_bytes
         _extension.set_blocksize(asked)
         encoded: bytes = _extension.compress(
-            pixels, itemsize, 1, blosc.SHUFFLE, self.name
+            pixels, itemsize, self.level, blosc.SHUFFLE, self.name
         )
         return encoded
 
@@ -181,7 +183,7 @@ class Blosc:
         return {
             "id": "blosc",
             "cname": self.name,
-            "clevel": 1,
+            "clevel": self.level,
             "shuffle": blosc.SHUFFLE,
             "blocksize": 0,
         }
@@ -190,7 +192,7 @@ class Blosc:
         """`bytes`, then `blosc`."""
         configuration = {
             "cname": self.name,
-            "clevel": 1,
+            "clevel": self.level,
             "shuffle": "shuffle",
             "typesize": dtype.itemsize,
             "blocksize": 0,
@@ -285,9 +287,9 @@ def stored_dtype(dtype: npt.DTypeLike) -> np.dtype[np.generic]:
     return given.newbyteorder("<")
 
 
-def codec_of(kind: DeviceKind, block_bytes: int = 0) -> Codec:
+def codec_of(kind: DeviceKind, block_bytes: int = 0, level: int = 1) -> Codec:
     """The codec that a device kind stores chunks with."""
-    return Blosc(kind.compressor, block_bytes) if kind.compressor else Raw()
+    return Blosc(kind.compressor, block_bytes, level) if kind.compressor else Raw()
 
 
 def empty_shard_index(chunks: int) -> npt.NDArray[np.uint64]:

@@ -40,28 +40,33 @@ class Dataset:
         self._image = replace(image, record=record)
         self._serializer = serializer_of(properties.kind.zarr_format)
         self.frame_log = FrameLog(store, self._serializer)
-        codec = codec_of(properties.kind, image.plan.blosc_block_bytes)
+        block_bytes = image.plan.blosc_block_bytes
+        codec = codec_of(properties.kind, block_bytes, properties.codec_level)
         self.levels = [
             LevelArray(image.plan, level, store, codec, self._serializer)
             for level in range(len(image.plan.level_shapes))
         ]
 
     def create(self) -> None:
-        """Put an empty dataset in place, or nothing at all.
+        """Write an empty dataset, which nobody sees yet.
+
+        Raises
+        ------
+        WriteFailed
+        """
+        for level in self.levels:
+            shape = level.plan.level_shape_after(level.level, 0)
+            self._write(level.documents(shape))
+        self._write(self._serializer.image(self._image))
+
+    def publish(self) -> None:
+        """Put it in its place.
 
         Raises
         ------
         StoreExists, WriteFailed
         """
-        try:
-            for level in self.levels:
-                shape = level.plan.level_shape_after(level.level, 0)
-                self._write(level.documents(shape))
-            self._write(self._serializer.image(self._image))
-            self._store.publish()
-        except BaseException:
-            self._store.discard()
-            raise
+        self._store.publish()
 
     def commit(self, steps: int) -> None:
         """Tell readers how far the levels go, level 0 last: it promises the others.
@@ -72,7 +77,8 @@ class Dataset:
         """
         for level in self.levels:
             level.publish()
-        if self._image.plan.outer and steps != self._steps:
+        # After a flush, those of files that are full are fewer than those known.
+        if self._image.plan.outer and steps > self._steps:
             for level in reversed(self.levels):
                 shape = level.plan.level_shape_after(level.level, steps)
                 self._write(level.documents(shape))
@@ -110,6 +116,16 @@ class Dataset:
         self._image = replace(image, channels=tuple(channels), record=merged)
         self._write(self._serializer.image(self._image))
 
+    def flush(self) -> None:
+        """Make what lies in files that are not full readable, though more will come.
+
+        Raises
+        ------
+        WriteFailed
+        """
+        for level in self.levels:
+            level.flush()
+
     def finish_levels(self) -> None:
         """Make what lies in unfinished files readable.
 
@@ -123,7 +139,13 @@ class Dataset:
             for level in self.levels:
                 each.callback(level.finish)
 
-    def end(self, steps: int, reason: FinishReason, frames_committed: int) -> None:
+    def end(
+        self,
+        steps: int,
+        reason: FinishReason,
+        frames_committed: int,
+        planes_padded: int = 0,
+    ) -> None:
         """Write the root's documents for the last time, and let others write here.
 
         Where channels come one after another only those that came, `steps` of them,
@@ -139,7 +161,7 @@ class Dataset:
             here = replace(plan, shape=plan.level_shape_after(0, steps))
             named = check_channels(None, here)
             channels = (*channels[: len(named)], *named[len(channels) :])
-        record = ending(self._image.record, reason, frames_committed)
+        record = ending(self._image.record, reason, frames_committed, planes_padded)
         self._image = replace(self._image, channels=channels, record=record)
         try:
             self._write(self._serializer.image(self._image))

@@ -51,7 +51,7 @@ class Place:
         self._lay = lay
 
     def __setitem__(self, where: EllipsisType, frame: npt.ArrayLike) -> None:
-        pixels = np.asarray(frame)
+        pixels = np.asarray(_array_of(frame))
         if where is not Ellipsis or self.is_laid:
             raise FrameMismatch("a frame is laid as a whole, once: place[...] = frame")
         if pixels.shape != self.shape or pixels.dtype.newbyteorder("<") != self.dtype:
@@ -98,7 +98,7 @@ class Intake:
 
     def append(self, frames: npt.ArrayLike) -> None:
         """See `ZarrStream.append`."""
-        array: Any = frames if hasattr(frames, "__array__") else np.asarray(frames)
+        array = _array_of(frames)
         with self.lock:
             self.check_open("append")
             self._check_fits(array)
@@ -197,7 +197,7 @@ class Intake:
         return time.monotonic() - self._returned_at < HURRY_S
 
     def _check_fits(self, array: Any) -> None:
-        shape, dtype = tuple(array.shape), np.dtype(array.dtype)
+        shape, dtype = tuple(array.shape), _dtype_of(array)
         size = self._plan.plane_shape(0)
         if shape[-2:] != size or dtype.newbyteorder("<") != self._plan.dtype:
             raise FrameMismatch(
@@ -268,11 +268,21 @@ class Intake:
             finally:
                 self.lock.release()
 
-    def flush(self) -> None:
-        """Fill the step that was begun with zeros, and give all to the workers.
+    def hand_over(self) -> None:
+        """Give what can be written by itself to the workers.
 
         Caller must hold `lock`, as below.
         """
+        if self._filling and self._filling.slot.at_block_end:
+            self._seal(may_help=True)
+
+    @property
+    def planes_padded(self) -> int:
+        """Planes of zeros that were added to complete a step."""
+        return self._planes_taken - self.planes_appended
+
+    def complete(self) -> None:
+        """Fill the step that was begun with zeros, and give all to the workers."""
         missing = -self._planes_taken % self._plan.planes_per_step
         zeros = np.zeros((1, *self._plan.plane_shape(0)), self._plan.dtype)
         for _ in range(missing):
@@ -283,6 +293,26 @@ class Intake:
         """Take no more planes, and let go of those that were not given to workers."""
         self.is_closed = True
         self._filling = None
+
+
+def _array_of(frames: Any) -> Any:
+    """What has a shape, a type and planes: an array, or a lazy one as it is."""
+    if isinstance(frames, np.ndarray):
+        return frames
+    if callable(result := getattr(frames, "result", None)):
+        frames = result()  # of a future, as tensorstore's
+    is_lazy = all(hasattr(frames, name) for name in ("__array__", "shape", "dtype"))
+    return frames if is_lazy else np.asarray(frames)
+
+
+def _dtype_of(array: Any) -> np.dtype[Any]:
+    given = getattr(array.dtype, "numpy_dtype", array.dtype)  # tensorstore's own
+    try:
+        dtype: np.dtype[Any] = np.dtype(given)
+    except TypeError:  # of another library: its pixels say what they are
+        first = (0,) * (len(array.shape) - 2)
+        dtype = np.asarray(array[first]).dtype
+    return dtype
 
 
 def _runs_of_planes(array: Any) -> Iterator[npt.NDArray[np.generic]]:

@@ -10,7 +10,8 @@ while a window is painted. numba comes with napari[all] already; OpenCV's wheels
 bring a second Qt.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
@@ -20,8 +21,19 @@ Tiles = npt.NDArray[np.generic]
 
 _ONE = np.uint64(1)
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator] # of numba
+
+def _compiled(function: _Function) -> _Function:
+    """Compile at the first call, without the GIL; kept on disk where there is room."""
+    try:
+        compiled: _Function = numba.njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # "no locator available": no folder of its can be written
+        compiled = numba.njit(nogil=True)(function)
+    return compiled
+
+
+@_compiled
 def _mean_of_4(a: Any, b: Any, c: Any, d: Any, wide: Any) -> Any:
     if wide is None:
         # Divided first, so that no sum overflows: a power of two is exact.
@@ -30,7 +42,7 @@ def _mean_of_4(a: Any, b: Any, c: Any, d: Any, wide: Any) -> Any:
     return (wider(a) + wider(b) + wider(c) + wider(d) + wider(2)) >> wider(2)
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator] # of numba
+@_compiled
 def _mean_of_2(a: Any, b: Any, wide: Any) -> Any:
     if wide is None:
         return a * 0.5 + b * 0.5
@@ -38,7 +50,7 @@ def _mean_of_2(a: Any, b: Any, wide: Any) -> Any:
     return (wider(a) + wider(b) + wider(1)) >> wider(1)
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator] # of numba
+@_compiled
 def mean_of_tiles(
     tiles: Tiles,
     below: Tiles,

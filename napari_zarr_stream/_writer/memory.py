@@ -7,7 +7,11 @@ import math
 import os
 from dataclasses import dataclass
 
+import psutil
+
+from .errors import InvalidProperties
 from .grid import Grid, ceil_div
+from .words import size_in_words
 
 QUEUE_BYTES = 40 * 2**20
 """Slots are made up to this: 5 frames of 2048 x 2048 uint16, 50 ms at 100 a second,
@@ -36,6 +40,10 @@ FILE_BYTES = 2 * 2**10
 
 WORKERS = max(2, min(8, os.cpu_count() or 2))
 """Encoding is the bottleneck and scales over cores; beyond 8 the memory bus is."""
+
+
+FREE_SHARE = 0.8
+"""Of the memory that is free, what recordings may plan to take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +100,23 @@ def memory_of(grid: Grid, encoded_bytes: int, *, halves_in_tiles: bool) -> Memor
         beside += grid.index_bytes + files * FILE_BYTES
     at_start = 0 if is_large else slots
     return Memory(blocks_per_slot, slots, at_start, slots * slot_bytes + beside)
+
+
+def check_memory(needed: int) -> None:
+    """Refuse what needs more memory than there is, before it is begun.
+
+    Parameters
+    ----------
+    needed : int
+        `Plan.peak_memory_bytes` of all recordings that are to run at once.
+
+    Raises
+    ------
+    InvalidProperties
+    """
+    free = psutil.virtual_memory().available
+    if needed > FREE_SHARE * free:
+        raise InvalidProperties(
+            f"This needs {size_in_words(needed)} of memory, and {size_in_words(free)} "
+            "are free: choose larger tiles, turn on shards, or lower the chunk cap."
+        )

@@ -118,9 +118,9 @@ def _datasets(image: Image) -> list[Document]:
     for level, shape in enumerate(plan.level_shapes):
         if level:
             above = plan.level_shapes[level - 1]
-            for i, axis in enumerate(plan.axes):
-                # y and x shrink together, even where one of them has become 1.
-                halvings[i] += axis in "yx" or above[i] != shape[i]
+            for i in range(len(plan.axes)):
+                # A row or column of one pixel is not halved.
+                halvings[i] += above[i] != shape[i]
         scale = [s * 2**h for s, h in zip(image.scale, halvings, strict=True)]
         transforms: list[Document] = [{"type": "scale", "scale": scale}]
         if shifted:

@@ -73,6 +73,10 @@ class PartFile(abc.ABC):
     def publish(self) -> None:  # noqa: B027 - most files need nothing for it
         """Let readers find what is there, if they can be told before the end."""
 
+    def flush(self) -> None:
+        """Make what is there readable, and go on."""
+        self.publish()
+
     @abc.abstractmethod
     def _finish(self) -> None:
         """See `finish`. Caller must hold `_lock`."""
@@ -204,6 +208,8 @@ class BloscChunk(_GrowingFile):
         blocks = plan.parts_per_chunk * self._blocks
         self._table = BlockTable(codec, plan.dtype, blocks)  # guarded by _lock
         self._codec = codec
+        self._is_live = False  # readers know of it; guarded by _lock
+        self._has_zeros = False  # for what never came; guarded by _lock
         super().__init__(file, plan.parts_per_chunk, self._table.size)
 
     def write(self, parts: Sequence[Part]) -> int:
@@ -214,11 +220,24 @@ class BloscChunk(_GrowingFile):
             for (number, _), blocks in zip(parts, encoded, strict=True):
                 self._table.put(number * self._blocks, blocks, end)
                 end += len(blocks.data)
+            if self._is_live:
+                self._put_table()
             self._count(len(parts))
         return end - start
 
+    def flush(self) -> None:
+        """See `PartFile.flush`: from now on it is a blosc buffer after each write."""
+        with self._lock:
+            self._is_live = True
+            self._put_table()
+
     def _finish(self) -> None:
-        if self._missing:
+        self._put_table()
+
+    def _put_table(self) -> None:
+        """Make it a blosc buffer. Caller must hold `_lock`."""
+        if self._missing and not self._has_zeros:
+            self._has_zeros = True
             part_bytes = self._blocks * self._codec.block_bytes
             none = np.zeros(part_bytes // self._dtype.itemsize, self._dtype)
             zeros = self._codec.encode_blocks(none)

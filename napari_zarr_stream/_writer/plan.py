@@ -10,7 +10,6 @@ import numpy.typing as npt
 from .codecs import MAX_BLOSC_BYTES, blosc_block, stored_dtype
 from .errors import InvalidProperties
 from .grid import AXES, Grid, ceil_div
-from .marks import MAX_ENTRIES
 from .memory import Memory, memory_of
 from .properties import DownsamplingMethod, StorageProperties
 
@@ -30,7 +29,7 @@ MAX_BLOCK_BYTES = 128 * 2**20
 MAX_JOINED_BYTES = 2**30
 """Offsets of blocks have 31 bits, and blocks may be a little larger than pixels."""
 
-MAX_CHUNKS_PER_SHARD = MAX_ENTRIES
+MAX_CHUNKS_PER_SHARD = 2**16
 """An index has 16 bytes for each, there or not: 1 MiB at the most."""
 
 MAX_INDEX_BYTES = 256 * 2**20
@@ -133,7 +132,7 @@ def _shard_shape(
     chunk_bytes: int,
     cap: int,
 ) -> tuple[int, ...]:
-    """As many chunks along the first axis as the cap allows, or as there are."""
+    """As many chunks along the first axis as the cap allows, and at least one."""
     tiles = []
     for size, side, asked in zip(
         sizes[-2:], chunk_shape[-2:], properties.shard_chunks, strict=True
@@ -151,8 +150,6 @@ def _shard_shape(
     first = min(cap // (chunk_bytes * in_layer), MAX_CHUNKS_PER_SHARD // in_layer)
     *outer, height, width = chunk_shape
     if outer:
-        if sizes[0] is not None:
-            first = min(first, ceil_div(sizes[0], chunk_shape[0]))
         outer[0] *= max(1, first)
     return (*outer, height * tiles[0], width * tiles[1])
 

@@ -112,6 +112,8 @@ class StorageProperties:
         How many tiles, down and across, share a shard; 0 means all there are, so that
         (0, 0) makes one file of a layer of whole frames. As many frames follow as the
         cap allows.
+    codec_level : int
+        Of blosc, 1 to 9: higher is smaller and slower. Device kinds are named for 1.
     enable_multiscale : bool
         Write the whole pyramid, not only level 0.
     downsampling_method : DownsamplingMethod or str
@@ -137,6 +139,7 @@ class StorageProperties:
     enable_multiscale: bool = True
     downsampling_method: DownsamplingMethod | str = DownsamplingMethod.MEAN
     overwrite: bool = False
+    codec_level: int = 1
 
     def __post_init__(self) -> None:
         def put(field: str, value: object) -> None:
@@ -171,6 +174,11 @@ class StorageProperties:
             "frames_per_chunk",
         ):
             put(field, _count(getattr(self, field), field))
+        put("codec_level", _count(self.codec_level, "codec_level"))
+        if not 1 <= self.codec_level <= 9:
+            raise InvalidProperties(
+                f"codec_level must be 1 (fast) to 9 (small), not {self.codec_level}"
+            )
         put("shard_chunks", _pair(self.shard_chunks, "shard_chunks"))
         if self.shard_chunks != (1, 1) and not self.sharded:
             raise InvalidProperties(

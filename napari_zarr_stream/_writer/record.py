@@ -30,6 +30,7 @@ class RecordKey(StrEnum):
     FRAMES_PER_CHUNK = "frames_per_chunk"
     SHARDED = "sharded"
     SHARD_CHUNKS = "shard_chunks"
+    CODEC_LEVEL = "codec_level"
     MULTISCALE = "multiscale"
     DOWNSAMPLING_METHOD = "downsampling_method"
     PLANNED = "planned"
@@ -55,6 +56,8 @@ class RecordKey(StrEnum):
     FRAMES_ACQUIRED = "frames_acquired"
     FRAMES_COMMITTED = "frames_committed"
     FRAMES_LOST = "frames_lost"
+    PLANES_PADDED = "planes_padded"
+    """Planes of zeros that the last step was completed with."""
     FRAMES_INCOMPLETE = "frames_incomplete"
     FRAMES_OUT_OF_ORDER = "frames_out_of_order"
     FRAMES_UNTIMED = "frames_untimed"
@@ -89,6 +92,7 @@ def beginning(properties: StorageProperties, plan: Plan) -> dict[str, Any]:
         RecordKey.FRAMES_PER_CHUNK: properties.frames_per_chunk,
         RecordKey.SHARDED: properties.sharded,
         RecordKey.SHARD_CHUNKS: list(properties.shard_chunks),
+        RecordKey.CODEC_LEVEL: properties.codec_level,
         RecordKey.MULTISCALE: properties.enable_multiscale,
         RecordKey.DOWNSAMPLING_METHOD: str(properties.method),
         RecordKey.PLANNED: {
@@ -117,6 +121,7 @@ def planned(record: Mapping[str, Any], path: Path) -> tuple[StorageProperties, P
         frames_per_chunk=record[RecordKey.FRAMES_PER_CHUNK],
         sharded=record[RecordKey.SHARDED],
         shard_chunks=tuple(record[RecordKey.SHARD_CHUNKS]),
+        codec_level=record.get(RecordKey.CODEC_LEVEL, 1),  # since 0.2
         enable_multiscale=record[RecordKey.MULTISCALE],
         downsampling_method=record[RecordKey.DOWNSAMPLING_METHOD],
     )
@@ -126,15 +131,20 @@ def planned(record: Mapping[str, Any], path: Path) -> tuple[StorageProperties, P
 
 
 def ending(
-    record: Mapping[str, Any], reason: FinishReason, frames_committed: int
+    record: Mapping[str, Any],
+    reason: FinishReason,
+    frames_committed: int,
+    planes_padded: int,
 ) -> dict[str, Any]:
     """The whole record: what was annotated wins, but for a failure."""
-    whole = {
+    whole: dict[str, Any] = {
         RecordKey.END_TIME: now(),
         RecordKey.FINISH_REASON: str(reason),
         RecordKey.FRAMES_COMMITTED: frames_committed,
-        **record,
     }
+    if planes_padded:
+        whole[RecordKey.PLANES_PADDED] = planes_padded
+    whole |= record
     if reason is FinishReason.FAILED:
         whole[RecordKey.FINISH_REASON] = str(reason)
     return whole

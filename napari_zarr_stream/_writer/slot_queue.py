@@ -78,7 +78,8 @@ class SlotQueue:
         self._plan = plan
         self._new_slot = new_slot
         self._tell_readers = commit
-        self._commit_lock = threading.Lock()  # taken with _changed, never waited for
+        # Taken with _changed by workers, which never wait for it; alone by a flush.
+        self._commit_lock = threading.Lock()
         self._changed = threading.Condition()
         self._tasks: deque[Task] = deque()  # guarded by _changed
         self._tasks_running = 0  # guarded by _changed
@@ -213,6 +214,17 @@ class SlotQueue:
         self._tell_readers(steps)
         with self._changed:
             self._steps_committed = max(steps, self._steps_committed)
+
+    def commit_written(self) -> None:
+        """Make all whole steps known to readers that were written.
+
+        Raises
+        ------
+        WriteFailed
+        """
+        with self._commit_lock:
+            written = self.progress().planes_written
+            self.commit(written // self._plan.planes_per_step)
 
     def progress(self) -> Progress:
         """A snapshot; may be called from any thread at any time."""

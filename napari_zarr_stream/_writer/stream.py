@@ -22,7 +22,7 @@ from .downsample import TileHalver, check_label
 from .errors import IllegalTransition, WriteFailed, ZarrStreamError
 from .intake import Intake, Place
 from .local_store import LocalStore
-from .memory import WORKERS
+from .memory import WORKERS, check_memory
 from .names import image_name
 from .ngff import (
     Image,
@@ -139,32 +139,44 @@ class ZarrStream:
             record=check_record(record or {}),
         )
         halver = TileHalver(self.plan.dtype) if self.plan.halves_in_tiles else None
+        check_memory(self.plan.peak_memory_bytes)
         place = store or LocalStore(properties.path, properties.overwrite)
-        self._dataset = Dataset(place, properties, image)
-        self._dataset.create()
-
-        levels = self._dataset.levels
-        new_slot = partial(Slot, self.plan, levels, properties.method, halver)
-        self._queue = SlotQueue(self.plan, new_slot, self._commit)
-        self._queue.make_slots()
-        self._intake = Intake(self.plan, self._queue)
         # A failure of the stream, though pixels can still be written.
         self._undescribed: WriteFailed | None = None
+        self._workers: list[threading.Thread] = []
+        with contextlib.ExitStack() as undo:
+            undo.callback(place.discard)
+            self._dataset = Dataset(place, properties, image)
+            levels = self._dataset.levels
+            new_slot = partial(Slot, self.plan, levels, properties.method, halver)
+            self._queue = SlotQueue(self.plan, new_slot, self._commit)
+            self._intake = Intake(self.plan, self._queue)
+            undo.callback(self._stop_workers)
+            self._queue.make_slots()
+            self._dataset.create()
+            self._start_workers()
+            # Last: what fails before leaves nothing behind, and replaces nothing.
+            self._dataset.publish()
+            undo.pop_all()
+        _open_streams.add(self)
 
+    def _start_workers(self) -> None:
         # Daemons, so that a stream nobody closed cannot keep the interpreter from
         # ending; `_close_forgotten` runs before they are killed.
-        self._workers = [
-            threading.Thread(
+        for number in range(WORKERS):
+            worker = threading.Thread(
                 target=self._queue.work,
                 args=(self._intake.seal_old,),
-                name=f"zarr-stream-{i}",
+                name=f"zarr-stream-{number}",
                 daemon=True,
             )
-            for i in range(WORKERS)
-        ]
-        for worker in self._workers:
             worker.start()
-        _open_streams.add(self)
+            self._workers.append(worker)
+
+    def _stop_workers(self) -> None:
+        self._queue.stop()
+        for worker in self._workers:
+            worker.join()
 
     def append(self, frames: npt.ArrayLike) -> None:
         """Take planes; returns when their pixels are copied.
@@ -306,6 +318,29 @@ class ZarrStream:
         if columns:
             self._queue.want_commit()
 
+    def flush(self) -> None:
+        """Return when what was appended can be read by another program.
+
+        That is every whole step along the first axis. Frames that are encoded together
+        with frames to come wait for those: small tiles in chunks, several frames a
+        chunk in shards, volumes halved along z.
+
+        Raises
+        ------
+        IllegalTransition
+            After `close`.
+        WriteFailed
+            The stream has failed, now or before.
+        """
+        with self._intake.lock:
+            self._intake.check_open("flush")
+            self._intake.hand_over()
+            self._queue.wait_until_written()
+            with self._queue.keeping_failure():
+                self._dataset.flush()
+                self._queue.commit_written()
+            self._queue.raise_error()
+
     def close(self) -> None:
         """Write all that was appended and end; may be called again.
 
@@ -334,15 +369,13 @@ class ZarrStream:
             try:
                 if not abort:
                     with self._queue.keeping_failure():
-                        self._intake.flush()
+                        self._intake.complete()
                         self._queue.wait_until_written()
             finally:
                 # Also when somebody grows impatient and interrupts.
                 self._intake.close()
                 _open_streams.discard(self)
-                self._queue.stop()
-                for worker in self._workers:
-                    worker.join()
+                self._stop_workers()
                 self._finish(abort)
             self._queue.raise_error()
 
@@ -356,11 +389,16 @@ class ZarrStream:
                 raise self._undescribed
         status = self.status()
         reason = FinishReason.ABORTED if abort else FinishReason.COMPLETED
+        room = self.plan.planes
+        if not abort and room is not None and self._intake.planes_appended < room:
+            reason = FinishReason.STOPPED
         if status.error:
             reason = FinishReason.FAILED
         with self._queue.keeping_failure():
             steps = self._queue.progress().steps_committed
-            self._dataset.end(steps, reason, status.frames_committed)
+            self._dataset.end(
+                steps, reason, status.frames_committed, self._intake.planes_padded
+            )
 
     def __enter__(self) -> Self:
         return self

@@ -68,13 +68,13 @@ class MemoryStore:
         return self.files[key]
 
 
-def level_of(axes, shape, store, kind="ZarrV3", shard_shape=None, **options):
+def level_of(axes, shape, store, kind="ZarrV3", shard_shape=None, level=0, **options):
     properties = StorageProperties("a.zarr", kind, **options)
     p = plan(properties, axes=axes, shape=shape, dtype="uint16")
     if shard_shape:
         p = replace(p, shard_shape=shard_shape)
     codec = codec_of(properties.kind, p.blosc_block_bytes)
-    return LevelArray(p, 0, store, codec, ZarrV3())
+    return LevelArray(p, level, store, codec, ZarrV3())
 
 
 def write(array, numbers, shape=(24, 40)):
@@ -223,6 +223,18 @@ def test_files_of_large_layers_are_not_all_kept_open(axes, shape, options, shard
     write(array, range(array.plan.planes_per_step), shape[-2:])
     assert len(store.files) > MAX_OPEN_FILES
     assert store.kept_open == set()
+
+
+def test_few_files_of_all_levels_are_kept_open():
+    """One camera of 4096 x 4096 in tiles of 512 had 86 files open."""
+    store = MemoryStore()
+    options = {"tile_width": 4, "tile_height": 4, "sharded": True}
+    p = level_of("tyx", (None, 32, 32), store, **options).plan
+    for level in range(len(p.level_shapes)):
+        array = level_of("tyx", (None, 32, 32), store, level=level, **options)
+        array.write_blocks(array.new_buffer(), 0, 1, array.cells(1))
+    assert len(store.files) == 64 + 16 + 4 + 1
+    assert len(store.kept_open) == 16 + 4 + 1
 
 
 def test_files_of_small_layers_are_kept_open():

@@ -57,10 +57,13 @@ def record_of(store):
 
 
 def test_create_describes_every_level_before_it_is_seen(store):
-    dataset_of(store).create()
+    dataset = dataset_of(store)
+    dataset.create()
     levels = [f"{level}/zarr.json" for level in range(3)]
     assert store.keys == [*levels, "zarr.json"]
     assert store.last("0/zarr.json")["shape"] == [0, 64, 64]
+    assert not store.published
+    dataset.publish()
     assert store.published
 
 

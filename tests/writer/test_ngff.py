@@ -297,3 +297,19 @@ def test_fill_value_has_the_type_of_the_pixels(zarr_format, dtype, fill):
     *_, array = array_documents(zarr_format, dtype).values()
     assert array["fill_value"] == fill
     assert type(array["fill_value"]) is type(fill)
+
+
+@pytest.mark.parametrize(
+    ("shape", "scales", "translations"),
+    [
+        # a line camera: its one row stays where it is
+        ((None, 1, 256), [(1, 1), (1, 2), (1, 4)], [(0, 0), (0, 0.5), (0, 1.5)]),
+        ((None, 256, 1), [(1, 1), (2, 1), (4, 1)], [(0, 0), (0.5, 0), (1.5, 0)]),
+        # two rows become one, which stays
+        ((None, 2, 256), [(1, 1), (2, 2), (2, 4)], [(0, 0), (0.5, 0.5), (0.5, 1.5)]),
+    ],
+)
+def test_a_row_or_column_of_one_pixel_is_not_halved(shape, scales, translations):
+    found = transforms(image_of("tyx", shape))[:3]
+    assert [tuple(level["scale"][1:]) for level in found] == scales
+    assert [tuple(level["translation"][1:]) for level in found] == translations

@@ -82,7 +82,11 @@ class Documents:
             ) from error
         except InvalidProperties as error:
             raise InvalidStore(f"{root / self.key}: {error}") from error
-        self.codec = codec_of(self.properties.kind, self.plan.blosc_block_bytes)
+        self.codec = codec_of(
+            self.properties.kind,
+            self.plan.blosc_block_bytes,
+            self.properties.codec_level,
+        )
         self.serializer = serializer_of(self.properties.kind.zarr_format)
 
     def _planned(self) -> tuple[Plan, StorageProperties]:

@@ -2,21 +2,17 @@
 
 from collections.abc import Callable, Sequence
 
-import psutil
 from magicgui.widgets import Label
 
 from napari_zarr_stream._recording.summary import summary_of
 from napari_zarr_stream._sources.source import SourceDescription
-from napari_zarr_stream._writer.errors import InvalidProperties, ZarrStreamError
+from napari_zarr_stream._writer.errors import ZarrStreamError
+from napari_zarr_stream._writer.memory import check_memory
 from napari_zarr_stream._writer.plan import Plan, plan
 from napari_zarr_stream._writer.properties import StorageProperties
-from napari_zarr_stream._writer.words import size_in_words
 
 from .form import PROBLEM_STYLE
 from .place import PlaceIsAwaited
-
-MEMORY_SHARE = 0.8
-"""Of the memory that is free, what a recording may plan to take."""
 
 Planned = Sequence[tuple[SourceDescription, StorageProperties]]
 
@@ -53,7 +49,7 @@ def _in_words(planned: Planned, free: int | None) -> str:
         plan(properties, axes=of.axes, shape=of.shape, dtype=of.dtype)
         for of, properties in planned
     ]
-    check_memory(plans)
+    check_memory(sum(each.peak_memory_bytes for each in plans))
     return summary_of(
         [
             (each, properties, of)
@@ -61,14 +57,3 @@ def _in_words(planned: Planned, free: int | None) -> str:
         ],
         free,
     )
-
-
-def check_memory(plans: Sequence[Plan]) -> None:
-    """Raise `InvalidProperties` where recordings need more than there is."""
-    free = psutil.virtual_memory().available
-    needed = sum(planned.peak_memory_bytes for planned in plans)
-    if needed > MEMORY_SHARE * free:
-        raise InvalidProperties(
-            f"This needs {size_in_words(needed)} of memory, and "
-            f"{size_in_words(free)} are free: turn on shards, or lower the chunk cap."
-        )

@@ -7,9 +7,10 @@ import math
 import os
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from typing import Any
 
 from napari_zarr_stream._recording.contrast import ContrastFinder
 from napari_zarr_stream._sources.channels import ChannelSource
@@ -38,6 +39,12 @@ Tell = Callable[[str], object]
 def warn(text: str) -> None:
     """Tell something as a warning, which napari shows."""
     warnings.warn(text, UserWarning, stacklevel=3)
+
+
+def left_out(layers: Iterable[tuple[Any, str]]) -> str:
+    """Words for layers that cannot be stored, by their names and types."""
+    listed = ", ".join(f"{name!r} ({kind})" for name, kind in layers)
+    return f"OME-Zarr holds images and labels; left out: {listed}"
 
 
 def default_properties(

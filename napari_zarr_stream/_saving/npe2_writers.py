@@ -14,7 +14,8 @@ from napari_zarr_stream._writer.errors import (
     WriteFailed,
 )
 
-from .export import default_properties, export_layers
+from .export import default_properties, export_layers, left_out, warn
+from .place import check_outside_of_stores, store_path
 
 FullLayerData = tuple[Any, Mapping[str, Any], str]
 
@@ -30,7 +31,9 @@ def write_labels(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
 
 
 def write_layers(path: str, layer_data: Sequence[FullLayerData]) -> list[str]:
-    """npe2 writer of several layers into one store.
+    """npe2 writer of several layers into one store; returns its path.
+
+    Images and labels are saved; a warning names the other layers.
 
     Raises
     ------
@@ -40,14 +43,20 @@ def write_layers(path: str, layer_data: Sequence[FullLayerData]) -> list[str]:
     WriteFailed, SourceFailed
         Nothing is left. Also for layers that OME-Zarr cannot hold, or not together.
     """
-    if not path.endswith(".zarr"):
-        path += ".ome.zarr"
+    path = store_path(path)
     try:
-        sources = [LayerSource(data, meta, kind) for data, meta, kind in layer_data]
-        export_layers(sources, default_properties(path))
+        saved = [layer for layer in layer_data if layer[2] in LayerSource.KINDS]
+        if not saved:
+            raise InvalidProperties("there is no image and no labels layer")
+        properties = default_properties(path)
+        check_outside_of_stores(properties.path)
+        export_layers([LayerSource(*layer) for layer in saved], properties)
     except InvalidProperties as error:
         # A ValueError would make napari say that there is no writer.
         raise WriteFailed(f"{path} was not saved: {error}") from error
     except StoreExists as error:
         raise StoreExists(f"{error}. Saving never replaces a store.") from None
-    return [path]
+    others = [(meta.get("name"), kind) for _, meta, kind in layer_data]
+    if others := [other for other in others if other[1] not in LayerSource.KINDS]:
+        warn(left_out(others))
+    return [str(properties.path)]

@@ -73,6 +73,9 @@ class LayerSource:
         A layer that OME-Zarr cannot hold; says what to change.
     """
 
+    KINDS = ("image", "labels")
+    """Types of layers that can be stored."""
+
     def __init__(
         self,
         data: Any,
@@ -84,7 +87,7 @@ class LayerSource:
         given_name = meta.get("name")
         self.name = given_name if isinstance(given_name, str) else layer_type
         self._who = who = f"layer {self.name!r}"
-        if layer_type not in ("image", "labels"):
+        if layer_type not in self.KINDS:
             raise InvalidProperties(
                 f"{who} is a {layer_type} layer; only image and labels can be stored"
             )

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from itertools import chain, count
+from pathlib import Path
 
 _ENDING = re.compile(
     r"(\.ome)?\.(zarr|tiff?)|\.(btf|bmp|czi|gif|ims|jpe?g|lif|lsm|mrc|nd2|npy|png|stk)",
@@ -68,6 +69,16 @@ def folder_name(name: str, taken: Iterable[str] = ()) -> str:
 def _folded(name: str) -> str:
     """The same for names that some system takes for the same."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def from_home(path: str) -> str:
+    """A path with "~/" at its beginning as one in the user's folder.
+
+    Others stay as they are, also a name that merely begins so: "~cells.zarr".
+    """
+    if not re.match(r"~(/|\\|$)", path):
+        return path
+    return str(Path.home() / path[2:])
 
 
 def is_store_name(path: str | os.PathLike[str]) -> bool:

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from .colours import WHITE, hex_of
 from .errors import InvalidProperties
+from .names import from_home
 
 
 class DeviceKind(StrEnum):
@@ -157,9 +158,10 @@ class StorageProperties:
         scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", uri)
         if scheme and scheme[1] != "file":
             raise InvalidProperties(
-                f"uri {uri!r}: only local folders can be written, not {scheme[1]}://"
+                f"{uri} is an address ({scheme[1]}): only folders of this computer can "
+                "be written; write to one and upload it, or mount the storage as one"
             )
-        put("uri", uri.removeprefix("file://"))
+        put("uri", from_home(uri.removeprefix("file://")))
         put("device_kind", _choice(DeviceKind, self.device_kind, "device_kind"))
         method = self.downsampling_method
         put(

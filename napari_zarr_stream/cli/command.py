@@ -3,7 +3,11 @@
 import argparse
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
+
+from napari_zarr_stream._writer.errors import InvalidProperties
+from napari_zarr_stream._writer.names import from_home
 
 FAILED, REFUSED, FRAMES_LOST, REPAIRABLE, INTERRUPTED = 1, 2, 3, 4, 130
 
@@ -21,6 +25,23 @@ class Command(NamedTuple):
     description: str
     add_options: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
+
+
+def local_path(text: str) -> Path:
+    """A path as it was typed, if it is one.
+
+    Raises
+    ------
+    InvalidProperties
+        An address.
+    """
+    scheme, separator, _ = text.partition("://")
+    if separator and scheme != "file":
+        raise InvalidProperties(
+            f"{text} is an address ({scheme}): only files and folders of this computer "
+            "can be opened; download it, or mount the storage as a folder"
+        )
+    return Path(from_home(text.removeprefix("file://")))
 
 
 def say(text: str) -> None:

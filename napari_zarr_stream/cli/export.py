@@ -2,22 +2,22 @@
 
 import argparse
 import sys
-from pathlib import Path
 
 from tqdm import tqdm
 
 from napari_zarr_stream._recording.interrupt import Interrupt
 from napari_zarr_stream._saving.export import export_layers
+from napari_zarr_stream._saving.place import check_outside_of_stores
 from napari_zarr_stream._writer.properties import DeviceKind
 
-from .command import INTERRUPTED, Command, say
+from .command import INTERRUPTED, Command, local_path, say
 from .files import layer_sources
 from .storage import add_storage, storage_properties
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, help="an image file or a store")
-    parser.add_argument("out", type=Path, help="the store to be made")
+    parser.add_argument("file", help="an image file or a store")
+    parser.add_argument("out", help="the store to be made")
     parser.add_argument(
         "--layer", action="append", default=[], metavar="NAME",
         help="only this layer, by name or number from 0; may be repeated",
@@ -32,7 +32,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _export(given: argparse.Namespace) -> int:
     properties = storage_properties(given, DeviceKind.ZARR_V3_ZSTD)
-    sources = layer_sources(given.file, given.layer, given.axes, given.plugin)
+    check_outside_of_stores(properties.path)
+    sources = layer_sources(
+        local_path(given.file), given.layer, given.axes, given.plugin, say
+    )
     with (
         Interrupt() as interrupt,
         tqdm(total=None, unit=" planes", file=sys.stderr, disable=None) as bar,

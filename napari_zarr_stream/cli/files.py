@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_zarr_stream._reading.reader import get_reader
+from napari_zarr_stream._saving.export import Tell, left_out, warn
 from napari_zarr_stream._sources.layer import (
     BUILTIN_READERS,
     LayerSource,
@@ -22,6 +23,7 @@ def layer_sources(
     wanted: Sequence[str] = (),
     axes: str | None = None,
     plugin: str | None = None,
+    tell: Tell = warn,
 ) -> list[LayerSource]:
     """The image and labels layers of a file.
 
@@ -34,6 +36,8 @@ def layer_sources(
         As for `LayerSource`.
     plugin : str, optional
         The napari plugin to read with.
+    tell : callable, optional
+        Called with what is left out; warns if not given.
 
     Raises
     ------
@@ -54,10 +58,14 @@ def layer_sources(
         layers.append((data, meta, kind))
     names = [str(meta["name"]) for _, meta, _ in layers]
     chosen = [_number_of(name, names) for name in wanted] or [
-        i for i, (_, _, kind) in enumerate(layers) if kind in ("image", "labels")
+        i for i, (_, _, kind) in enumerate(layers) if kind in LayerSource.KINDS
     ]
+    others = [(meta["name"], kind) for _, meta, kind in layers]
+    others = [other for other in others if other[1] not in LayerSource.KINDS]
     if not chosen:
         raise InvalidProperties(f"{path} has no image or labels layer")
+    if others and not wanted:
+        tell(left_out(others))
     return [
         LayerSource(data, meta, kind, axes=axes)
         for data, meta, kind in (layers[i] for i in chosen)

@@ -2,20 +2,19 @@
 
 import argparse
 import json
-from pathlib import Path
 
 from napari_zarr_stream._reading.info import facts_of, text_of
 
-from .command import Command, plain
+from .command import Command, local_path, plain
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("store", type=Path)
+    parser.add_argument("store")
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def _info(given: argparse.Namespace) -> int:
-    facts = facts_of(given.store)
+    facts = facts_of(local_path(given.store))
     print(json.dumps(facts, indent=2) if given.json else plain(text_of(facts)))
     return 0
 

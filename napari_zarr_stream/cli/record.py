@@ -4,7 +4,6 @@ import argparse
 import sys
 from contextlib import ExitStack, closing
 from functools import partial
-from pathlib import Path
 
 from tqdm import tqdm
 
@@ -29,7 +28,7 @@ POLL_S = 0.1
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", type=Path, nargs="?", help="the store to be made")
+    parser.add_argument("out", nargs="?", help="the store to be made")
     parser.add_argument(
         "--camera", action="append", metavar="NAME", dest="cameras",
         help="its name, or enough of it to be clear; may be repeated: cameras start "

@@ -13,11 +13,19 @@ from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.ngff import BF2RAW
 from napari_zarr_stream._writer.repair import Progress, Report, examine, repair
 
-from .command import FRAMES_LOST, REPAIRABLE, Command, plain
+from .command import (
+    FRAMES_LOST,
+    INTERRUPTED,
+    REPAIRABLE,
+    Command,
+    local_path,
+    plain,
+    say,
+)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("store", type=Path)
+    parser.add_argument("store")
     parser.add_argument(
         "--check", action="store_true",
         help="only say what is wrong: exit code 0 if nothing, or if the store is being "
@@ -28,10 +36,16 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def _repair(given: argparse.Namespace) -> int:
     act = examine if given.check else repair
     reports = []
-    for image in _images_in(given.store):
-        with _Bars() as bars:
-            reports.append(act(image, bars.show))
-        print(plain(_report_text(reports[-1], done=not given.check)))
+    try:
+        for image in _images_in(local_path(given.store)):
+            with _Bars() as bars:
+                reports.append(act(image, bars.show))
+            print(plain(_report_text(reports[-1], done=not given.check)))
+    except KeyboardInterrupt:
+        # As safe as a kill, whatever it was doing.
+        said = "nothing was changed" if given.check else "run it again to go on"
+        say(f"interrupted, {said}")
+        return INTERRUPTED
     if given.check and any(report.can_be_repaired for report in reports):
         return REPAIRABLE
     return FRAMES_LOST if any(report.has_losses for report in reports) else 0

@@ -46,7 +46,11 @@ def test_only_decimate_leaves_pixels_where_they_were():
     ("given", "words"),
     [
         pytest.param({"uri": " "}, ["uri", "empty"], id="no-uri"),
-        pytest.param({"uri": "s3://bucket/a.zarr"}, ["s3://", "local"], id="remote"),
+        pytest.param(
+            {"uri": "s3://bucket/a.zarr"},
+            ["s3://", "folders of this computer"],
+            id="remote",
+        ),
         pytest.param(
             {"device_kind": "zarr"}, ["device_kind", "'zarr'", "ZarrV3"], id="kind"
         ),

@@ -218,7 +218,7 @@ class CameraControl(QObject):
         self._change(lambda camera: camera.set(name, value), locked)
 
     def set_region(self, region: Region) -> None:
-        """Change the region of interest; see `_region.set_region`."""
+        """Change the region of interest; see `cameras.region.set_region`."""
         self._change(partial(set_region, region=region), True)
 
     def _change(self, change: Callable[[Camera], object], locked: bool) -> None:

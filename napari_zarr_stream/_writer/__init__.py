@@ -1,4 +1,5 @@
-"""Frames in, OME-Zarr out. Not the npe2 "writer" hook: that one is `_layer_writer.py`.
+"""Frames in, OME-Zarr out.
 
-Nothing in here knows Qt, napari or a camera.
+Not the npe2 "writer" hook: that is `_saving/npe2_writers.py`. Nothing in here knows Qt,
+napari or a camera.
 """

@@ -78,3 +78,14 @@ def test_every_name_in_the_contributors_page_is_in_the_code():
     words = set(re.findall(r"\w+", CODE))
     for name in quoted:
         assert set(name.split(".")) <= words or name.endswith((".py", ".toml")), name
+
+
+def test_every_module_that_code_names_is_there():
+    names = {path.name for path in house.MODULES}
+    gone = {
+        f"{house.name_of(path)}: {name}"
+        for path in house.MODULES
+        for name in re.findall(r"`[\w/]*?(\w+\.py)`", path.read_text("utf-8"))
+        if name not in names
+    }
+    assert not gone

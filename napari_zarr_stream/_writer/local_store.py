@@ -30,6 +30,10 @@ _HINTS = {
 }
 
 
+MAX_NAME = 255
+"""Of characters: no disk takes more."""
+
+
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Failures of the system become those of a store, which name the path."""
@@ -43,6 +47,13 @@ def writing(path: Path) -> Iterator[None]:
 
 def _failure(path: Path, error: OSError) -> WriteFailed:
     hint = _HINTS.get(error.errno or 0, error.strerror or str(error))
+    if len(path.name) > MAX_NAME:  # systems have several words for it
+        hint = _HINTS[errno.ENAMETOOLONG]
+    elif system.is_in_use(error):
+        hint = (
+            "another program has it open, or it may not be written: close it there (a "
+            "viewer, an explorer, a virus scanner, a backup), or choose another folder"
+        )
     message = f"{path} could not be written: {hint}"
     return WriteFailed(error.errno, message, str(path))
 
@@ -60,6 +71,7 @@ class LocalFile:
         self._descriptor: int | None = None
         with writing(path):
             descriptor = system.create(path)
+            system.allow_holes(descriptor)
             if keep_open:
                 self._descriptor = descriptor
             else:

@@ -1,7 +1,9 @@
 """The operating system's file calls: the only file of the package that makes them.
 
 An open file is a descriptor, an `int`, which several threads may use: nothing here
-moves its place. What fails is an `OSError`, for the caller to put into words.
+moves its place. What fails is an `OSError`, for the caller to put into words. What
+Windows does otherwise is in `windows`; where it refuses what others have open, it is
+asked again for a second.
 """
 
 import contextlib
@@ -13,49 +15,142 @@ import shutil
 import signal
 import stat
 import sys
-import threading
+import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
+if sys.platform == "win32":
+    from . import windows
+
+T = TypeVar("T")
 Bytes = bytes | memoryview
-
-_BINARY = getattr(os, "O_BINARY", 0)
-_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | _BINARY
 
 _IOV_MAX = 1024
 """Pieces that one call takes: POSIX asks for 16, Linux and macOS have this."""
 
-
 PARTIAL = re.compile(r"(?P<name>.+)\.[0-9a-f]{8}\.partial")
 """Name of a file on its way to its place."""
+
+_IN_USE = {5, 32, 33}
+"""Windows: access denied, sharing violation, lock violation."""
+
+_PAUSES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.3)
+"""Between attempts, a second in all: readers and virus scanners let go in less."""
+
+
+def is_in_use(error: OSError) -> bool:
+    """Whether Windows refused something because somebody has it open."""
+    return getattr(error, "winerror", None) in _IN_USE
+
+
+def _patiently(call: Callable[[], T]) -> T:
+    for pause_s in _PAUSES_S:
+        try:
+            return call()
+        except OSError as error:
+            if not is_in_use(error):
+                raise
+        time.sleep(pause_s)
+    return call()
+
+
+# ------------------------------------------------------- what systems do each their way
+
+if sys.platform == "win32":
+    _CREATE = windows.WRITE, windows.CREATE_ALWAYS, True
+    _CREATE_NEW = windows.WRITE, windows.CREATE_NEW, True
+    _WRITE = windows.WRITE, windows.OPEN_ALWAYS, True
+    _CHANGE = windows.WRITE, windows.OPEN_EXISTING, False
+    _READ = windows.READ, windows.OPEN_EXISTING, False
+    _READ_ANY = windows.READ, windows.OPEN_EXISTING, True
+
+    def _open(path: Path, way: tuple[int, int, bool]) -> int:
+        access, how, follow = way
+        return windows.open_file(path, access, how, follow=follow)
+
+    write_at = windows.write_at
+    read_at = windows.read_at
+    set_size = windows.set_size
+    allow_holes = windows.allow_holes
+    _full = windows.full_path
+    _size_on_disk = windows.size_on_disk
+
+else:
+    _CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    _CREATE_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    _WRITE = os.O_WRONLY | os.O_CREAT
+    _CHANGE = os.O_WRONLY | os.O_NOFOLLOW
+    _READ = os.O_RDONLY | os.O_NOFOLLOW
+    _READ_ANY = os.O_RDONLY
+
+    def _open(path: Path, way: int) -> int:
+        return os.open(path, way, 0o666)
+
+    def write_at(descriptor: int, offset: int, pieces: Sequence[Bytes]) -> None:
+        """Write `pieces` one after another from `offset` on, all of them."""
+        while pieces:
+            now, pieces = pieces[:_IOV_MAX], pieces[_IOV_MAX:]
+            written = os.pwritev(descriptor, now, offset)
+            offset += written
+            if written < (wanted := sum(map(len, now))):
+                if not written:  # nor would it be the next time
+                    raise OSError(errno.EIO, "the disk takes nothing, and tells no why")
+                pieces = (memoryview(b"".join(now))[written - wanted :], *pieces)
+
+    def read_at(descriptor: int, size: int, offset: int) -> bytes:
+        """Read `size` bytes from `offset` on, fewer where the file ends before."""
+        data = os.pread(descriptor, size, offset)
+        while len(data) < size:  # Linux reads 2 GiB at the most
+            more = os.pread(descriptor, size - len(data), offset + len(data))
+            if not more:
+                break
+            data += more
+        return data
+
+    def set_size(descriptor: int, size: int) -> None:
+        """Cut a file, or lengthen it by what reads as zeros."""
+        os.ftruncate(descriptor, size)
+
+    def allow_holes(descriptor: int) -> bool:
+        """Have what is never written take no space; False where it always does."""
+        return True
+
+    def _full(path: Path) -> Path:
+        """The path in a form that may be as long as the disk takes."""
+        return path
+
+    def _size_on_disk(path: Path) -> int:
+        return path.stat().st_blocks * 512
+
 
 # ------------------------------------------------------------------------- open files
 
 
 def create(path: Path) -> int:
     """Open an empty file to write, in the place of one that is there."""
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, 0o666)
+    return _patiently(lambda: _open(path, _CREATE))
 
 
 def create_new(path: Path) -> int:
     """As `create`; FileExistsError where something is there."""
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
+    return _open(path, _CREATE_NEW)
 
 
 def open_to_write(path: Path) -> int:
     """Open a file to write; it is made where none is there."""
-    return os.open(path, os.O_WRONLY | os.O_CREAT | _BINARY, 0o666)
+    return _patiently(lambda: _open(path, _WRITE))
 
 
 def open_to_change(path: Path) -> int:
     """Open a file that is there to write, if it is no link."""
-    return os.open(path, os.O_WRONLY | _NO_LINK)
+    return _patiently(lambda: _open(path, _CHANGE))
 
 
 def open_to_read(path: Path) -> int:
     """Open a file that is there to read, if it is no link."""
-    return os.open(path, os.O_RDONLY | _NO_LINK)
+    return _patiently(lambda: _open(path, _READ))
 
 
 def close(descriptor: int) -> None:
@@ -87,77 +182,30 @@ def names_of(descriptor: int) -> int:
     return os.fstat(descriptor).st_nlink
 
 
-def set_size(descriptor: int, size: int) -> None:
-    """Cut a file, or lengthen it by what reads as zeros."""
-    os.ftruncate(descriptor, size)
-
-
 def sync(descriptor: int) -> None:
     """Return when what was written is on the disk."""
     os.fsync(descriptor)
 
 
-def _some(written: int | None) -> int:
-    """What a call wrote of several bytes; after nothing it is not called again."""
-    if not written:
-        raise OSError(errno.EIO, "the disk takes nothing, and does not say why")
-    return written
-
-
-def write_at(descriptor: int, offset: int, pieces: Sequence[Bytes]) -> None:
-    """Write `pieces` one after another from `offset` on, all of them."""
-    while pieces:
-        now, pieces = pieces[:_IOV_MAX], pieces[_IOV_MAX:]
-        written = os.pwritev(descriptor, now, offset)
-        offset += written
-        if written < (wanted := sum(map(len, now))):
-            rest = memoryview(b"".join(now))[_some(written) - wanted :]
-            pieces = (rest, *pieces)
-
-
-def read_at(descriptor: int, size: int, offset: int) -> bytes:
-    """Read `size` bytes from `offset` on, fewer where the file ends before."""
-    data = os.pread(descriptor, size, offset)
-    while len(data) < size:  # Linux reads 2 GiB at the most
-        more = os.pread(descriptor, size - len(data), offset + len(data))
-        if not more:
-            break
-        data += more
-    return data
-
-
-if not hasattr(os, "pwritev"):  # Windows
-    _seek_lock = threading.Lock()
-
-    def write_at(descriptor: int, offset: int, pieces: Sequence[Bytes]) -> None:
-        """See above: what a process does by seeking, it does alone."""
-        view = memoryview(b"".join(pieces))
-        with _seek_lock:
-            os.lseek(descriptor, offset, os.SEEK_SET)
-            while view:
-                view = view[_some(os.write(descriptor, view)) :]
-
-
-# -------------------------------------------------------------------------- holes
+# ------------------------------------------------------------------------------ holes
 
 
 def has_holes(folder: Path) -> bool:
-    """Whether what was never written takes no space: tried with a file in `folder`.
-
-    False where the system does not say.
-    """
+    """Whether what was never written takes no space: tried with a file in `folder`."""
     probe = folder / "hole.partial"
     with closing(create(probe)) as descriptor:
+        allowed = allow_holes(descriptor)
         set_size(descriptor, 2**20)
-        blocks = getattr(os.fstat(descriptor), "st_blocks", 2**20)
+        write_at(descriptor, 2**20, (b"\0",))
+    size = _size_on_disk(probe)
     remove(probe)
-    return bool(blocks < 2**10)
+    return allowed and size < 2**19
 
 
 def data_ranges(descriptor: int) -> Iterator[tuple[int, int]]:
     """Where something was written, start and end; all of the file if none can tell."""
     size = size_of(descriptor)
-    if not hasattr(os, "SEEK_DATA"):
+    if sys.platform == "win32":
         yield 0, size
         return
     end = 0
@@ -217,10 +265,10 @@ def read_file(path: Path, most: int) -> bytes:
     OSError
         Also where it is no file: a pipe would be waited for.
     """
-    if not stat.S_ISREG(path.stat().st_mode):
+    if not stat.S_ISREG(os.stat(_full(path)).st_mode):
         raise OSError(errno.EINVAL, "it is no file")
-    with path.open("rb") as file:
-        return file.read(most)
+    with closing(_patiently(lambda: _open(path, _READ_ANY))) as descriptor:
+        return read_at(descriptor, most, 0)
 
 
 def write_file(path: Path, data: Bytes) -> None:
@@ -250,7 +298,7 @@ def replace_file(path: Path, data: Bytes) -> None:
 
 def replace(source: Path, target: Path) -> None:
     """Put a file in its place, whatever is there: one is seen, or the other."""
-    source.replace(target)
+    _patiently(lambda: os.replace(_full(source), _full(target)))
 
 
 def replace_synced(source: Path, target: Path) -> None:
@@ -262,43 +310,44 @@ def replace_synced(source: Path, target: Path) -> None:
 
 def rename(source: Path, target: Path) -> None:
     """Give a file or a folder another name, which is free."""
-    source.rename(target)
+    _patiently(lambda: os.rename(_full(source), _full(target)))
 
 
 def remove(path: Path) -> None:
     """Take away a file, if it is there."""
-    path.unlink(missing_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        _patiently(lambda: os.unlink(_full(path)))
 
 
 def remove_folder(path: Path) -> None:
     """Take away an empty folder."""
-    path.rmdir()
+    _patiently(lambda: os.rmdir(_full(path)))
 
 
 def remove_tree(folder: Path) -> None:
     """Take away a folder with all in it."""
-    shutil.rmtree(folder)
+    _patiently(lambda: shutil.rmtree(_full(folder)))
 
 
 def make_folder(folder: Path, *, exist_ok: bool = False) -> None:
     """Make a folder in one that is there."""
-    folder.mkdir(exist_ok=exist_ok)
+    Path(_full(folder)).mkdir(exist_ok=exist_ok)
 
 
 def make_folders(folder: Path) -> None:
     """Make a folder, if it is not there, and those that it is in."""
-    folder.mkdir(parents=True, exist_ok=True)
+    Path(_full(folder)).mkdir(parents=True, exist_ok=True)
 
 
 def is_taken(path: Path) -> bool:
     """Whether something has that name, be it a link to nowhere."""
-    return os.path.lexists(path)
+    return os.path.lexists(_full(path))
 
 
 def state_of(folder: Path) -> bytes:
     """What is another when anything in a folder was written: names, sizes, times."""
     state = hashlib.blake2b()
-    for where, folders, files in os.walk(folder):
+    for where, folders, files in os.walk(_full(folder)):
         folders.sort()
         for name in [".", *sorted(files)]:
             path = os.path.join(where, name)
@@ -310,5 +359,5 @@ def state_of(folder: Path) -> bytes:
 
 def entries(folder: Path) -> list[os.DirEntry[str]]:
     """What is in a folder, by name."""
-    with os.scandir(folder) as found:
+    with os.scandir(_full(folder)) as found:
         return sorted(found, key=lambda entry: entry.name)

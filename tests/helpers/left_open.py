@@ -1,7 +1,6 @@
 """Stores as a killed program leaves them, made without killing one."""
 
 import json
-import os
 import shutil
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ from judges import level_paths
 from killed_writer import properties_of
 
 from napari_zarr_stream import ZarrStream
+from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.record import RECORD_KEY
 
 
@@ -72,14 +72,14 @@ class CountedReads:
 
     def __init__(self, monkeypatch):
         self.bytes = 0
-        pread = os.pread
+        read_at = system.read_at
 
         def read(*arguments):
-            data = pread(*arguments)
+            data = read_at(*arguments)
             self.bytes += len(data)
             return data
 
-        monkeypatch.setattr(os, "pread", read)
+        monkeypatch.setattr(system, "read_at", read)
 
 
 def size_of(path):

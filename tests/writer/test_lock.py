@@ -7,13 +7,13 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 
 from napari_zarr_stream import StorageProperties, StoreInUse, ZarrStream
+from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.computer import Computer
 from napari_zarr_stream._writer.lock import StoreLock, holder_of, lock_path
 
@@ -220,7 +220,7 @@ def test_a_lock_that_cannot_be_taken_away_is_heard_and_known_to_be_old(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with monkeypatch.context() as failing:
-        failing.setattr(Path, "unlink", fail)
+        failing.setattr(system, "remove", fail)
         with pytest.raises(OSError, match="Input/output"):
             lock.release()
     assert lock_path(store).exists()

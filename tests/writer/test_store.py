@@ -5,6 +5,7 @@ import json
 import os
 import stat
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from napari_zarr_stream import StorageProperties, StoreExists, WriteFailed, ZarrStream
 from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.local_store import LocalStore
+from napari_zarr_stream._writer.store import read_json
 
 
 class StoreContract:
@@ -151,14 +153,18 @@ class TestLocalStore(StoreContract):
         done = threading.Event()
 
         def write():
-            for i in range(200):
-                store.write_json("zarr.json", documents[i % 2])
-            done.set()
+            try:
+                for i in range(200):
+                    store.write_json("zarr.json", documents[i % 2])
+            finally:
+                done.set()
 
         writer = threading.Thread(target=write)
         writer.start()
         while not done.is_set():
-            assert json.loads(self.read("zarr.json")) in documents
+            assert read_json(self.path / "zarr.json") in documents
+            # Windows replaces nothing while somebody has it open.
+            time.sleep(0.05 if os.name == "nt" else 0)
         writer.join()
 
     @pytest.mark.skipif(not hasattr(os, "pwritev"), reason="no such call")
@@ -381,6 +387,80 @@ def test_a_failure_names_the_path_and_keeps_its_number(
     assert caught.value.errno == number
     assert caught.value.filename == str(place)
     assert list(place.parent.iterdir()) == [], "no half document is left"
+
+
+def refused(number):
+    """As Windows refuses what somebody has open."""
+    error = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    error.winerror = number
+    return error
+
+
+@pytest.fixture
+def pauses(monkeypatch):
+    made = []
+    monkeypatch.setattr(system.time, "sleep", made.append)
+    return made
+
+
+@pytest.mark.parametrize("number", [5, 32, 33])
+@pytest.mark.parametrize("call", ["replace", "rename", "unlink", "open"])
+def test_what_somebody_has_open_for_a_moment_is_waited_for(
+    tmp_path, monkeypatch, pauses, call, number
+):
+    if call == "open" and os.name == "nt":
+        pytest.skip("files are opened in another way there")
+    real, left = getattr(os, call), [3]
+
+    def refuse(*arguments):
+        if left[0]:
+            left[0] -= 1
+            raise refused(number)
+        return real(*arguments)
+
+    path = tmp_path / "a.zarr"
+    store = LocalStore(path, overwrite=False)
+    store.write_json("zarr.json", {"a": 1})
+    monkeypatch.setattr(os, call, refuse)
+    store.publish()
+    store.write_json("zarr.json", {"a": 2})
+    assert read_json(path / "zarr.json") == {"a": 2}
+    store.close()
+    assert left == [0]
+    assert len(pauses) == 3
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
+
+
+@pytest.mark.parametrize("number", [5, 32, 33])
+def test_what_somebody_keeps_open_is_said_in_its_own_words(
+    tmp_path, monkeypatch, pauses, number
+):
+    path = tmp_path / "a.zarr"
+    store = LocalStore(path, overwrite=False)
+    store.write_json("zarr.json", {"a": 1})
+    store.publish()
+
+    def refuse(*_arguments):
+        raise refused(number)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(WriteFailed, match=r"zarr\.json .*another program has it open"):
+        store.write_json("zarr.json", {"a": 2})
+    assert 0.5 < sum(pauses) < 1.5
+    assert read_json(path / "zarr.json") == {"a": 1}
+    assert [p.name for p in path.iterdir()] == ["zarr.json"]
+
+
+def test_other_failures_are_not_waited_for(tmp_path, monkeypatch, pauses):
+    store = LocalStore(tmp_path / "a.zarr", overwrite=False)
+
+    def fail(*_arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(WriteFailed, match="disk is full"):
+        store.write_json("zarr.json", {})
+    assert pauses == []
 
 
 def test_a_file_in_the_way_of_the_folder(tmp_path):

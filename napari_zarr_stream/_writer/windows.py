@@ -1,0 +1,173 @@
+"""What Windows has instead of POSIX's file calls: through its own API, for `system`.
+
+Handles are synchronous: a call with an offset reads and writes there and nowhere else,
+whoever uses the handle as well. ctypes releases the GIL meanwhile.
+"""
+
+import ctypes
+import msvcrt
+import os
+import sys
+from collections.abc import Sequence
+from ctypes import wintypes
+from pathlib import Path
+
+import numpy as np
+
+assert sys.platform == "win32"  # what follows is there on Windows only
+
+READ, WRITE = 0x80000000, 0x40000000
+CREATE_NEW, CREATE_ALWAYS, OPEN_EXISTING, OPEN_ALWAYS = 1, 2, 3, 4
+
+_SHARE_ALL = 0x7
+"""Others may read, write, rename and delete what is open here."""
+
+_NO_LINK = 0x00200000  # FILE_FLAG_OPEN_REPARSE_POINT
+_REPARSE_POINT = 0x400
+_SET_SPARSE = 0x900C4
+_END_OF_FILE_INFO = 6
+_HANDLE_EOF = 38
+_MOST_AT_ONCE = 2**30
+_LONG = 240
+"""Longer paths need another form: those of folders may have 248 characters."""
+
+_kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+_kernel.CreateFileW.restype = wintypes.HANDLE
+_kernel.CreateFileW.argtypes = [
+    wintypes.LPCWSTR, wintypes.DWORD, wintypes.DWORD, ctypes.c_void_p,
+    wintypes.DWORD, wintypes.DWORD, wintypes.HANDLE,
+]  # fmt: skip
+_kernel.DeviceIoControl.argtypes = [
+    wintypes.HANDLE, wintypes.DWORD, ctypes.c_void_p, wintypes.DWORD,
+    ctypes.c_void_p, wintypes.DWORD, ctypes.c_void_p, ctypes.c_void_p,
+]  # fmt: skip
+for _call in (_kernel.ReadFile, _kernel.WriteFile):
+    _call.argtypes = [
+        wintypes.HANDLE, ctypes.c_void_p, wintypes.DWORD, ctypes.c_void_p,
+        ctypes.c_void_p,
+    ]  # fmt: skip
+_kernel.SetFileInformationByHandle.argtypes = [
+    wintypes.HANDLE, ctypes.c_int, ctypes.c_void_p, wintypes.DWORD,
+]  # fmt: skip
+_kernel.GetCompressedFileSizeW.argtypes = [wintypes.LPCWSTR, ctypes.c_void_p]
+_kernel.GetCompressedFileSizeW.restype = wintypes.DWORD
+
+
+class _Overlapped(ctypes.Structure):
+    _fields_ = (
+        ("internal", ctypes.c_void_p),
+        ("internal_high", ctypes.c_void_p),
+        ("offset", wintypes.DWORD),
+        ("offset_high", wintypes.DWORD),
+        ("event", wintypes.HANDLE),
+    )
+
+    @classmethod
+    def at(cls, offset: int) -> "_Overlapped":
+        return cls(0, 0, offset & 0xFFFFFFFF, offset >> 32, 0)
+
+
+def _error(path: str | None = None) -> OSError:
+    code = ctypes.get_last_error()
+    return OSError(0, ctypes.FormatError(code), path, code)
+
+
+def full_path(path: Path) -> str:
+    """The same path, in a form that may be as long as the disk takes."""
+    text = os.path.abspath(path)
+    if len(text) < _LONG or text.startswith("\\\\?\\"):
+        return text
+    return "\\\\?\\UNC" + text[1:] if text.startswith("\\\\") else "\\\\?\\" + text
+
+
+def open_file(path: Path, access: int, how: int, *, follow: bool = True) -> int:
+    """A descriptor of a file that others may still read, rename and delete."""
+    text = full_path(path)
+    flags = 0x80 if follow else 0x80 | _NO_LINK
+    handle = _kernel.CreateFileW(text, access, _SHARE_ALL, None, how, flags, None)
+    if handle == wintypes.HANDLE(-1).value:
+        raise _error(text)
+    mode = os.O_RDONLY if access == READ else os.O_RDWR
+    descriptor = msvcrt.open_osfhandle(handle, mode | os.O_BINARY | os.O_NOINHERIT)
+    attributes = getattr(os.fstat(descriptor), "st_file_attributes", 0)
+    if not follow and attributes & _REPARSE_POINT:
+        os.close(descriptor)
+        raise OSError(0, "it is a link", text, 1920)
+    return descriptor
+
+
+def write_at(
+    descriptor: int, offset: int, pieces: Sequence[bytes | memoryview]
+) -> None:
+    """See `system.write_at`."""
+    handle = msvcrt.get_osfhandle(descriptor)
+    done = wintypes.DWORD()
+    for piece in pieces:
+        data = np.frombuffer(piece, np.uint8)
+        at = 0
+        while at < len(data):
+            size = min(len(data) - at, _MOST_AT_ONCE)
+            place = _Overlapped.at(offset)
+            if not _kernel.WriteFile(
+                handle, data.ctypes.data + at, size,
+                ctypes.byref(done), ctypes.byref(place),
+            ):  # fmt: skip
+                raise _error()
+            if not done.value:
+                raise OSError(
+                    0, "the disk takes nothing, and does not say why", None, 29
+                )
+            at += done.value
+            offset += done.value
+
+
+def read_at(descriptor: int, size: int, offset: int) -> bytes:
+    """See `system.read_at`."""
+    handle = msvcrt.get_osfhandle(descriptor)
+    size = max(0, min(size, os.fstat(descriptor).st_size - offset))
+    data = np.empty(size, np.uint8)
+    done = wintypes.DWORD()
+    at = 0
+    while at < size:
+        place = _Overlapped.at(offset + at)
+        wanted = min(size - at, _MOST_AT_ONCE)
+        if not _kernel.ReadFile(
+            handle, data.ctypes.data + at, wanted,
+            ctypes.byref(done), ctypes.byref(place),
+        ):  # fmt: skip
+            if ctypes.get_last_error() == _HANDLE_EOF:
+                break
+            raise _error()
+        if not done.value:
+            break
+        at += done.value
+    return data[:at].tobytes()
+
+
+def set_size(descriptor: int, size: int) -> None:
+    """See `system.set_size`: the C runtime would write zeros, 4 KiB at a time."""
+    end = ctypes.c_int64(size)
+    if not _kernel.SetFileInformationByHandle(
+        msvcrt.get_osfhandle(descriptor), _END_OF_FILE_INFO, ctypes.byref(end), 8
+    ):
+        raise _error()
+
+
+def allow_holes(descriptor: int) -> bool:
+    """Have what is never written take no space; whether the disk can do that."""
+    done = wintypes.DWORD()
+    handle = msvcrt.get_osfhandle(descriptor)
+    return bool(
+        _kernel.DeviceIoControl(
+            handle, _SET_SPARSE, None, 0, None, 0, ctypes.byref(done), None
+        )
+    )
+
+
+def size_on_disk(path: Path) -> int:
+    """Bytes that a file takes."""
+    high = wintypes.DWORD()
+    low = _kernel.GetCompressedFileSizeW(full_path(path), ctypes.byref(high))
+    if low == 0xFFFFFFFF and ctypes.get_last_error():
+        raise _error(str(path))
+    return int(high.value << 32 | low)

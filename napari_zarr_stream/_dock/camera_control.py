@@ -17,6 +17,7 @@ from napari_zarr_stream._viewer.background import in_background
 from napari_zarr_stream._writer.errors import ZarrStreamError
 from napari_zarr_stream.cameras import Camera, CameraError, CameraThread, Setting
 from napari_zarr_stream.cameras.preview import Preview, halted, take_one
+from napari_zarr_stream.cameras.probes import LEFT_OUT
 from napari_zarr_stream.cameras.protocol import SettingValue
 from napari_zarr_stream.cameras.region import Region, restore_settings, set_region
 from napari_zarr_stream.cameras.thread import CLOSE_TIMEOUT_S
@@ -175,8 +176,10 @@ class CameraControl(QObject):
                 self._let_go(thread)
                 self.changed.emit()
                 return
-            view, refused = future.result()
-            self.message = "\n".join(refused)
+            view, problems = future.result()
+            if LEFT_OUT in view.info:
+                problems.append(f"The camera cannot tell {view.info[LEFT_OUT]}")
+            self.message = "\n".join(problems)
             self._see(view)
 
         self.changed.emit()

@@ -54,6 +54,20 @@ def test_a_camera_that_does_not_open_says_why(dock):
     assert widget.record.enabled
 
 
+def test_what_a_camera_cannot_be_asked_is_said(dock):
+    class Reticent(SimulatedCamera):
+        @property
+        def info(self):
+            return {"name": "Reticent", "left out": "gain: ValueError: no such node"}
+
+    widget = dock(Reticent=Reticent)
+    widget.source.value = "Reticent"
+    message = widget.cameras.first.message
+    wait_until(lambda: "cannot tell gain: ValueError: no such node" in message.text())
+    wait_until(lambda: widget.cameras.first.is_ready)
+    assert widget.record.enabled
+
+
 def two_cameras(widget, qtbot):
     small(widget)
     click(widget.cameras.add_camera, qtbot)

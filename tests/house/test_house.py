@@ -276,7 +276,7 @@ def lines_of(path):
 def test_tests_have_the_same_rooms():
     rooms = {room_of(path) for path in MODULES if path.parent != PACKAGE}
     folders = {path.parent.name for path in TESTS.glob("*/test_*.py")}
-    assert folders - TESTS_OF_NO_ROOM <= {room.strip("_") for room in rooms}
+    assert {room.strip("_") for room in rooms} == folders - TESTS_OF_NO_ROOM
 
 
 def test_importing_brings_in_neither_qt_nor_napari():

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from napari_zarr_stream._writer.downsample import TileHalver
+from napari_zarr_stream._writer.downsample import TileHalver, compile_apart
 
 WARM_UP_MS = 200
 """Long enough for the widget to be painted first."""
 
-DTYPES = (np.uint8, np.uint16)
+DTYPES = (np.uint8, np.uint16, np.int16, np.float32)
 """Of nearly all cameras; of others it is compiled at the click."""
 
 
@@ -19,5 +19,6 @@ def warm_up() -> None:
     """
     import zarr  # noqa: F401
 
+    compile_apart(DTYPES)
     for dtype in DTYPES:
         TileHalver(np.dtype(dtype))

@@ -5,6 +5,9 @@ row or column stands in for the missing one, which leaves the mean, the least, t
 greatest and the most frequent of the pixels that are there as they are.
 """
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -53,6 +56,29 @@ class TileHalver:
         """See `kernels.mean_of_tiles`; `size` is height and width."""
         tiles, below = tiles.view(self._stored), below.view(self._stored)
         self._kernel(tiles, below, frame, plane, *size, self._wide)
+
+
+def compile_apart(dtypes: Sequence[npt.DTypeLike]) -> None:
+    """Compile what halves these types in a process of its own, and wait for it.
+
+    For a thread beside a window: the compiler holds the GIL for a second a type. What
+    it made is kept on disk, from where a `TileHalver` has it in milliseconds; where
+    nothing can be kept, or no process started, that compiles it as ever.
+    """
+    names = [np.dtype(dtype).str for dtype in dtypes]
+    script = (
+        "import numpy, sys; from napari_zarr_stream._writer.downsample import "
+        "TileHalver; [TileHalver(numpy.dtype(name)) for name in sys.argv[1:]]"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script, *names],
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+    )
 
 
 def check_label(is_label: bool, properties: StorageProperties) -> None:

@@ -9,6 +9,7 @@ from frames import DTYPES
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from programs import run_python
 
 from napari_zarr_stream import DownsamplingMethod, InvalidProperties, StorageProperties
 from napari_zarr_stream._writer.downsample import ROWS_BYTES, check_label, halve
@@ -172,3 +173,23 @@ def test_labels_are_never_mixed(method, multiscale, refused):
             check_label(True, properties)
     else:
         check_label(True, properties)
+
+
+COUNTS_COMPILERS = """
+import sys
+import numpy as np
+from napari_zarr_stream._writer.downsample import TileHalver, compile_apart
+if sys.argv[1] == "apart":
+    compile_apart(["u2", "f4"])
+from napari_zarr_stream._writer.kernels import mean_of_tiles
+TileHalver(np.dtype("u2")), TileHalver(np.dtype("f4"))
+print(sum(mean_of_tiles.stats.cache_misses.values()))
+"""
+
+
+def test_what_was_compiled_apart_is_not_compiled_again(tmp_path):
+    """A second of the window's thread for each type."""
+    for where, compiled in [("here", "2"), ("apart", "0")]:
+        folder = str(tmp_path / where)
+        done = run_python(COUNTS_COMPILERS, where, NUMBA_CACHE_DIR=folder)
+        assert done.stdout.strip() == compiled

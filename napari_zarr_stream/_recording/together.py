@@ -25,6 +25,7 @@ from napari_zarr_stream._writer.errors import (
     ZarrStreamError,
 )
 from napari_zarr_stream._writer.local_store import LocalStore
+from napari_zarr_stream._writer.memory import check_memory
 from napari_zarr_stream._writer.ngff import ome_xml, serializer_of
 from napari_zarr_stream._writer.properties import StorageProperties
 from napari_zarr_stream._writer.store import PartOfStore, Store
@@ -109,13 +110,15 @@ class Recordings:
         Raises
         ------
         StoreExists, WriteFailed, InvalidProperties, SourceFailed
-            One of the stores could not be made, or the system gives no threads. Nothing
-            is left of the others.
+            One of the stores could not be made, there is too little memory for all, or
+            the system gives no threads. Nothing is left of the others.
         IllegalTransition
             They were started before, and have not ended.
         """
         if self.is_busy:
             raise IllegalTransition("cannot start recordings that have not ended")
+        plans = [status.plan for status in self.status()]
+        check_memory(sum(plan.peak_memory_bytes for plan in plans if plan is not None))
         self._stop_asked.clear()
         self._failure = None
         gate = Gate(drains=len(self.recordings) > 1)

@@ -18,7 +18,7 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 from qtpy.QtWidgets import QMessageBox, QWidget
 
-from napari_zarr_stream._recording.counts import amiss_in_words, lost_in_words
+from napari_zarr_stream._recording.counts import totals_in_words
 from napari_zarr_stream._recording.interrupt import Interrupt
 from napari_zarr_stream._recording.recording import Recording
 from napari_zarr_stream._recording.states import FinishReason, RecordingStatus
@@ -298,18 +298,8 @@ class Session(QObject):
             self._tell(show_error, said)
 
     def _notify(self, run: _Run, status: RecordingStatus) -> None:
-        noun = "frame" if run.layer is None else "plane"
-        frames = noun if status.frames_acquired == 1 else f"{noun}s"
         title = f"{run.title}: " if len(self._runs) > 1 else ""
-        amiss = amiss_in_words(status)
-        counts = title + ", ".join(
-            [
-                f"{status.frames_acquired:,} {frames} acquired",
-                f"{status.frames_committed:,} committed",
-                lost_in_words(status.frames_lost),
-                *amiss,
-            ]
-        )
+        counts = title + totals_in_words(status)
         saved = f"{counts}. Saved in {status.path}"
         if status.finish_reason is FinishReason.FAILED:
             is_there = status.path is not None and status.path.exists()

@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 
 import numpy as np
+import psutil
 import pytest
 import zarr
 from napari_ome_zarr import napari_get_reader
@@ -14,6 +15,7 @@ from programs import run_python
 
 import napari_zarr_stream._recording.together as together_module
 import napari_zarr_stream._sources.camera as camera_module
+import napari_zarr_stream._writer.memory as memory_module
 from napari_zarr_stream import (
     IllegalTransition,
     InvalidProperties,
@@ -362,7 +364,7 @@ def test_a_camera_whose_start_hangs_keeps_nobody_waiting(
         with pytest.raises(IllegalTransition, match="have not ended"):
             together.begin()
         together.stop()
-    words = {"stopped": "stopped before camera 1", "too late": "not started within 0.3"}
+    words = {"stopped": "stopped before camera", "too late": "not started within 0.3"}
     with pytest.raises(SourceFailed, match=words[ending]):
         together.wait_for_start(30)
     assert not together.is_busy
@@ -371,6 +373,26 @@ def test_a_camera_whose_start_hangs_keeps_nobody_waiting(
     for thread in threads:
         thread.call(lambda opened: opened.set("width", 128))
         may_start.set()
+
+
+def test_all_that_record_together_have_to_fit_into_memory(
+    tmp_path, cameras, monkeypatch
+):
+    """Each alone would: said before anything is begun."""
+    threads = cameras(camera(96, 64), camera(96, 64))
+    stores = [StorageProperties(tmp_path / f"{name}.zarr") for name in "ab"]
+    together = Recordings(sources(threads, 3), stores)
+    [needed, _] = [status.plan.peak_memory_bytes for status in together.status()]
+    memory = psutil.virtual_memory()
+    few = memory._replace(available=int(1.5 * needed / memory_module.FREE_SHARE))
+    with monkeypatch.context() as system:
+        system.setattr(psutil, "virtual_memory", lambda: few)
+        with pytest.raises(InvalidProperties, match=r"of memory, and .* are free"):
+            together.start()
+        assert not list(tmp_path.iterdir())
+        alone = Recordings(sources(threads[:1], 3), stores[:1])
+        alone.start()
+        assert alone.wait(30)
 
 
 @pytest.mark.parametrize("name", ["starting", "recording"])

@@ -54,5 +54,9 @@ class WriteFailed(ZarrStreamError, OSError):
         return str(self.args[-1]) if self.args else ""
 
 
+class DocumentInUse(WriteFailed):
+    """A document that Windows does not replace while another program has it open."""
+
+
 class InvalidStore(ZarrStreamError, ValueError):
     """A store that cannot be read as OME-Zarr; says why."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from . import system
 from .codecs import Encoded
-from .errors import StoreExists, WriteFailed, ZarrStreamError
+from .errors import DocumentInUse, StoreExists, WriteFailed, ZarrStreamError
 from .lease import Patience
 from .lock import StoreLock, check_free
 
@@ -55,7 +55,8 @@ def _failure(path: Path, error: OSError) -> WriteFailed:
             "viewer, an explorer, a virus scanner, a backup), or choose another folder"
         )
     message = f"{path} could not be written: {hint}"
-    return WriteFailed(error.errno, message, str(path))
+    kind = DocumentInUse if system.is_in_use(error) else WriteFailed
+    return kind(error.errno, message, str(path))
 
 
 class LocalFile:

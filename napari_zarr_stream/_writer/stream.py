@@ -19,7 +19,7 @@ import numpy.typing as npt
 from .axes import check_scale, check_translation, check_units
 from .dataset import Dataset
 from .downsample import TileHalver, check_label
-from .errors import IllegalTransition, WriteFailed, ZarrStreamError
+from .errors import DocumentInUse, IllegalTransition, WriteFailed, ZarrStreamError
 from .intake import Intake, Place
 from .local_store import LocalStore
 from .memory import WORKERS, check_memory
@@ -238,6 +238,8 @@ class ZarrStream:
         self._dataset.commit(steps)
         try:
             self._dataset.frame_log.write()
+        except DocumentInUse:
+            raise
         except WriteFailed as failure:
             self._undescribed = self._undescribed or failure
 

@@ -99,7 +99,7 @@ def image_layers(
     is_label = is_label or image.label is not None
 
     numbers = range(count) if is_split else [None]
-    colors = _colors(image.channels) if is_split else [image.channels[0].color or WHITE]
+    colors = _colors(image.channels if is_split else image.channels[:1], odd)
     layers = [
         _layer(image, number, channel, color, is_label, has_colormap, odd)
         for number, channel, color in zip(numbers, image.channels, colors, strict=False)
@@ -108,17 +108,17 @@ def image_layers(
     return layers
 
 
-def _colors(channels: Sequence[ShownChannel]) -> list[str]:
+def _colors(channels: Sequence[ShownChannel], notes: Notes) -> list[str]:
     """A colour for each: those that came without one get others than the rest."""
+    said = [channel.color for channel in channels]
+    if all(color == BLACK for color in said):  # and nothing would be seen
+        notes.append("the colour of all channels is black: others are given")
+        said = [None] * len(said)
     if len(channels) == 1:
-        return [channels[0].color or WHITE]
-    taken = {channel.color for channel in channels}
-    free = (
-        color
-        for n in range(2 * len(channels))
-        if (color := given_color(n)) not in taken
-    )
-    return [channel.color or next(free, WHITE) for channel in channels]
+        return [said[0] or WHITE]
+    given = map(given_color, range(2 * len(channels)))
+    free = (color for color in given if color not in said)
+    return [color or next(free, WHITE) for color in said]
 
 
 def _layer(

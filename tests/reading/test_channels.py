@@ -176,6 +176,14 @@ def test_black_adds_no_light_and_is_not_white_turned_round(path):
     assert not layers[1].colormap.colors[:, :3].any()
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_image_of_which_nothing_would_be_seen_gets_colours(path, count):
+    omero = {"channels": [{"color": "000000"}] * count}
+    layers, words = shown(path, THREE[:count], omero)
+    assert all(max(color_of(layer)) == 1 for layer in layers)
+    assert "the colour of all channels is black" in words
+
+
 def test_inverted_channels_are_dark_where_there_is_much(path):
     channels = [{"color": "FFFFFF", "inverted": True}, {"color": "FF0000"}]
     layers, _ = shown(path, THREE[:2], {"channels": channels})

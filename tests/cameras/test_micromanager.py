@@ -15,6 +15,7 @@ from emulators import (
     CHIP_WIDTH,
     CONFIGURATION,
     StampedCamera,
+    both,
     shared_core,
 )
 from programs import run_python
@@ -203,19 +204,6 @@ def test_another_camera_of_the_core_is_running(share):
         core.setCameraDevice("Other")
         with pytest.raises(CameraError, match="Other now"):
             camera.start()
-
-
-def both(core):
-    """Make the camera of a core one that stands for two of the same size."""
-    core.loadDevice("Second", "DemoCamera", "DCam")
-    core.loadDevice("Both", "Utilities", "Multi Camera")
-    for label in ("Second", "Both"):
-        core.initializeDevice(label)
-    core.setProperty("Second", "OnCameraCCDXSize", CHIP_WIDTH)
-    core.setProperty("Second", "OnCameraCCDYSize", CHIP_HEIGHT)
-    core.setProperty("Both", "Physical Camera 1", "Cam")
-    core.setProperty("Both", "Physical Camera 2", "Second")
-    core.setCameraDevice("Both")
 
 
 def test_a_camera_that_stands_for_two_gives_both_as_channels(share):

@@ -8,6 +8,7 @@ from docks import choose, let_go, only, record
 from emulators import (
     CONFIGURATION,
     StampedCamera,
+    both,
     gige_port,
     picture_server,
     pictures,
@@ -15,7 +16,7 @@ from emulators import (
     write,
 )
 from pymmcore_plus.experimental.unicore import UniMMCore
-from windows import wait_until
+from windows import click, wait_until
 
 
 def test_micro_manager_through_its_configuration_file(dock, viewer, qtbot, tmp_path):
@@ -54,6 +55,35 @@ def test_a_python_camera_of_the_running_core(dock, viewer, qtbot):
         status, stored = record(widget, viewer, qtbot)
         assert [plane.max() for plane in stored[:]] == list(range(8))
         assert status.frames_lost == 0
+        let_go(widget)
+        del core, share
+
+
+def test_two_cameras_that_are_one_to_micro_manager(dock, viewer, qtbot):
+    from napari_zarr_stream.cameras.micromanager import find
+
+    with shared_core() as share:
+        core = share()
+        both(core)
+        name = "Micro-Manager: Both"
+        widget = dock(**only(find(), name))
+        section = widget.cameras.first
+        core.setProperty("Second", "PixelType", "16bit")
+        choose(widget, name)
+        wait_until(lambda: "set them alike" in section.message.text())
+        assert not widget.record.enabled
+        core.setProperty("Cam", "PixelType", "16bit")
+        section.control.refresh()
+        wait_until(lambda: section.is_ready)
+        click(widget.preview, qtbot)
+        wait_until(lambda: len(viewer.layers) == 1)
+        click(widget.snap, qtbot)
+        wait_until(lambda: len(viewer.layers) == 2)
+        assert {layer.data.shape for layer in viewer.layers} == {(64, 96)}
+        status, stored = record(widget, viewer, qtbot)
+        assert stored.shape == (8, 2, 64, 96)
+        assert status.frames_lost == 0
+        assert [layer.name for layer in viewer.layers][-2:] == ["Cam", "Second"]
         let_go(widget)
         del core, share
 

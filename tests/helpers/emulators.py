@@ -243,3 +243,16 @@ def shared_core():
     core = None
     gc.collect()
     assert running_core() is None, "a core is still held"
+
+
+def both(core):
+    """Make the camera of a core one that stands for two of the same size."""
+    core.loadDevice("Second", "DemoCamera", "DCam")
+    core.loadDevice("Both", "Utilities", "Multi Camera")
+    for label in ("Second", "Both"):
+        core.initializeDevice(label)
+    core.setProperty("Second", "OnCameraCCDXSize", CHIP_WIDTH)
+    core.setProperty("Second", "OnCameraCCDYSize", CHIP_HEIGHT)
+    core.setProperty("Both", "Physical Camera 1", "Cam")
+    core.setProperty("Both", "Physical Camera 2", "Second")
+    core.setCameraDevice("Both")

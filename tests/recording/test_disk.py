@@ -88,7 +88,7 @@ def test_the_command_line_stops_itself_and_says_why(small_disk, capsys):
     """At the reserve, in the middle, on a disk of 2 MiB."""
     subprocess.run(["mount", "-o", "remount,size=2m", str(small_disk)], check=True)
     command = ["record", str(small_disk / "a.zarr"), "--camera", "simulated: cells"]
-    for setting in ("width=64", "height=64", "frame_rate=100"):
+    for setting in ("width=64", "height=64", "frame_rate=100", "stamp=true"):
         command += ["--set", setting]
     command += ["--no-sharded", "--no-multiscale", "--frames-per-chunk", "1"]
     assert cli.main([*command, "--reserve-mib", "1"]) == cli.FAILED
@@ -98,7 +98,11 @@ def test_the_command_line_stops_itself_and_says_why(small_disk, capsys):
         "reserve",
         said.err,
     )
-    assert re.search(r"stopped, (\d+) frames acquired, \1 committed, ", said.out)
+    found = re.search(r"stopped, (\d+) frames acquired, \1 committed, ", said.out)
+    group = zarr.open_group(small_disk / "a.zarr", mode="r")
+    log = group["frame_log/device_index"][:].tolist()
+    assert [read_stamp(frame) for frame in group["0"]] == log
+    assert len(log) == int(found[1])
 
 
 def test_it_looks_more_often_when_the_end_is_near(tmp_path):

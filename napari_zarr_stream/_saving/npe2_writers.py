@@ -5,9 +5,14 @@ layer meanwhile.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from napari_zarr_stream._sources.layer import LayerSource
+from napari_zarr_stream._sources.layer import (
+    BUILTIN_READERS,
+    LayerSource,
+    with_place_in_file,
+)
 from napari_zarr_stream._writer.errors import (
     InvalidProperties,
     StoreExists,
@@ -50,7 +55,7 @@ def write_layers(path: str, layer_data: Sequence[FullLayerData]) -> list[str]:
             raise InvalidProperties("there is no image and no labels layer")
         properties = default_properties(path)
         check_outside_of_stores(properties.path)
-        export_layers([LayerSource(*layer) for layer in saved], properties)
+        export_layers([_source(*layer) for layer in saved], properties)
     except InvalidProperties as error:
         # A ValueError would make napari say that there is no writer.
         raise WriteFailed(f"{path} was not saved: {error}") from error
@@ -60,3 +65,27 @@ def write_layers(path: str, layer_data: Sequence[FullLayerData]) -> list[str]:
     if others := [other for other in others if other[1] not in LayerSource.KINDS]:
         warn(left_out(others))
     return [str(properties.path)]
+
+
+def _source(data: Any, meta: Mapping[str, Any], kind: str) -> LayerSource:
+    """A layer, with what the file says that it was opened from."""
+    path = _file_of(data) if kind == "image" else None
+    return LayerSource(
+        data, with_place_in_file(data, meta, path) if path else meta, kind
+    )
+
+
+def _file_of(data: Any) -> Path | None:
+    """The file whose pixels these are, in its order of axes, if a window shows them.
+
+    napari hands a writer all of a layer but where it comes from.
+    """
+    try:
+        from napari import current_viewer
+    except ImportError:
+        return None
+    viewer = current_viewer()
+    for layer in viewer.layers if viewer is not None else ():
+        if layer.data is data and layer.source.reader_plugin in BUILTIN_READERS:
+            return Path(layer.source.path) if layer.source.path else None
+    return None

@@ -46,6 +46,7 @@ KNOWS_GUI = {
 
 KNOWS_GUI_INSIDE_FUNCTIONS = {
     "_reading/reader.py": {"napari"},
+    "_saving/npe2_writers.py": {"napari"},
     "cli/files.py": {"npe2"},
 }
 """The same, where only a function may: its module is imported without napari, too."""

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
 from napari.layers import Image, Labels
 
@@ -142,3 +143,25 @@ def test_layers_dragged_together_are_channels_of_one_image(tmp_path):
     ome, _ = saved(tmp_path / "a.zarr", movie(affine=moved), movie(affine=moved))
     dataset = ome["multiscales"][0]["datasets"][0]["coordinateTransformations"]
     assert dataset[1]["translation"] == [0.0, 0.0, 12.5, -7.0]
+
+
+# napari 5162 and 8162, ndev-kit/napari-ndev 76
+def test_what_a_window_opened_from_a_file_is_saved_as_the_file_says(
+    make_napari_viewer, tmp_path
+):
+    pixels = np.arange(2 * 5 * 3 * 16 * 20, dtype="u2").reshape(2, 5, 3, 16, 20)
+    tifffile.imwrite(
+        tmp_path / "hyper.tif",
+        pixels,
+        imagej=True,
+        metadata={"axes": "TZCYX", "spacing": 2.0, "unit": "um"},
+        resolution=(4.0, 4.0),
+    )
+    viewer = make_napari_viewer()
+    viewer.open(str(tmp_path / "hyper.tif"), plugin="napari")
+    path = tmp_path / "a.zarr"
+    viewer.layers.save(str(path), plugin="napari-zarr-stream")
+    ome = zarr.open_group(path, mode="r").attrs["ome"]
+    assert place(ome) == ("tczyx", [1.0, 1.0, 2.0, 0.25, 0.25])
+    stored = zarr.open_array(path / "0", mode="r")[...]
+    np.testing.assert_array_equal(stored, pixels.transpose(0, 2, 1, 3, 4))

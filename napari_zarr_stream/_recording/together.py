@@ -102,7 +102,8 @@ class Recordings:
         IllegalTransition
         """
         self.begin()
-        self.wait_for_start()
+        while not self.wait_for_start(START_POLL_S):
+            pass  # a signal that another thread was given is heard now
 
     def begin(self) -> None:
         """Make all stores, here, and start all sources, in a thread.

@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 
@@ -14,11 +13,9 @@ from napari_zarr_stream._recording.interrupt import Interrupt
 from napari_zarr_stream._recording.states import FinishReason, RecordingStatus
 from napari_zarr_stream._recording.together import Recordings
 from napari_zarr_stream._sources.camera import CameraSource
-from napari_zarr_stream._writer.errors import InvalidProperties
-from napari_zarr_stream._writer.memory import check_memory
+from napari_zarr_stream._writer.errors import InvalidProperties, SourceFailed
 from napari_zarr_stream._writer.names import image_name
-from napari_zarr_stream._writer.plan import plan
-from napari_zarr_stream._writer.properties import DeviceKind, StorageProperties
+from napari_zarr_stream._writer.properties import DeviceKind
 from napari_zarr_stream._writer.words import count_in_words, size_in_words
 from napari_zarr_stream.cameras import CameraThread
 
@@ -97,7 +94,6 @@ def _record(given: argparse.Namespace) -> int:
             )
             for camera in cameras
         ]
-        _check_memory(sources, properties)
         if len(sources) == 1:
             recordings = Recordings(sources, [properties])
         else:
@@ -105,7 +101,13 @@ def _record(given: argparse.Namespace) -> int:
         for recording in recordings.recordings:
             recording.reserve_bytes = given.reserve_mib * 2**20
         with Interrupt(recordings.stop, recordings.abort) as interrupt:
-            recordings.start()
+            try:
+                recordings.start()
+            except SourceFailed as failure:
+                if not interrupt.count:
+                    raise
+                say(str(failure))
+                return INTERRUPTED
             if interrupt.count:  # before there was anything to stop
                 recordings.stop()
             try:
@@ -129,18 +131,6 @@ def _record(given: argparse.Namespace) -> int:
         )
         return FRAMES_LOST
     return 0
-
-
-def _check_memory(
-    sources: Sequence[CameraSource], properties: StorageProperties
-) -> None:
-    """Refuse recordings that take more memory together than there is."""
-    needed = 0
-    for source in sources:
-        said = source.describe()
-        laid = plan(properties, axes=said.axes, shape=said.shape, dtype=said.dtype)
-        needed += laid.peak_memory_bytes
-    check_memory(needed)
 
 
 def _follow(recordings: Recordings, frames: int) -> None:

@@ -242,6 +242,23 @@ def test_an_interrupt_keeps_all_frames(frames, codes, number, out):
     assert (process.returncode == 3) == ("a lower frame rate" in errors)
 
 
+class Interrupted(SimulatedCamera):
+    """Somebody presses Ctrl-C while it starts, which takes a second."""
+
+    def start(self):
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(1)
+        super().start()
+
+
+def test_an_interrupt_while_cameras_start_leaves_nothing(out, capsys, monkeypatch):
+    found = FoundCameras({"slow": partial(Interrupted, "empty")})
+    monkeypatch.setattr(cli.cameras, "find_cameras", lambda: found)
+    assert run("record", out, *FAST) == 130
+    assert "nothing was recorded" in capsys.readouterr().err
+    assert not list(out.parent.iterdir())
+
+
 # export
 
 

@@ -26,7 +26,13 @@ from napari_zarr_stream._writer.errors import ZarrStreamError
 
 from .layer_watch import LayerWatch
 from .live import LivePreview
-from .napari_compat import close_as_asked, is_taken_apart, main_window_of, viewer_itself
+from .napari_compat import (
+    close_as_asked,
+    is_taken_apart,
+    main_window_of,
+    units_told_once,
+    viewer_itself,
+)
 from .reopen import reopen
 from .starting import Job, Starting
 
@@ -292,7 +298,8 @@ class Session(QObject):
 
     def _reopen(self, path: Path, run: _Run) -> None:
         try:
-            reopen(self._viewer, path, run.described, run.layer, run.left)
+            with units_told_once(self._viewer):
+                reopen(self._viewer, path, run.described, run.layer, run.left)
         except (ZarrStreamError, OSError) as error:
             said = f"{path} was recorded but could not be opened: {error}"
             self._tell(show_error, said)

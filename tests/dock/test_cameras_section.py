@@ -20,13 +20,13 @@ def test_without_extras_it_says_how_to_get_cameras(viewer, monkeypatch):
     widget = RecordWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Record to Zarr")
     assert {CELLS, SINE} <= set(widget.source.choices)  # at once
-    assert widget.record.enabled
+    wait_until(lambda: widget.record.enabled)
     wait_until(lambda: not widget.cameras.is_searching)
     assert set(widget.source.choices) == set(simulated_cameras())
     text = widget.cameras.missing.text()
     for extra in ("micromanager", "genicam", "basler", "gentl", "opencv"):
         assert f"pip install &quot;napari-zarr-stream[{extra}]&quot;" in text
-    assert widget.cameras._more.isVisible()
+    wait_until(lambda: widget.cameras._more.isVisible())
 
 
 def test_what_failed_is_listed_and_refresh_finds_more(dock, qtbot, monkeypatch):

@@ -32,7 +32,7 @@ def open_dock(viewer, folder):
     viewer.window.add_dock_widget(widget, name="Record to Zarr")
     widget.uri.value = folder
     widget.tile_width.value = widget.tile_height.value = 32
-    wait_until(lambda: not widget.cameras.is_searching)
+    wait_until(lambda: not widget.cameras.is_searching and widget.native.isVisible())
     return widget
 
 

@@ -1,15 +1,20 @@
 """Cameras found, those that are missing, and several at once."""
 
+import threading
+from types import SimpleNamespace
+
 import pytest
 import zarr
-from docks import CELLS, SINE, is_waiting, let_find, small, start
+from docks import CELLS, SINE, is_waiting, let_find, let_go, small, start
 from windows import click, messages, wait_until
 
+import napari_zarr_stream._dock.cameras_section as cameras_section
+import napari_zarr_stream._widget as widget_module
 from napari_zarr_stream._dock.source_section import ONE_STORE
 from napari_zarr_stream._recording.states import FinishReason
 from napari_zarr_stream._viewer.session import session_of
 from napari_zarr_stream._widget import RecordWidget
-from napari_zarr_stream.cameras import Fault, SimulatedCamera
+from napari_zarr_stream.cameras import Fault, FoundCameras, SimulatedCamera
 from napari_zarr_stream.cameras.registry import simulated_cameras
 
 
@@ -135,3 +140,41 @@ def test_a_second_camera_can_be_removed(dock, qtbot):
     assert not widget.cameras.others
     assert not widget._what.stores_row.isVisible()
     assert widget.record.enabled
+
+
+def test_cameras_appear_as_they_are_found_and_who_hangs_is_named(
+    viewer, tmp_path, monkeypatch
+):
+    searched = SimpleNamespace(
+        found=FoundCameras(simulated_cameras(), awaited=("Quick", "Hanging"))
+    )
+    monkeypatch.setattr(cameras_section, "CameraSearch", lambda: searched)
+    widget = RecordWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Record to Zarr")
+    title = widget.cameras._more.button
+    assert widget.cameras.is_searching
+    assert "Looking for cameras: Quick, Hanging" in title.text()
+    assert CELLS in widget.source.choices
+    more = {**simulated_cameras(), "Quick one": SimulatedCamera}
+    searched.found = FoundCameras(more, awaited=("Hanging",))
+    wait_until(lambda: "Quick one" in widget.source.choices)
+    assert "Looking for cameras: Hanging" in title.text()
+    searched.found = FoundCameras(more, failed={"Hanging": "no answer: it hangs"})
+    wait_until(lambda: not widget.cameras.is_searching)
+    assert "it hangs" in widget.cameras.missing.text()
+    assert "Quick one" in widget.source.choices
+    let_go(widget)
+
+
+def test_compiling_keeps_no_window_waiting(dock, monkeypatch):
+    threads = []
+    done = threading.Event()
+
+    def warm_up():
+        threads.append(threading.current_thread())
+        done.set()
+
+    monkeypatch.setattr(widget_module, "warm_up", warm_up)
+    dock()
+    wait_until(done.is_set)
+    assert threads != [threading.main_thread()]

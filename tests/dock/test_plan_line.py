@@ -1,29 +1,69 @@
 """What the settings come to."""
 
+import threading
+
 import pytest
+from docks import CELLS, choose
+from qtpy.QtCore import QTimer
+from windows import wait_until
+
+import napari_zarr_stream._dock.place as place
 
 
-def test_the_plan_follows_every_setting(widget):
-    def text_after(change, value):
-        change.value = value
-        return widget.plan_line.value
-
-    settings = widget.camera_settings
-    assert "6 tiles of 64 × 64 px" in widget.plan_line.value
-    assert "3 levels: 160 × 120, 80 × 60, 40 × 30" in widget.plan_line.value
-    assert "1 level: 160 × 120" in text_after(widget.multiscale, False)
-    assert "12 tiles of 48" in text_after(widget.tile_width, 48).replace(
-        "8 ", "8 "
-    ) or ("8 tiles of 48 × 64" in widget.plan_line.value)
-    assert "100 frames" in text_after(widget.frame_count, 100) or (
-        "in all" in widget.plan_line.value
-    )
-    assert "320" in text_after(settings["width"], 320)
-    assert "chunk cap raised" in text_after(widget.max_chunk_mib, 3)
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("tile_width", 48, "8 tiles of 48 × 64 px per frame"),
+        ("tile_height", 40, "9 tiles of 64 × 40 px per frame"),
+        ("multiscale", False, "1 level: 160 × 120"),
+        ("sharded", False, "4,096 frames per chunk, 16 MiB"),
+        ("max_chunk_mib", 3, "chunk cap raised"),
+        ("frame_count", 100, "2.52 MB in all before compression"),
+        ("device_kind", "Zarr", "4,096 frames per chunk, 16 MiB"),
+        ("uri", "elsewhere.zarr", "elsewhere.zarr"),
+        ("width", 320, "10 tiles of 64 × 64 px per frame"),
+        ("height", 60, "3 tiles of 64 × 60 px per frame"),
+        ("pixel_type", "uint16 (16 bit)", "0.00781 MiB"),
+        ("frame_rate", 50, "1.26 MB/s"),
+    ],
+)
+def test_the_plan_follows_every_setting(widget, tmp_path, field, value, words):
     before = widget.plan_line.value
-    assert text_after(widget.sharded, False) != before
-    assert "disk space for" in widget.plan_line.value
-    assert "recording_0001.zarr" in widget.plan_line.value
+    assert "6 tiles of 64 × 64 px per frame" in before
+    assert "3 levels: 160 × 120, 80 × 60, 40 × 30" in before
+    assert "2.52 MB/s, disk space for" in before
+    assert str(tmp_path / "out" / "recording_0001.zarr") in before
+    assert words not in before
+    if field in ("width", "height", "pixel_type", "frame_rate"):
+        choose(widget, CELLS, **{field: value})
+    else:
+        value = tmp_path / value if field == "uri" else value
+        getattr(widget, field).value = value
+    wait_until(lambda: words in widget.plan_line.value)
+    assert widget.record.enabled
+
+
+def test_a_disk_that_does_not_answer_keeps_no_window_waiting(widget, monkeypatch):
+    answers = threading.Event()
+    free_bytes = place.free_bytes
+
+    def slow(path):
+        answers.wait(60)
+        return free_bytes(path)
+
+    monkeypatch.setattr(place, "free_bytes", slow)
+    widget.uri.value = "/tmp"
+    assert widget.plan_line.value == "Looking at /tmp …"
+    assert not widget.record.enabled
+    ticks = []
+    timer = QTimer(widget.native)
+    timer.timeout.connect(lambda: ticks.append(None))
+    timer.start(5)
+    wait_until(lambda: len(ticks) > 20)
+    assert widget.plan_line.value == "Looking at /tmp …"
+    answers.set()
+    wait_until(lambda: widget.record.enabled)
+    assert "Saves to /tmp/recording_" in widget.plan_line.value
 
 
 def test_an_impossible_setting_is_said_and_record_is_off(widget):
@@ -46,7 +86,7 @@ def test_an_impossible_setting_is_said_and_record_is_off(widget):
 def test_a_place_that_cannot_be_written_is_said(widget, tmp_path, place):
     (tmp_path / "a file").write_text("mine")
     widget.uri.value = tmp_path / place
-    assert not widget.record.enabled
+    wait_until(lambda: not widget.record.enabled)
     assert "Saves to" not in widget.plan_line.value
     widget.uri.value = tmp_path
-    assert widget.record.enabled
+    wait_until(lambda: widget.record.enabled)

@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_zarr_stream._sources.source import SourceDescription
 from napari_zarr_stream._writer.ngff import range_of
 
-from .napari_compat import OutlivedLayers, units_beside, units_told_once
+from .napari_compat import OutlivedLayers, units_beside
 
 FASTEST_PREVIEW_S = 1 / 30
 """More is not seen."""
@@ -120,8 +120,7 @@ class LivePreview(QObject):
         height, width = (size or 1 for size in source.shape[-2:])
         frame = (3, height, width) if source.planes_per_frame == 3 else (height, width)
         self._left = left
-        with units_told_once(viewer):
-            self.layer = self._add(as_shown(np.zeros(frame, source.dtype)))
+        self.layer = self._add(as_shown(np.zeros(frame, source.dtype)))
         self._limits = source.channels[0].contrast_limits if source.channels else None
 
     def _add(self, plane: npt.NDArray[np.generic]) -> Any:
@@ -210,8 +209,7 @@ class LivePreview(QObject):
         self._running = False
         outlived = self._outlived or OutlivedLayers(self._viewer)
         if self.layer in self._viewer.layers:
-            with units_told_once(self._viewer):
-                self._viewer.layers.remove(self.layer)
+            self._viewer.layers.remove(self.layer)
         outlived.disconnect_layers()
         self._outlived = None
 

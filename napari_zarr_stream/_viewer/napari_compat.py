@@ -5,9 +5,8 @@ out when its time has come. What `_reading` does because of napari #9515 (the wh
 axis of a pyramid is read at each step) stands in `_reading/lazy.py`.
 """
 
-import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -175,24 +174,3 @@ def settings_folder() -> Path | None:
 
     path = get_settings().config_path
     return path.parent if isinstance(path, Path) else None
-
-
-@contextlib.contextmanager
-def units_told_once(viewer: Any) -> Iterator[None]:
-    """Let napari 0.9 not repeat that units are inconsistent, where they were so before.
-
-    It does with every layer that comes or goes: two more for each recording, over what
-    is said of the recording itself.
-    """
-    viewer = viewer_itself(viewer)
-    # No public name leads to it; without it, the warning comes again.
-    canvas = viewer.window._qt_viewer.canvas  # noqa: SLF001
-    is_awaited = getattr(canvas, PENDING, True)
-    was_told = len(viewer.layers) > 0 and viewer.layers.extent.units is None
-    yield
-    if was_told and not is_awaited and viewer.layers.extent.units is None:
-        setattr(canvas, PENDING, False)
-
-
-PENDING = "_needs_world_units_update"
-"""Of napari's canvas: look at the units of all layers before the next paint."""

@@ -30,7 +30,6 @@ from .napari_compat import (
     close_as_asked,
     is_taken_apart,
     main_window_of,
-    units_told_once,
     viewer_itself,
 )
 from .reopen import reopen
@@ -298,8 +297,7 @@ class Session(QObject):
 
     def _reopen(self, path: Path, run: _Run) -> None:
         try:
-            with units_told_once(self._viewer):
-                reopen(self._viewer, path, run.described, run.layer, run.left)
+            reopen(self._viewer, path, run.described, run.layer, run.left)
         except (ZarrStreamError, OSError) as error:
             said = f"{path} was recorded but could not be opened: {error}"
             self._tell(show_error, said)

@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing, contextmanager
 import numpy as np
 import pytest
 import tifffile
-from camera_contract import CameraContract, read, setting_of
+from camera_contract import CameraContract, infos_of, read, setting_of
 from programs import run_python
 
 from napari_zarr_stream.cameras import CameraError, CameraLost
@@ -43,10 +43,6 @@ def emulated(number=0):
     with closing(small(number)) as camera:
         camera.open()
         yield camera
-
-
-def infos_of(camera, count):
-    return [read(camera)[1] for _ in range(count)]
 
 
 class TestContract(CameraContract, has=("region", "pixel_type", "binning")):

@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from camera_contract import CameraContract, read, setting_of
+from camera_contract import CameraContract, infos_of, read, setting_of
 from emulators import gige, gige_port
 
 from napari_zarr_stream.cameras import CameraError, CameraLost
@@ -63,10 +63,6 @@ class TestU3vContract(CameraContract, has=("pixel_type",)):
 
 
 # lost and incomplete frames
-
-
-def infos_of(camera, count):
-    return [read(camera)[1] for _ in range(count)]
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from camera_contract import CameraContract, read, setting_of
+from camera_contract import CameraContract, infos_of, read, setting_of
 from programs import run_python
 
 from napari_zarr_stream.cameras import CameraError
@@ -35,10 +35,6 @@ def opened(stack, number=0, **settings):
     for name, value in settings.items():
         assert camera.set(name, value) == value
     return camera
-
-
-def infos_of(camera, count):
-    return [read(camera)[1] for _ in range(count)]
 
 
 class QuickCamera(GenTLCamera):

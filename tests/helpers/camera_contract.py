@@ -48,6 +48,11 @@ def read(camera):
     raise AssertionError(f"no frame within {FIRST_FRAME_S} s")
 
 
+def infos_of(camera, count):
+    """What is said of the next frames."""
+    return [read(camera)[1] for _ in range(count)]
+
+
 def setting_of(camera, name):
     [found] = [setting for setting in camera.settings if setting.name == name]
     return found

@@ -35,10 +35,6 @@ def change_record(path, edit):
     (path / name).write_text(json.dumps(document))
 
 
-def record_of(path):
-    return dict(zarr.open_group(path, mode="r").attrs)[RECORD_KEY]
-
-
 def set_steps(path, steps):
     """Have all levels say that they have `steps` steps."""
     for level in level_paths(path):

@@ -12,6 +12,7 @@ import pytest
 import zarr
 from napari_ome_zarr import napari_get_reader
 from programs import run_python
+from records import record_of
 
 import napari_zarr_stream._recording.together as together_module
 import napari_zarr_stream._sources.camera as camera_module
@@ -72,10 +73,6 @@ def sources(threads, frames=0):
 
 def stamps(path):
     return [read_stamp(frame) for frame in zarr.open_array(path / "0", mode="r")[:]]
-
-
-def record_of(path):
-    return dict(zarr.open_group(path, mode="r").attrs)["napari_zarr_stream"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

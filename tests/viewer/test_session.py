@@ -1,16 +1,13 @@
 """Recordings in a viewer: their end, and windows that close."""
 
-import os
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import zarr
 from docks import choose, open_dock, record, small, start, stop
+from programs import run_python
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QWidget
 from windows import click, messages, wait_until
@@ -336,14 +333,4 @@ print("all drawn")
 
 def test_2d_and_3d_pressed_while_recording_end_nothing(tmp_path):
     """napari alone ends in a segmentation fault: see `OutlivedLayers`."""
-    helpers = str(Path(__file__).parents[1] / "helpers")
-    paths = [helpers, *filter(None, [os.environ.get("PYTHONPATH")])]
-    done = subprocess.run(
-        [sys.executable, "-c", PRESSED_AND_BACK, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=110,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "all drawn" in done.stdout
+    assert "all drawn" in run_python(PRESSED_AND_BACK, tmp_path).stdout

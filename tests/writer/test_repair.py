@@ -35,9 +35,9 @@ from left_open import (
     assert_same,
     left_open,
     pixels,
-    record_of,
     set_steps,
 )
+from records import record_of
 
 from napari_zarr_stream import (
     DeviceKind,

@@ -8,6 +8,7 @@ import pytest
 import zarr
 from frames import plane, planes
 from programs import run_python
+from records import record_of
 
 from napari_zarr_stream import (
     InvalidProperties,
@@ -32,10 +33,6 @@ def stream_of(path, kind="ZarrV3Blosc1Lz4ByteShuffle", shape=None, **options):
     return ZarrStream(
         StorageProperties(path, kind, **options), axes="tyx", shape=shape, dtype="u2"
     )
-
-
-def record_of(path):
-    return dict(zarr.open_group(path, mode="r").attrs)["napari_zarr_stream"]
 
 
 def pixels_of(path):

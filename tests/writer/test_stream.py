@@ -14,6 +14,7 @@ import pytest
 import zarr
 from frames import plane, planes
 from programs import run_python, start_python
+from records import record_of
 from stores import TestedStore, os_failure
 from waiting import PATIENCE_S, wait_until
 
@@ -78,10 +79,6 @@ def read(path, level=0):
 
 def root_attributes(path):
     return dict(zarr.open_group(path, mode="r").attrs)
-
-
-def record_of(path):
-    return root_attributes(path)["napari_zarr_stream"]
 
 
 # what it takes

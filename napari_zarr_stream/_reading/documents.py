@@ -101,8 +101,10 @@ def _read_v3(path: Path) -> Node | None:
         raise InvalidStore(
             f"{path} is Zarr v3 as it was drafted in 2022, before it was final: what "
             "the Acquire driver calls ZarrV3. No reader of today opens that. "
-            "zarr-python 2.18 does, with ZARR_V3_EXPERIMENTAL_API=1 set, and can copy "
-            "it into Zarr v2, which opens here"
+            "zarr-python 2.18 does, with pytest beside it, ZARR_V3_EXPERIMENTAL_API=1 "
+            "and ZARR_V3_SHARDING=1 set, and can copy it into Zarr v2, which opens "
+            f"here: zarr.open_array(zarr.DirectoryStoreV3({str(path)!r}), path='0', "
+            "zarr_version=3) is level 0"
         )
     attributes = mapping(document.get("attributes"))
     is_array = document.get("node_type") == "array"

@@ -197,7 +197,12 @@ def _all_layers(images: Sequence[Node | Path], notes: Notes) -> list[LayerData]:
             if node is None or not node.kind:
                 raise InvalidStore(f"{image} is no image")
             with understanding(node.path):
-                layers += _layers_of(node, notes)
+                found = _layers_of(node, notes)
+            taken = {meta["name"] for _, meta, _ in layers}
+            for _, meta, _ in found:
+                if meta["name"] in taken:
+                    meta["name"] = f"{node.path.name}: {meta['name']}"
+            layers += found
         except InvalidStore as error:
             failures.append(error)
     if not layers:

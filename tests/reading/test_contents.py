@@ -113,6 +113,7 @@ def test_images_some_folders_down(path, places, form):
     firsts = sorted(full_size(layer)[0, 0, 0] for layer in layers)
     assert firsts == list(range(len(places)))
     assert f"shown are {len(places)} images" in words
+    assert len({layer[1]["name"] for layer in layers}) == len(places)
     text = text_of(facts_of(path))
     assert all(str(path / place) in text for place in places)
 

@@ -123,7 +123,7 @@ class LevelArray:
         """
         files: dict[tuple[int, ...], list[Part]] = {}
         for block in range(blocks):
-            origin, written = self.plan.chunk_origin(first_block + block)
+            origin, written = self.plan.chunk_origin(first_block + block, self.level)
             for (channel, z_chunk), tiles in itertools.groupby(cells, itemgetter(0, 1)):
                 outer = self._outer_chunk(origin, channel, z_chunk)
                 place, number = in_shard(outer, self._outer_grid)

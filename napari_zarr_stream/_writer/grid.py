@@ -143,6 +143,22 @@ class Grid:
         """Planes of a block at level 0."""
         return math.prod(self.block)
 
+    @property
+    def cascades(self) -> bool:
+        """Whether each level has blocks of its own, one tile deep.
+
+        So do volumes that are halved along z, unless their frames are stacked.
+        """
+        return self.z_is_halved and self.block[0] == 1
+
+    def depth(self, level: int) -> int:
+        """Planes of a volume of `level`; 1 where they are without bound, or none."""
+        return (self.axes[-3:-2] == "z" and self.level_shapes[level][-3]) or 1
+
+    def planes_in_block(self, level: int) -> int:
+        """Planes along z of a block of `level`."""
+        return self.block[2] if self.cascades else self.planes_at(level, self.block[2])
+
     def tile_grid(self, level: int) -> tuple[int, int]:
         """Tiles of a plane of `level`, down and across."""
         height, width = self.plane_shape(level)
@@ -194,8 +210,8 @@ class Grid:
         Channels, chunks along z, tiles down, tiles across; then within the chunk:
         frames, planes, height, width.
         """
-        frames, channels, planes = self.block
-        z_chunks = ceil_div(self.planes_at(level, planes), self.tile_shape[0])
+        frames, channels, _ = self.block
+        z_chunks = ceil_div(self.planes_in_block(level), self.tile_shape[0])
         grid = (channels, z_chunks, *self.tile_grid(level))
         return (*grid, frames, *self.tile_shape)
 
@@ -216,39 +232,37 @@ class Grid:
         -------
         (channel, chunk along z, frame, plane of the tile)
         """
-        _, channels, planes = self.block
-        planes = self.planes_at(level, planes)
+        channels, planes = self.block[1], self.planes_in_block(level)
         frame, rest = divmod(offset, channels * planes)
         channel, z = divmod(rest, planes)
         return channel, z // self.tile_shape[0], frame, z % self.tile_shape[0]
 
-    def locate(self, plane: int) -> tuple[int, int, int]:
+    def locate(self, plane: int, level: int = 0) -> tuple[int, int, int]:
         """The block of plane number `plane`, its offset there, and the block's planes.
 
-        Blocks cut short by the end of the z axis have fewer than `planes_per_block`.
+        Blocks cut short by the end of the z axis have fewer planes than others.
         """
-        per_block = self.planes_per_block
-        depth = self.outer[-1] if self.axes[-3:-2] == "z" else 1
-        if depth is None or depth % self.block[2] == 0:
+        depth, in_block = self.depth(level), self.planes_in_block(level)
+        if depth % in_block == 0 or self.level_shapes[level][:-2][-1:] == (None,):
+            per_block = self.block[0] * self.block[1] * in_block
             return plane // per_block, plane % per_block, per_block
-        runs = ceil_div(depth, self.block[2])
         outer, z = divmod(plane, depth)
-        run, offset = divmod(z, self.block[2])
-        size = min(self.block[2], depth - run * self.block[2])
-        return outer * runs + run, offset, size
+        run, offset = divmod(z, in_block)
+        size = min(in_block, depth - run * in_block)
+        return outer * ceil_div(depth, in_block) + run, offset, size
 
-    def first_plane(self, block: int) -> int:
+    def first_plane(self, block: int, level: int = 0) -> int:
         """Number of the first plane of `block`: the inverse of `locate`."""
-        depth = self.outer[-1] if self.axes[-3:-2] == "z" else 1
-        if depth is None or depth % self.block[2] == 0:
-            return block * self.planes_per_block
-        outer, run = divmod(block, ceil_div(depth, self.block[2]))
-        return outer * depth + run * self.block[2]
+        depth, in_block = self.depth(level), self.planes_in_block(level)
+        if depth % in_block == 0 or self.level_shapes[level][:-2][-1:] == (None,):
+            return block * self.block[0] * self.block[1] * in_block
+        outer, run = divmod(block, ceil_div(depth, in_block))
+        return outer * depth + run * in_block
 
-    def position(self, plane: int) -> tuple[int, ...]:
+    def position(self, plane: int, level: int = 0) -> tuple[int, ...]:
         """Indices of plane number `plane` along the axes before y and x."""
         position: list[int] = []
-        for size in reversed(self.outer[1:]):
+        for size in reversed(self.level_shapes[level][1:-2]):
             assert size is not None
             plane, here = divmod(plane, size)
             position.insert(0, here)
@@ -256,13 +270,13 @@ class Grid:
             position.insert(0, plane)
         return tuple(position)
 
-    def chunk_origin(self, block: int) -> tuple[tuple[int, ...], int]:
+    def chunk_origin(self, block: int, level: int = 0) -> tuple[tuple[int, ...], int]:
         """Chunk coordinates of the first chunk of `block`, for the axes before y and x.
 
         Also the number of the part that the block is of that chunk, which is 0 unless
         the chunk is written in parts.
         """
-        position = self.position(self.first_plane(block))
+        position = self.position(self.first_plane(block, level), level)
         chunk = tuple(
             here // size for here, size in zip(position, self.chunk_shape, strict=False)
         )

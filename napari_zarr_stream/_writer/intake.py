@@ -77,8 +77,10 @@ class Intake:
         Taken before the queue's, never after. Not held while a camera is waited for. A
         worker only tries it: who holds it may be waiting for the workers.
     is_closed : bool
-    planes_appended : int
-        Both are guarded by `lock`, and read anywhere.
+    planes_appended, planes_taken : int
+        From the caller, and with those that fill a step.
+
+    Those are guarded by `lock`, and read anywhere.
     """
 
     def __init__(self, plan: Plan, queue: SlotQueue) -> None:
@@ -87,8 +89,8 @@ class Intake:
         self.lock = threading.Lock()
         self.is_closed = False
         self.planes_appended = 0
+        self.planes_taken = 0
         # All that follows is guarded by `lock`.
-        self._planes_taken = 0  # with those that fill a step
         self._filling: Work | None = None
         self._laid: list[Work] = []  # by `fill`, not taken yet
         self._left: npt.NDArray[np.generic] | None = None  # the same
@@ -155,7 +157,7 @@ class Intake:
         self.check_open("fill")
         self._check_room(len(planes))
         work = self._open_slot()
-        at = self._planes_taken
+        at = self.planes_taken
         while len(planes):
             if work.slot.is_full:
                 if len(self._laid) >= self._plan.memory.slots // 2:
@@ -225,17 +227,17 @@ class Intake:
     def _open_slot(self) -> Work:
         """The slot to be filled; waits until there is one."""
         if self._filling is None:
-            self._filling = self._queue.next_slot(self._planes_taken)
+            self._filling = self._queue.next_slot(self.planes_taken)
         return self._filling
 
     def _count(self, work: Work, *, count: bool = True, may_help: bool) -> None:
         """Take what was laid in the slot that is being filled."""
         now = time.monotonic()
-        first = self._planes_taken
+        first = self.planes_taken
         if not work.slot.planes:
             work.filled_at = now
         laid = work.slot.take()
-        self._planes_taken += laid
+        self.planes_taken += laid
         if count:
             self.planes_appended += laid
         if work.slot.halves_early:
@@ -279,11 +281,11 @@ class Intake:
     @property
     def planes_padded(self) -> int:
         """Planes of zeros that were added to complete a step."""
-        return self._planes_taken - self.planes_appended
+        return self.planes_taken - self.planes_appended
 
     def complete(self) -> None:
         """Fill the step that was begun with zeros, and give all to the workers."""
-        missing = -self._planes_taken % self._plan.planes_per_step
+        missing = -self.planes_taken % self._plan.planes_per_step
         zeros = np.zeros((1, *self._plan.plane_shape(0)), self._plan.dtype)
         for _ in range(missing):
             self._take(zeros, count=False, hurry=True)

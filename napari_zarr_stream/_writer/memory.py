@@ -72,9 +72,10 @@ def memory_of(grid: Grid, encoded_bytes: int, *, halves_in_tiles: bool) -> Memor
     `encoded_bytes` is what a codec may need for one chunk's result.
     """
     levels = range(len(grid.level_shapes))
-    block_bytes = grid.dtype.itemsize * sum(
-        math.prod(grid.block_shape(level)) for level in levels
-    )
+    of_levels = [
+        grid.dtype.itemsize * math.prod(grid.block_shape(level)) for level in levels
+    ]
+    block_bytes = of_levels[0] if grid.cascades else sum(of_levels)
     blocks_per_slot = max(1, SLOT_BYTES // block_bytes)
     slot_bytes = blocks_per_slot * block_bytes
     is_large = slot_bytes > PART_BYTES
@@ -92,7 +93,10 @@ def memory_of(grid: Grid, encoded_bytes: int, *, halves_in_tiles: bool) -> Memor
             kept = min(kept, raw // (3 * (WORKERS + 1)))
         # A result is allocated for the worst case, of which little comes.
         beside += (WORKERS + 1) * max(kept, encoded_bytes * 3 // 4)
-    if len(levels) > 1 and not halves_in_tiles:
+    if grid.cascades:
+        # One block of each level is filled, and every other slot completes one.
+        beside += (slots // 2 + 2) * sum(of_levels[1:]) + 4 * grid.bytes_per_plane
+    elif len(levels) > 1 and not halves_in_tiles:
         # One plane, and its halves.
         beside += WORKERS * grid.bytes_per_plane * 2
     files = sum(map(grid.files_at_once, levels))

@@ -319,9 +319,6 @@ def plan(
         assert channels is not None
         assert depth is not None
         block = (frames, channels, depth)
-    elif z_is_halved:
-        assert depth is not None
-        block = (1, 1, depth)
     part_bytes = frames * tile_bytes
     grid = Grid(
         axes=axes,

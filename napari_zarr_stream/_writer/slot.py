@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from .array import Cell, LevelArray
+from .array import LevelArray
+from .cascade import Cascade, Piece
 from .downsample import TileHalver, halve
 from .memory import PART_BYTES
 from .plan import Plan
@@ -31,6 +32,8 @@ class Slot:
     method : DownsamplingMethod
     halver : TileHalver or None
         Where `Plan.halves_in_tiles`.
+    cascade : Cascade or None
+        Where `Plan.cascades`: all slots of a stream have the same.
     """
 
     def __init__(
@@ -39,12 +42,16 @@ class Slot:
         arrays: Sequence[LevelArray],
         method: DownsamplingMethod,
         halver: TileHalver | None = None,
+        cascade: Cascade | None = None,
     ) -> None:
         self.plan = plan
-        self._arrays = arrays
+        self._all = arrays
+        self._cascade = cascade
+        self._completed: list[Piece] = []  # blocks of lower levels, by the cascade
+        self._arrays = arrays[:1] if cascade else arrays
         self._method = method
         self._halver = halver
-        self._buffers = [array.new_buffer() for array in arrays]
+        self._buffers = [array.new_buffer() for array in self._arrays]
         self._was_used = False
         self.first_plane = 0
         self.planes = 0
@@ -90,6 +97,10 @@ class Slot:
         """Make ready for planes from number `first_plane` on, the first of a block."""
         self.first_plane = first_plane
         self.planes = self._laid = 0
+        if self._cascade:
+            for piece in self._completed:
+                self._cascade.give_back(piece)
+            self._completed.clear()
 
     def lay(self, planes: Planes) -> int:
         """Lay as many planes, (n, height, width), as can be laid at once; returns n.
@@ -117,6 +128,10 @@ class Slot:
     def take(self) -> int:
         """Count what was laid; returns how many planes that are."""
         laid, self._laid = self._laid, 0
+        if self._cascade:
+            for number in range(self.end, self.end + laid):
+                plane = self._gather(0, *self._block_of(number))
+                self._completed += self._cascade.put(0, number, plane)
         self.planes += laid
         return laid
 
@@ -148,6 +163,8 @@ class Slot:
 
         `planes` names some of the planes by their numbers, where `z` is not halved.
         """
+        if self._cascade:
+            return  # as planes were taken
         if self.plan.z_is_halved:
             for block in range(self._blocks):
                 self._halve_volumes(block)
@@ -211,26 +228,27 @@ class Slot:
         gather_tiles(array.tiles_of(buffer, block, offset), plane)
         return plane
 
-    def parts(self) -> list[tuple[int, list[Cell]]]:
+    def parts(self) -> list[Piece]:
         """What `write` is to be called with: everything, in one part or more."""
+        first, _, _ = self.plan.locate(self.first_plane)
         parts = []
-        for level, (array, buffer) in enumerate(
-            zip(self._arrays, self._buffers, strict=True)
-        ):
+        for array, buffer in zip(self._arrays, self._buffers, strict=True):
             # Only the last block can be short, and it is alone where z_chunks differ.
             cells = array.cells(min(self.plan.block[2], self._planes_in(0)))
             count = max(1, min(len(cells), buffer.nbytes // PART_BYTES))
-            parts += [(level, cells[i::count]) for i in range(count)]
-        return parts
+            for i in range(count):
+                some = cells[i::count]
+                parts.append(Piece(array.level, some, buffer, first, self._blocks))
+        return parts + self._completed
 
-    def write(self, level: int, cells: Sequence[Cell]) -> int:
-        """Encode and store some chunks of every block; returns bytes stored.
+    def write(self, part: Piece) -> int:
+        """Encode and store one of `parts`; returns bytes stored.
 
         Raises
         ------
         WriteFailed
         """
-        first, _, _ = self.plan.locate(self.first_plane)
-        return self._arrays[level].write_blocks(
-            self._buffers[level], first, self._blocks, cells
+        array = self._all[part.level]
+        return array.write_blocks(
+            part.buffer, part.first_block, part.blocks, part.cells
         )

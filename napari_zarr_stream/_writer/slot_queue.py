@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from .array import Cell
+from .cascade import Piece
 from .errors import DocumentInUse, WriteFailed, ZarrStreamError
 from .memory import WORKERS
 from .plan import Plan
@@ -311,7 +311,7 @@ class SlotQueue:
             work.pending = len(parts)
             # Before anything else: this is what makes a slot free.
             self._tasks.extendleft(
-                partial(self._run, work, partial(self._write, slot, *part))
+                partial(self._run, work, partial(self._write, slot, part))
                 for part in parts
             )
             return
@@ -325,10 +325,10 @@ class SlotQueue:
     def _write_whole(self, slot: Slot) -> None:
         slot.halve()
         for part in slot.parts():
-            self._write(slot, *part)
+            self._write(slot, part)
 
-    def _write(self, slot: Slot, level: int, cells: Sequence[Cell]) -> None:
-        stored = slot.write(level, cells)
+    def _write(self, slot: Slot, part: Piece) -> None:
+        stored = slot.write(part)
         with self._changed:
             self._bytes_written += stored
 

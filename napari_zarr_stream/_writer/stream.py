@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .axes import check_scale, check_translation, check_units
+from .cascade import Cascade
 from .dataset import Dataset
 from .downsample import TileHalver, check_label
 from .errors import DocumentInUse, IllegalTransition, WriteFailed, ZarrStreamError
@@ -144,11 +145,16 @@ class ZarrStream:
         # A failure of the stream, though pixels can still be written.
         self._undescribed: WriteFailed | None = None
         self._workers: list[threading.Thread] = []
+        self._cascade: Cascade | None = None
         with contextlib.ExitStack() as undo:
             undo.callback(place.discard)
             self._dataset = Dataset(place, properties, image)
             levels = self._dataset.levels
-            new_slot = partial(Slot, self.plan, levels, properties.method, halver)
+            if self.plan.cascades:
+                self._cascade = Cascade(self.plan, levels, properties.method)
+            new_slot = partial(
+                Slot, self.plan, levels, properties.method, halver, self._cascade
+            )
             self._queue = SlotQueue(self.plan, new_slot, self._commit)
             self._intake = Intake(self.plan, self._queue)
             undo.callback(self._stop_workers)
@@ -384,6 +390,8 @@ class ZarrStream:
     def _finish(self, abort: bool) -> None:
         """Close files and bring metadata up to what can be read."""
         with self._queue.keeping_failure():
+            if self._cascade:
+                self._write_rest(self._cascade)
             self._dataset.finish_levels()
             written = self._queue.progress().planes_written
             self._queue.commit(written // self.plan.planes_per_step)
@@ -400,6 +408,13 @@ class ZarrStream:
             steps = self._queue.progress().steps_committed
             self._dataset.end(
                 steps, reason, status.frames_committed, self._intake.planes_padded
+            )
+
+    def _write_rest(self, cascade: Cascade) -> None:
+        """What the end of a volume cut short leaves; the workers have ended."""
+        for part in cascade.rest(self._intake.planes_taken):
+            self._dataset.levels[part.level].write_blocks(
+                part.buffer, part.first_block, part.blocks, part.cells
             )
 
     def __enter__(self) -> Self:

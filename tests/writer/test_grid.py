@@ -310,7 +310,7 @@ def test_block():
     assert volumes().block == (3, 2, 5)
     assert raw().block == (1, 1, 2)
     assert sharded().block == (1, 1, 1)
-    assert make("zyx", (9, 8, 8), tile_planes=2, tile_width=4).block == (1, 1, 9)
+    assert make("zyx", (9, 8, 8), tile_planes=2, tile_width=4).block == (1, 1, 2)
 
 
 def test_planes_per_block():

@@ -48,7 +48,7 @@ def put_all(slot, frames):
 def written(slot, store):
     slot.clear_missing()
     slot.halve()
-    stored = sum(slot.write(*part) for part in slot.parts())
+    stored = sum(slot.write(part) for part in slot.parts())
     assert stored == sum(chunk.nbytes for chunk in store.chunks.values())
     return store.chunks
 
@@ -119,7 +119,7 @@ def test_a_large_slot_is_cut_into_parts_that_name_every_chunk_once(monkeypatch):
     assert len(slot.parts()) == 1
     monkeypatch.setattr(slot_module, "PART_BYTES", slot.plan.bytes_per_chunk)
     assert slot.is_large
-    cells = [cell for _, part in slot.parts() for cell in part]
+    cells = [cell for part in slot.parts() for cell in part.cells]
     assert len(slot.parts()) > 1
     assert len(cells) == len(set(cells)) == 4
     assert len(written(slot, store)) == 4

@@ -36,9 +36,9 @@ class FakeSlot:
         self.log.append(("halve", self.first_plane))
 
     def parts(self):
-        return [(0, []), (1, [])]
+        return [0, 1]
 
-    def write(self, level, cells):
+    def write(self, level):
         self.log.append(("write", self.first_plane, level))
         return 10
 

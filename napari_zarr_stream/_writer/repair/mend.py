@@ -6,6 +6,7 @@ import numpy as np
 
 from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.array import LevelArray
+from napari_zarr_stream._writer.cascade import Cascade
 from napari_zarr_stream._writer.codecs import (
     BlockTable,
     Blosc,
@@ -109,7 +110,8 @@ class Mender:
         halver = TileHalver(plan.dtype) if plan.halves_in_tiles else None
         number, last = (step * plan.planes_per_step for step in steps)
         try:
-            slot = Slot(plan, arrays, self._method, halver)
+            cascade = Cascade(plan, arrays, self._method) if plan.cascades else None
+            slot = Slot(plan, arrays, self._method, halver, cascade)
             while number < last:
                 slot.start(number)
                 while number < last and not slot.is_full:
@@ -117,9 +119,12 @@ class Mender:
                     tick(1)
                 slot.clear_missing()
                 slot.halve()
-                for level, cells in slot.parts():
-                    if level in levels:
-                        slot.write(level, cells)
+                for part in slot.parts():
+                    if part.level in levels:
+                        slot.write(part)
+            for part in cascade.rest(last) if cascade else ():
+                if part.level in levels:
+                    slot.write(part)
             for level in levels:
                 arrays[level].finish()
         except (OSError, MemoryError) as error:

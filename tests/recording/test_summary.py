@@ -101,7 +101,7 @@ def test_levels_of_volumes_are_halved_along_z_as_well():
     [
         (LZ4, {"frames_per_chunk": 30}, "60 s", "60 s, until"),
         (LZ4, {"frames_per_chunk": 4}, "8 s", None),
-        (LZ4, {"frames_per_chunk": 30, "tile_width": 32}, "60 s", "60 s:"),
+        (LZ4, {"frames_per_chunk": 30, "tile_width": 32}, "60 s", "60 s, until"),
         ("Zarr", {"frames_per_chunk": 30}, "60 s", None),
         ("ZarrV3", {"sharded": True}, None, None),
         ("ZarrV3", {"sharded": True, "frames_per_chunk": 30}, "60 s", "60 s: fewer"),

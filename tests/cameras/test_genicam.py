@@ -17,6 +17,7 @@ from camera_contract import CameraContract, infos_of, read, setting_of
 from emulators import gige, gige_port
 
 from napari_zarr_stream.cameras import CameraError, CameraLost
+from napari_zarr_stream.cameras.frame_numbers import GIGE_PERIOD
 from napari_zarr_stream.cameras.genicam import GenICamCamera, find
 
 viva_genicam = pytest.importorskip("viva_genicam")
@@ -315,7 +316,8 @@ def test_aravis_frame_ids_of_16_bits_wrap():
         camera.set("pixel_type", "Mono16")
         camera.start()
         ids = [info.device_index for info in infos_of(camera, 300)]
-        assert camera.stats.lost == ids[-1] + 1 - 300 < 30
+        # a busy machine loses some; a wrap that is taken for a gap, nearly a turn
+        assert camera.stats.lost == ids[-1] + 1 - 300 < GIGE_PERIOD // 2
         assert ids == sorted(ids)
 
 

@@ -47,6 +47,8 @@ def record(viewer: napari.Viewer, widget: RecordWidget) -> int:
     session = session_of(viewer)
     loop = QEventLoop()
     session.ended.connect(loop.quit)
+    while not widget.record.enabled:  # the disk is being looked at
+        QApplication.processEvents()
     widget.record.native.click()
     loop.exec()
     # Let the pyramid be drawn and the counts be written.

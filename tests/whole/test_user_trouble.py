@@ -138,7 +138,7 @@ def replace_data(viewer, layer):
 def test_a_layer_that_changes_is_recorded_as_it_was(
     widget, viewer, qtbot, tmp_path, slow_stack, change, words
 ):
-    """napari alone ends in a segmentation fault at the first: see `LivePreview`."""
+    """napari alone ends in a segmentation fault at the first: see `OutlivedLayers`."""
     widget.source.value = "stack"
     click(widget.record, qtbot)
     session = session_of(viewer)
@@ -154,7 +154,7 @@ def test_a_layer_that_changes_is_recorded_as_it_was(
     wait_until(lambda: not session.is_busy)
     pixels = zarr.open_array(session.status().path / "0", mode="r")[:, 0, 0]
     assert pixels.tolist() == list(range(50))
-    assert "50 frames acquired, 50 committed" in messages()[-1]
+    assert "50 planes acquired, 50 committed" in messages()[-1]
     assert is_ready_again(widget, viewer, qtbot, tmp_path / "b")
 
 

@@ -35,6 +35,9 @@ back small, which leaves gaps. With tiles of 512 KiB 8 MiB were measured after 1
 frames, 15 after 1,000; 2 MB with tiles of 32 KiB. Workers encode, and a caller in a
 hurry."""
 
+LEAST_ENCODER_BYTES = 3 * 2**20
+"""The same with small chunks in shards: 4 MB were measured with tiles of 32 KiB."""
+
 FILE_BYTES = 2 * 2**10
 """Of a file that is written in parts: its lock, its place, its table of blocks."""
 
@@ -88,6 +91,8 @@ def memory_of(grid: Grid, encoded_bytes: int, *, halves_in_tiles: bool) -> Memor
     beside = 0
     if encoded_bytes:
         kept = min(ENCODER_BYTES, 32 * encoded_bytes)
+        if grid.shard_shape:  # indexes are encoded as well
+            kept = max(kept, LEAST_ENCODER_BYTES)
         if grid.planes is not None:  # it grows with use
             raw = grid.planes * grid.bytes_per_plane
             kept = min(kept, raw // (3 * (WORKERS + 1)))

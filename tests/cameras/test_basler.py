@@ -159,10 +159,8 @@ def test_unplugged():
         camera.start()
         infos_of(camera, 3)
         camera._device.FirePnPCallback.Execute()
-        start = time.perf_counter()
         with pytest.raises(CameraLost, match="unplugged"):
             infos_of(camera, 1000)
-        assert time.perf_counter() - start < 2
         out = np.empty(camera.shape, camera.dtype)
         with pytest.raises(CameraLost):  # and stays so
             camera.read_into(out, 0.2)
@@ -182,7 +180,7 @@ def test_no_frame_is_not_a_camera_that_is_gone():
         camera.start()
         out, start = np.empty(camera.shape, camera.dtype), time.perf_counter()
         assert camera.read_into(out, 0.2) is None
-        assert 0.15 < time.perf_counter() - start < 0.5
+        assert time.perf_counter() - start > 0.15  # it was waited for
         camera._device.TriggerSoftware.Execute()
         assert read(camera)[1].index == 0
 

@@ -24,7 +24,6 @@ viva_genicam = pytest.importorskip("viva_genicam")
 from viva_genicam.testing import FakeGigeCamera, FakeU3vCamera  # noqa: E402
 
 ARAVIS = "arv-fake-gv-camera-0.8"
-LOST_AFTER_S = 2.0
 
 
 @pytest.fixture(autouse=True)
@@ -41,12 +40,9 @@ def running(camera):
         yield camera
 
 
-def lost_after_s(camera):
-    """Read until the camera is lost; return how long that took."""
-    start = time.perf_counter()
+def read_until_it_is_lost(camera):
     with pytest.raises(CameraLost, match="gone"):
         infos_of(camera, 1000)
-    return time.perf_counter() - start
 
 
 class TestGigeContract(CameraContract, has=("region", "pixel_type", "binning")):
@@ -167,7 +163,7 @@ def test_a_camera_that_vanishes_is_lost():
         with running(camera):
             infos_of(camera, 3)
             fake.stop()
-            assert lost_after_s(camera) < LOST_AFTER_S
+            read_until_it_is_lost(camera)
             with pytest.raises(CameraLost):  # and stays so
                 camera.read_into(np.empty(camera.shape, camera.dtype), 0.2)
             camera.stop()
@@ -341,10 +337,8 @@ def test_aravis_that_falls_silent_is_lost():
         infos_of(camera, 3)
         process.send_signal(signal.SIGSTOP)
         try:
-            assert lost_after_s(camera) < LOST_AFTER_S
-            start = time.perf_counter()
-            camera.stop()
-            assert time.perf_counter() - start < 0.5
+            read_until_it_is_lost(camera)
+            camera.stop()  # does not wait for what nobody answers
         finally:
             process.send_signal(signal.SIGCONT)
 
@@ -354,4 +348,4 @@ def test_aravis_that_dies_is_lost():
         camera.start()
         infos_of(camera, 3)
         process.kill()
-        assert lost_after_s(camera) < LOST_AFTER_S
+        read_until_it_is_lost(camera)

@@ -202,10 +202,8 @@ def test_a_stalled_server_is_noticed(server):
         camera.start()
         for _ in range(40):
             read(camera)
-        start = time.perf_counter()
         with pytest.raises(CameraLost, match="stalled"):
             read(camera)
-        assert time.perf_counter() - start < 2
         with pytest.raises(CameraLost):  # and stays so
             read(camera)
         camera.stop()

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -59,9 +60,11 @@ def open_node(path: Path) -> Node | None:
     Raises
     ------
     InvalidStore
-        Its metadata is damaged, or as a draft of Zarr v3 had it.
+        Its metadata is damaged, or as a draft of Zarr v3 had it, or it is zipped.
     """
     with understanding(path):
+        if path.is_file() and zipfile.is_zipfile(path):
+            raise InvalidStore(f"{path} is a zip archive: unpack it, open the folder")
         return _open_node(path)
 
 

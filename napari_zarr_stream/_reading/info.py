@@ -215,7 +215,9 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     for channel in facts.get("channels", ()):
         limits = channel["contrast_limits"]
         shown = f", shown from {limits[0]:g} to {limits[1]:g}" if limits else ""
-        yield _row("channel", f"{channel['name']}, #{channel['color']}{shown}")
+        name = channel["name"] or "without name"
+        color = f"#{channel['color']}" if channel["color"] else "no colour"
+        yield _row("channel", f"{name}, {color}{shown}")
     for warning in facts.get("warnings", ()):
         yield _row("warning", warning)
     if facts.get("arrays"):

@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_zarr_stream._writer.colours import digits_of
 from napari_zarr_stream._writer.errors import InvalidStore
-from napari_zarr_stream._writer.names import is_store_name
+from napari_zarr_stream._writer.names import is_store_name, split_scheme
 from napari_zarr_stream._writer.ngff import BF2RAW
 
 from .axes import Notes
@@ -40,8 +40,8 @@ MAX_TOGETHER = 16
 
 def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | None:
     """npe2 reader: `read` for a folder that is OME-Zarr or a Zarr array, else None."""
-    root = _single(path)
     try:
+        root = _single(path)
         node = open_node(root)
         if node is None and not (is_store_name(root) and root.is_dir()):
             return None
@@ -58,10 +58,16 @@ def read(path: PathOrPaths) -> list[LayerData]:
 
 
 def _single(path: PathOrPaths) -> Path:
-    if isinstance(path, str | os.PathLike):
-        return Path(path)
-    # Several stores are not slices of one stack.
-    return Path(path[0]) if len(path) == 1 else Path(os.devnull)
+    if not isinstance(path, str | os.PathLike):
+        # Several stores are not slices of one stack.
+        path = path[0] if len(path) == 1 else os.devnull
+    scheme, here = split_scheme(os.fspath(path))
+    if scheme:
+        raise InvalidStore(
+            f"{here} is an address ({scheme}): only folders of this computer can be "
+            "opened; download it, or mount the storage as a folder"
+        )
+    return Path(here)
 
 
 def layers_of(path: str | os.PathLike[str]) -> list[LayerData]:

@@ -71,6 +71,22 @@ def _folded(name: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
+def split_scheme(text: str) -> tuple[str, str]:
+    """The scheme of an address, and the path: of this computer where there is none.
+
+    >>> split_scheme("s3://bucket/cells.zarr")
+    ('s3', 's3://bucket/cells.zarr')
+    >>> split_scheme("file:///data/cells.zarr")
+    ('', '/data/cells.zarr')
+    """
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", text)
+    if scheme is None:
+        return "", text
+    if scheme[1].lower() == "file":
+        return "", text[scheme.end() :]
+    return scheme[1], text
+
+
 def from_home(path: str) -> str:
     """A path with "~/" at its beginning as one in the user's folder.
 

@@ -6,7 +6,6 @@ What they come to with frames of a given shape is `grid.plan`'s to say.
 import math
 import operator
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,7 +14,7 @@ from typing import TypeVar
 
 from .colours import WHITE, hex_of
 from .errors import InvalidProperties
-from .names import from_home
+from .names import from_home, split_scheme
 
 
 class DeviceKind(StrEnum):
@@ -155,13 +154,13 @@ class StorageProperties:
         uri = os.fspath(self.uri)
         if not uri.strip():
             raise InvalidProperties("uri is empty: give the folder to record into")
-        scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", uri)
-        if scheme and scheme[1] != "file":
+        scheme, path = split_scheme(uri)
+        if scheme:
             raise InvalidProperties(
-                f"{uri} is an address ({scheme[1]}): only folders of this computer can "
+                f"{uri} is an address ({scheme}): only folders of this computer can "
                 "be written; write to one and upload it, or mount the storage as one"
             )
-        put("uri", from_home(uri.removeprefix("file://")))
+        put("uri", from_home(path))
         put("device_kind", _choice(DeviceKind, self.device_kind, "device_kind"))
         method = self.downsampling_method
         put(

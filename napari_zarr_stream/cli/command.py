@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from napari_zarr_stream._writer.errors import InvalidProperties
-from napari_zarr_stream._writer.names import from_home
+from napari_zarr_stream._writer.names import from_home, split_scheme
 
 FAILED, REFUSED, FRAMES_LOST, REPAIRABLE, INTERRUPTED = 1, 2, 3, 4, 130
 
@@ -35,13 +35,13 @@ def local_path(text: str) -> Path:
     InvalidProperties
         An address.
     """
-    scheme, separator, _ = text.partition("://")
-    if separator and scheme != "file":
+    scheme, path = split_scheme(text)
+    if scheme:
         raise InvalidProperties(
             f"{text} is an address ({scheme}): only files and folders of this computer "
             "can be opened; download it, or mount the storage as a folder"
         )
-    return Path(from_home(text.removeprefix("file://")))
+    return Path(from_home(path))
 
 
 def say(text: str) -> None:

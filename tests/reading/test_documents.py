@@ -1,5 +1,8 @@
 """Documents that are damaged, newer, or none."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -22,6 +25,7 @@ from odd_stores import (
 from napari_zarr_stream import InvalidStore
 from napari_zarr_stream._reading.info import facts_of, text_of
 from napari_zarr_stream._reading.reader import get_reader, layers_of
+from napari_zarr_stream.cli import main
 
 
 @pytest.mark.parametrize(
@@ -200,3 +204,30 @@ def test_files_that_do_not_belong_there(path):
     (layer,), words = opened(path)
     np.testing.assert_array_equal(full_size(layer), PIXELS)
     assert words == ""
+
+
+ELSEWHERE = ["https://example.org/a.ome.zarr", "s3://bucket/a.zarr", "gs://b/c.zarr/"]
+
+
+@pytest.mark.parametrize("address", ELSEWHERE)
+def test_an_address_has_words_of_its_own(address):
+    read = get_reader(address)
+    with pytest.raises(InvalidStore, match=r"is an address \(\w+\): only folders of"):
+        read(address)
+
+
+def test_an_address_of_this_computer(path):
+    image_v2(path, "zyx", [PIXELS])
+    (layer,) = get_reader(path.as_uri())(path.as_uri())
+    np.testing.assert_array_equal(full_size(layer), PIXELS)
+
+
+@pytest.mark.parametrize("name", ["a.zarr.zip", "a.ome.zarr"])
+def test_a_zip_archive_has_words_of_its_own(path, tmp_path, name, capsys):
+    image_v2(path, "zyx", [PIXELS])
+    made = shutil.make_archive(str(tmp_path / "packed"), "zip", path)
+    packed = Path(made).rename(tmp_path / name)
+    with pytest.raises(InvalidStore, match=r"is a zip archive: unpack it"):
+        get_reader(str(packed))(str(packed))
+    assert main(["info", str(packed)]) == 1
+    assert "zip archive" in capsys.readouterr().err

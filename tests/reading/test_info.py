@@ -31,6 +31,7 @@ def test_what_is_odd_stands_in_lines_of_its_own(path, capsys):
 
 def test_nothing_odd_is_no_line(path):
     image_v2(path, "tyx", halved(PIXELS, "tyx"))
+    assert "None" not in text_of(facts_of(path))
     assert facts_of(path)["warnings"] == []
     assert "warning" not in text_of(facts_of(path))
 

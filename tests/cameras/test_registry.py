@@ -176,7 +176,7 @@ def test_one_that_hangs_hides_no_other_and_is_asked_once(package):
     package("hangs", HANGS, {"Acme": "hangs:find"})
     package("fine", FIND_ONE, {"Fine": "fine:find"})
     search = CameraSearch(timeout_s=250)
-    assert set(SIMULATED) <= set(search.found.cameras)  # at once
+    assert set(SIMULATED[1:]) <= set(search.found.cameras)  # at once
     wait_until(lambda: search.found.awaited == ("Acme",))
     assert "Only mine" in search.found.cameras
     assert not search.is_over

@@ -38,7 +38,7 @@ def test_micro_manager_through_its_configuration_file(dock, viewer, qtbot, tmp_p
     assert widget.record.enabled
     choose(widget, name, exposure_ms=2.5)
     status, _ = record(widget, viewer, qtbot)
-    assert (status.frames_acquired, status.frames_lost) == (8, 0)
+    assert status.frames_acquired == status.frames_committed == 8
     np.testing.assert_allclose(viewer.layers[-1].scale[1:], 0.325)
 
 
@@ -53,8 +53,11 @@ def test_a_python_camera_of_the_running_core(dock, viewer, qtbot):
         assert widget.camera_settings["exposure_ms"].value == 100
         choose(widget, "Micro-Manager: Cam", exposure_ms=2)
         status, stored = record(widget, viewer, qtbot)
-        assert [plane.max() for plane in stored[:]] == list(range(8))
-        assert status.frames_lost == 0
+        numbers = [int(plane.max()) for plane in stored[:]]
+        assert numbers == sorted(set(numbers))
+        assert len(numbers) == status.frames_committed == 8
+        if status.frames_lost == 0:
+            assert numbers == list(range(numbers[0], numbers[0] + 8))
         let_go(widget)
         del core, share
 
@@ -82,7 +85,7 @@ def test_two_cameras_that_are_one_to_micro_manager(dock, viewer, qtbot):
         assert {layer.data.shape for layer in viewer.layers} == {(64, 96)}
         status, stored = record(widget, viewer, qtbot)
         assert stored.shape == (8, 2, 64, 96)
-        assert status.frames_lost == 0
+        assert status.frames_acquired == status.frames_committed == 8
         assert [layer.name for layer in viewer.layers][-2:] == ["Cam", "Second"]
         let_go(widget)
         del core, share
@@ -96,7 +99,7 @@ def test_the_emulator_of_pylon(dock, viewer, qtbot, monkeypatch):
     widget = dock(**{name: make})
     choose(widget, name, width=64, height=48, exposure_ms=1, frame_rate=100)
     status, _ = record(widget, viewer, qtbot)
-    assert (status.frames_acquired, status.frames_lost) == (8, 0)
+    assert status.frames_acquired == status.frames_committed == 8
 
 
 def test_a_gige_camera_without_software_of_its_maker(dock, viewer, qtbot):
@@ -110,7 +113,7 @@ def test_a_gige_camera_without_software_of_its_maker(dock, viewer, qtbot):
         widget = dock(**found)
         choose(widget, name)
         status, _ = record(widget, viewer, qtbot)
-        assert (status.frames_acquired, status.frames_lost) == (8, 0)
+        assert status.frames_acquired == status.frames_committed == 8
         assert status.frames_incomplete == 0
         let_go(widget)
 
@@ -126,7 +129,7 @@ def test_a_producer_of_gentl(dock, viewer, qtbot, monkeypatch):
     widget = dock(**only(find(), name))
     choose(widget, name, frame_rate=100)
     status, _ = record(widget, viewer, qtbot)
-    assert (status.frames_acquired, status.frames_lost) == (8, 0)
+    assert status.frames_acquired == status.frames_committed == 8
 
 
 def test_a_video_file(dock, viewer, qtbot, tmp_path):

@@ -22,6 +22,7 @@ from ._writer.properties import (
     DeviceKind,
     DownsamplingMethod,
     StorageProperties,
+    ZHalving,
 )
 from ._writer.stream import StreamStatus, ZarrStream
 
@@ -42,6 +43,7 @@ __all__ = [
     "StoreInUse",
     "StreamStatus",
     "WriteFailed",
+    "ZHalving",
     "ZarrStream",
     "ZarrStreamError",
     "__version__",

@@ -46,7 +46,14 @@ class PlanLine(Label):
 
 def _in_words(planned: Planned, free: int | None) -> str:
     plans: list[Plan] = [
-        plan(properties, axes=of.axes, shape=of.shape, dtype=of.dtype)
+        plan(
+            properties,
+            axes=of.axes,
+            shape=of.shape,
+            dtype=of.dtype,
+            scale=of.scale,
+            units=of.units,
+        )
         for of, properties in planned
     ]
     check_memory(sum(each.peak_memory_bytes for each in plans))

@@ -88,6 +88,8 @@ class Recording:
             axes=description.axes,
             shape=description.shape,
             dtype=description.dtype,
+            scale=description.scale,
+            units=description.units,
         )
         with self._control:
             self._move(RecordingEvent.CONFIGURE)

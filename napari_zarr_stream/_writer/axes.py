@@ -78,6 +78,29 @@ def check_scale(
     return scale
 
 
+def voxel_of(
+    scale: Mapping[str, float] | Sequence[float] | None,
+    units: Mapping[str, str | None] | Sequence[str | None] | None,
+    axes: str,
+) -> tuple[float, float, float]:
+    """Lengths of a voxel along z, y and x, all of which `axes` must have.
+
+    Raises
+    ------
+    InvalidProperties
+        Where they are in different units, or `scale` or `units` will not do.
+    """
+    lengths = dict(zip(axes, check_scale(scale, axes), strict=True))
+    words = dict(zip(axes, check_units(units, axes), strict=True))
+    if len({words[axis] for axis in "zyx"}) > 1:
+        said = ", ".join(f"{axis} in {words[axis] or 'pixels'}" for axis in "zyx")
+        raise InvalidProperties(
+            f"z cannot be halved by voxel size: {said}. Give scale and units of z, y "
+            "and x in the same unit"
+        )
+    return lengths["z"], lengths["y"], lengths["x"]
+
+
 def check_translation(
     values: Mapping[str, float] | Sequence[float] | None, axes: str
 ) -> tuple[float, ...]:

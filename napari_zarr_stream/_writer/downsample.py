@@ -1,8 +1,9 @@
 """A plane -> the plane of the next level. Knows no chunks and no threads.
 
-A block is 2 x 2 pixels, or 2 x 2 x 2 where `z` is halved too. At an odd edge the last
-row or column stands in for the missing one, which leaves the mean, the least, the
-greatest and the most frequent of the pixels that are there as they are.
+A block is 2 x 2 pixels, 2 x 2 x 2 where `z` is halved too, or 2 along `z` where that is
+halved alone. At an odd edge the last row or column stands in for the missing one, which
+leaves the mean, the least, the greatest and the most frequent of the pixels that are
+there as they are.
 """
 
 import os
@@ -104,14 +105,20 @@ def halve(planes: Sequence[Plane], out: Plane, method: DownsamplingMethod) -> No
     ----------
     planes : sequence of one or two arrays, (height, width)
     out : array, (ceil(height / 2), ceil(width / 2)), of the same dtype
+        Or (height, width), where `z` is halved alone.
     method : DownsamplingMethod
         The mean of integers rounds half up, towards positive infinity.
     """
+    z_alone = planes[0].shape == out.shape
+    side = 1 if z_alone else 2
     width = planes[0].shape[1]
-    rows = max(1, ROWS_BYTES // (2 * width * out.dtype.itemsize))
+    rows = max(1, ROWS_BYTES // (side * width * out.dtype.itemsize))
     for top in range(0, out.shape[0], rows):
-        strips = [plane[2 * top : 2 * (top + rows)] for plane in planes]
-        _reduce(strips, out[top : top + rows], method)
+        strips = [plane[side * top : side * (top + rows)] for plane in planes]
+        if z_alone:
+            _combine(strips, out[top : top + rows], method)
+        else:
+            _reduce(strips, out[top : top + rows], method)
 
 
 def _reduce(strips: Sequence[Plane], out: Plane, method: DownsamplingMethod) -> None:
@@ -131,9 +138,10 @@ def _reduce_columns(
     cut = [strip[:, columns] for strip in strips]
     even = cut[0].shape[0] // 2
     if even:
-        _combine([s[: 2 * even] for s in cut], out[:even], method)
+        corners = list(_corners([s[: 2 * even] for s in cut]))
+        _combine(corners, out[:even], method)
     if even < out.shape[0]:
-        _combine([s[2 * even :] for s in cut], out[even:], method)
+        _combine(list(_corners([s[2 * even :] for s in cut])), out[even:], method)
 
 
 def _corners(strips: Sequence[Plane]) -> Iterator[Plane]:
@@ -148,31 +156,34 @@ def _corners(strips: Sequence[Plane]) -> Iterator[Plane]:
                 yield strip[row::2, column::2]
 
 
-def _combine(strips: Sequence[Plane], out: Plane, method: DownsamplingMethod) -> None:
+def _combine(corners: Sequence[Plane], out: Plane, method: DownsamplingMethod) -> None:
+    """Fill `out` with one pixel for the pixels of each block, first to last."""
     if method is DownsamplingMethod.MEAN:
-        _mean(strips, out)
+        _mean(corners, out)
     elif method is DownsamplingMethod.MODE:
-        _mode(strips, out)
+        _mode(corners, out)
+    elif method is DownsamplingMethod.DECIMATE:
+        out[...] = corners[0]
     else:
         pick = np.minimum if method is DownsamplingMethod.MIN else np.maximum
-        first, *others = _corners(strips)
+        first, *others = corners
         out[...] = first
         for other in others:
             pick(out, other, out=out)
 
 
-def _mean(strips: Sequence[Plane], out: Plane) -> None:
-    pixels = 4 * len(strips)
+def _mean(corners: Sequence[Plane], out: Plane) -> None:
+    pixels = len(corners)
     kind = out.dtype.str[1:]
     if out.dtype.kind == "f":
         total = np.zeros(out.shape, out.dtype)
-        for corner in _corners(strips):
+        for corner in corners:
             # Divided first: a power of two is exact, and no sum overflows.
             total += corner / out.dtype.type(pixels)
         out[...] = total
     elif kind in _WIDER:
         total = np.full(out.shape, pixels // 2, _WIDER[kind])
-        for corner in _corners(strips):
+        for corner in corners:
             np.add(total, corner, out=total, casting="unsafe")
         total >>= pixels.bit_length() - 1
         if kind == "b1":
@@ -180,11 +191,12 @@ def _mean(strips: Sequence[Plane], out: Plane) -> None:
         else:
             np.copyto(out, total, casting="unsafe")
     else:
-        _mean_of_64_bits(list(_corners(strips)), out, pixels)
+        _mean_of_64_bits(corners, out)
 
 
-def _mean_of_64_bits(corners: list[Plane], out: Plane, pixels: int) -> None:
+def _mean_of_64_bits(corners: Sequence[Plane], out: Plane) -> None:
     """No wider type holds the sum: whole parts and remainders are added apart."""
+    pixels = len(corners)
     shift = pixels.bit_length() - 1
     remainder = np.full(out.shape, pixels // 2, out.dtype)
     out[...] = 0
@@ -195,9 +207,9 @@ def _mean_of_64_bits(corners: list[Plane], out: Plane, pixels: int) -> None:
     out += remainder
 
 
-def _mode(strips: Sequence[Plane], out: Plane) -> None:
+def _mode(corners: Sequence[Plane], out: Plane) -> None:
     """The most frequent value; of equally frequent ones, the first in the block."""
-    corners = np.stack(list(_corners(strips)))
-    counts = np.stack([(corners == corner).sum(axis=0) for corner in corners])
+    stack = np.stack(corners)
+    counts = np.stack([(stack == corner).sum(axis=0) for corner in corners])
     first = counts.argmax(axis=0)[np.newaxis]
-    out[...] = np.take_along_axis(corners, first, axis=0)[0]
+    out[...] = np.take_along_axis(stack, first, axis=0)[0]

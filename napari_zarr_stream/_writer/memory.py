@@ -99,8 +99,16 @@ def memory_of(grid: Grid, encoded_bytes: int, *, halves_in_tiles: bool) -> Memor
         # A result is allocated for the worst case, of which little comes.
         beside += (WORKERS + 1) * max(kept, encoded_bytes * 3 // 4)
     if grid.cascades:
-        # One block of each level is filled, and every other slot completes one.
-        beside += (slots // 2 + 2) * sum(of_levels[1:]) + 4 * grid.bytes_per_plane
+        # Slots complete blocks, as many as a level has to those of level 0; one more
+        # of each level is filled, and one begun.
+        runs = [ceil_div(grid.depth(level), grid.block[2]) for level in levels]
+        for of_level, here in zip(of_levels[1:], runs[1:], strict=True):
+            completed = ceil_div(slots * blocks_per_slot * here, runs[0])
+            beside += (completed + 2) * of_level
+        # A plane of each waits, its neighbour comes, and both are made one.
+        beside += 3 * sum(
+            math.prod(grid.plane_shape(level)) * grid.dtype.itemsize for level in levels
+        )
     elif len(levels) > 1 and not halves_in_tiles:
         # One plane, and its halves.
         beside += WORKERS * grid.bytes_per_plane * 2

@@ -16,7 +16,7 @@ from .codecs import Codec, shard_index_codecs
 from .colours import WHITE, given_color
 from .errors import InvalidProperties
 from .plan import Plan
-from .properties import Channel, DownsamplingMethod
+from .properties import Channel, DownsamplingMethod, ZHalving
 from .record import RECORD_KEY
 
 Document = dict[str, Any]
@@ -137,14 +137,17 @@ def _datasets(image: Image) -> list[Document]:
 
 
 def _multiscales(image: Image) -> Document:
+    rule = "as in Acquire's Zarr driver"
+    if image.plan.z_halving is not ZHalving.WITH_YX:
+        rule = f"z apart from y and x ({image.plan.z_halving})"
     return {
         "name": image.name,
         "axes": _axes(image),
         "datasets": _datasets(image),
         "type": str(image.method),
         "metadata": {
-            "description": "levels by halving in blocks of 2, as in Acquire's Zarr "
-            "driver; integer means round half up",
+            "description": f"levels by halving in blocks of 2, {rule}; integer means "
+            "round half up",
             "method": f"napari_zarr_stream.downsample.{image.method}",
         },
     }

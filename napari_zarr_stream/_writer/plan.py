@@ -2,16 +2,18 @@
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy.typing as npt
 
+from .axes import voxel_of
 from .codecs import MAX_BLOSC_BYTES, blosc_block, stored_dtype
 from .errors import InvalidProperties
 from .grid import AXES, Grid, ceil_div
+from .levels import Shape, Voxel, level_shapes
 from .memory import Memory, memory_of
-from .properties import DownsamplingMethod, StorageProperties
+from .properties import DownsamplingMethod, StorageProperties, ZHalving
 
 MIN_BYTES_PER_CHUNK = 16 * 2**20
 """Lower caps are raised to this: Acquire's Zarr driver, "chunking"."""
@@ -54,6 +56,9 @@ class Plan(Grid):
         The cap in force.
     halves_in_tiles : bool
         Planes are halved by mean, and no block of pixels lies in two tiles.
+    z_halving : ZHalving
+    voxel : (float, float, float) or None
+        Lengths along z, y and x by which levels were chosen; None where they were not.
     memory : Memory
     notes : tuple of str
         Where something other than asked for is in force, in words.
@@ -61,6 +66,8 @@ class Plan(Grid):
 
     max_bytes_per_chunk: int
     halves_in_tiles: bool
+    z_halving: ZHalving
+    voxel: Voxel | None
     memory: Memory
     notes: tuple[str, ...]
 
@@ -100,29 +107,6 @@ def _check_shape(axes: str, shape: Sequence[int | None]) -> tuple[int | None, ..
                 f"axis {axis!r} has size {size}; it must be 1 or more"
             )
     return sizes
-
-
-def _levels(
-    axes: str,
-    shape: tuple[int | None, ...],
-    tile_shape: tuple[int, int, int],
-    multiscale: bool,
-) -> tuple[tuple[int | None, ...], ...]:
-    """Halve y and x together, rounding up, until both are at most one tile."""
-    tile_planes, tile_height, tile_width = tile_shape
-    levels = [shape]
-    while multiscale:
-        *outer, height, width = levels[-1]
-        assert height is not None
-        assert width is not None
-        if height <= tile_height and width <= tile_width:
-            break
-        if axes[-3:-2] == "z" and tile_planes > 1:
-            planes = outer[-1]
-            if planes is not None and planes > tile_planes:
-                outer[-1] = ceil_div(planes, 2)
-        levels.append((*outer, ceil_div(height, 2), ceil_div(width, 2)))
-    return tuple(levels)
 
 
 def _shard_shape(
@@ -211,6 +195,8 @@ def plan(
     axes: str,
     shape: Sequence[int | None],
     dtype: npt.DTypeLike,
+    scale: Mapping[str, float] | Sequence[float] | None = None,
+    units: Mapping[str, str | None] | Sequence[str | None] | None = None,
 ) -> Plan:
     """Work out tiles, chunks, shards, levels and memory; touches no disk.
 
@@ -222,6 +208,8 @@ def plan(
     shape : sequence of int or None
         One size per axis; None for a first axis without bound.
     dtype : dtype-like
+    scale, units : mapping or sequence, optional
+        As for `ZarrStream`. They matter where z is halved by voxel size.
 
     Raises
     ------
@@ -290,7 +278,12 @@ def plan(
                 f"over the cap of {cap / 2**20:.4g} MiB"
             )
 
-    levels = _levels(axes, sizes, tile_shape, properties.enable_multiscale)
+    z_halving, voxel = properties.z_rule, None
+    if z_halving is ZHalving.BY_VOXEL_SIZE and "z" in axes:
+        voxel = voxel_of(scale, units, axes)
+    levels: tuple[Shape, ...] = (sizes,)
+    if properties.enable_multiscale:
+        levels = level_shapes(axes, sizes, tile_shape, z_halving, voxel)
     z_is_halved = "z" in axes and len({level[axes.index("z")] for level in levels}) > 1
     halves_in_tiles = (
         len(levels) > 1
@@ -345,6 +338,8 @@ def plan(
         **of_grid,
         max_bytes_per_chunk=cap,
         halves_in_tiles=halves_in_tiles,
+        z_halving=z_halving,
+        voxel=voxel,
         memory=memory,
         notes=tuple(notes),
     )

@@ -55,6 +55,19 @@ class DownsamplingMethod(StrEnum):
         return self is not DownsamplingMethod.DECIMATE
 
 
+class ZHalving(StrEnum):
+    """When levels halve z."""
+
+    WITH_YX = "with-yx"
+    """Acquire's driver: with y and x, while tiles have more than one plane and z is
+    more than its tile."""
+    BY_VOXEL_SIZE = "by-voxel-size"
+    """What makes voxels more equal: y and x alone, z alone, or all three once voxels
+    are about equal. Tiles of all planes do not keep z from it."""
+    UNTIL_IT_FITS = "until-it-fits"
+    """At each level while z is more than its tile, whatever y and x need."""
+
+
 _E = TypeVar("_E", bound=StrEnum)
 
 
@@ -118,6 +131,8 @@ class StorageProperties:
         Write the whole pyramid, not only level 0.
     downsampling_method : DownsamplingMethod or str
         How levels are made: mean, decimate, min, max or mode.
+    z_halving : ZHalving or str
+        When levels halve z: with-yx, by-voxel-size or until-it-fits.
     overwrite : bool
         Replace a Zarr store that is already there.
 
@@ -140,6 +155,7 @@ class StorageProperties:
     downsampling_method: DownsamplingMethod | str = DownsamplingMethod.MEAN
     overwrite: bool = False
     codec_level: int = 1
+    z_halving: ZHalving | str = ZHalving.WITH_YX
 
     def __post_init__(self) -> None:
         def put(field: str, value: object) -> None:
@@ -167,6 +183,7 @@ class StorageProperties:
             "downsampling_method",
             _choice(DownsamplingMethod, method, "downsampling_method"),
         )
+        put("z_halving", _choice(ZHalving, self.z_halving, "z_halving"))
         for field in (
             "tile_width",
             "tile_height",
@@ -200,6 +217,11 @@ class StorageProperties:
     def method(self) -> DownsamplingMethod:
         """`downsampling_method` as what it is after validation."""
         return DownsamplingMethod(self.downsampling_method)
+
+    @property
+    def z_rule(self) -> ZHalving:
+        """`z_halving` as what it is after validation."""
+        return ZHalving(self.z_halving)
 
     @property
     def path(self) -> Path:

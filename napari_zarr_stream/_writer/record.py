@@ -11,7 +11,7 @@ from typing import Any
 
 from .errors import InvalidProperties
 from .plan import Plan, plan
-from .properties import StorageProperties
+from .properties import StorageProperties, ZHalving
 
 RECORD_KEY = "napari_zarr_stream"
 """Of the record in the attributes of the group; other readers pass over it."""
@@ -33,6 +33,7 @@ class RecordKey(StrEnum):
     CODEC_LEVEL = "codec_level"
     MULTISCALE = "multiscale"
     DOWNSAMPLING_METHOD = "downsampling_method"
+    Z_HALVING = "z_halving"
     PLANNED = "planned"
 
     SOURCE = "source"
@@ -95,10 +96,12 @@ def beginning(properties: StorageProperties, plan: Plan) -> dict[str, Any]:
         RecordKey.CODEC_LEVEL: properties.codec_level,
         RecordKey.MULTISCALE: properties.enable_multiscale,
         RecordKey.DOWNSAMPLING_METHOD: str(properties.method),
+        RecordKey.Z_HALVING: str(properties.z_rule),
         RecordKey.PLANNED: {
             "axes": plan.axes,
             "shape": list(plan.shape),
             "dtype": plan.dtype.name,
+            **({"voxel": list(plan.voxel)} if plan.voxel else {}),
         },
     }
 
@@ -124,10 +127,16 @@ def planned(record: Mapping[str, Any], path: Path) -> tuple[StorageProperties, P
         codec_level=record.get(RecordKey.CODEC_LEVEL, 1),  # since 0.2
         enable_multiscale=record[RecordKey.MULTISCALE],
         downsampling_method=record[RecordKey.DOWNSAMPLING_METHOD],
+        z_halving=record.get(RecordKey.Z_HALVING, ZHalving.WITH_YX),  # since 0.2
     )
     array = record[RecordKey.PLANNED]
     axes, shape, dtype = (array[name] for name in ("axes", "shape", "dtype"))
-    return properties, plan(properties, axes=axes, shape=shape, dtype=dtype)
+    scale = None
+    if properties.z_rule is ZHalving.BY_VOXEL_SIZE and "z" in axes:
+        scale = dict(zip("zyx", array["voxel"], strict=True))
+    return properties, plan(
+        properties, axes=axes, shape=shape, dtype=dtype, scale=scale
+    )
 
 
 def ending(

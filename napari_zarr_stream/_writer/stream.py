@@ -125,7 +125,9 @@ class ZarrStream:
         self.properties = properties
         self.planes_per_frame = planes_per_frame
         check_label(is_label, properties)
-        self.plan = plan(properties, axes=axes, shape=shape, dtype=dtype)
+        self.plan = plan(
+            properties, axes=axes, shape=shape, dtype=dtype, scale=scale, units=units
+        )
         image = Image(
             plan=self.plan,
             name=name or image_name(properties.path) or "image",

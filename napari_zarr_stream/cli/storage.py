@@ -9,6 +9,7 @@ from napari_zarr_stream._writer.properties import (
     DeviceKind,
     DownsamplingMethod,
     StorageProperties,
+    ZHalving,
 )
 
 
@@ -38,6 +39,7 @@ def add_storage(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--multiscale", action=boolean, help="write a pyramid")
     group.add_argument("--downsampling", choices=list(map(str, DownsamplingMethod)))
+    group.add_argument("--z-halving", choices=list(map(str, ZHalving)))
     group.add_argument(
         "--overwrite", action="store_true", help="replace a store that is there"
     )
@@ -56,6 +58,7 @@ def storage_properties(
         "enable_multiscale": given.multiscale,
         "shard_chunks": given.shard_chunks,
         "downsampling_method": given.downsampling,
+        "z_halving": given.z_halving,
     }
     if given.max_chunk_mib is not None:
         asked["max_bytes_per_chunk"] = given.max_chunk_mib * 2**20

@@ -89,7 +89,8 @@ def test_storage_is_as_asked(out, capsys):
         "--device-kind", "ZarrV3Blosc1ZstdByteShuffle", "--tile-width", 32,
         "--tile-height", 16, "--tile-planes", 1, "--max-chunk-mib", 32,
         "--frames-per-chunk", 4, "--no-sharded", "--no-multiscale",
-        "--downsampling", "max", "--pixel-size-um", "0.5",
+        "--downsampling", "max", "--z-halving", "until-it-fits",
+        "--pixel-size-um", "0.5",
     ]  # fmt: skip
     recorded(capsys, out, "--camera", "empty", "--frames", 6, *FAST, *options)
     array = zarr.open_array(str(out / "0"), mode="r")
@@ -101,6 +102,7 @@ def test_storage_is_as_asked(out, capsys):
     record = meta["metadata"]["napari_zarr_stream"]
     assert record["max_bytes_per_chunk"] == 32 * 2**20
     assert record["downsampling_method"] == "max"
+    assert record["z_halving"] == "until-it-fits"
 
 
 def test_shards_unless_the_kind_has_none(out, tmp_path, capsys):

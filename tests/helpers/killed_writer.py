@@ -67,6 +67,26 @@ def write(pipe, path, case, multiscale, frames, pause_s, make=ZarrStream):
     tell(pipe, frames, stream.status().frames_committed)
 
 
+VOLUME = (5, 64, 48)
+
+
+def write_volumes(pipe, path, options, frames, pause_s):
+    """Record volumes by the same rules, of planes that `frames.plane` numbers."""
+    stream = ZarrStream(
+        StorageProperties(path, tile_width=16, tile_height=16, **options),
+        axes="tzyx",
+        shape=(None, *VOLUME),
+        dtype="uint16",
+        scale={"z": 0.5},
+    )
+    for number in range(frames):
+        stream.append(plane(number, VOLUME[1:]))
+        tell(pipe, number + 1, stream.status().frames_committed)
+        time.sleep(pause_s)
+    stream.close()
+    tell(pipe, frames, stream.status().frames_committed)
+
+
 def tell(pipe, appended, committed):
     """Say how many frames there are, in one write that a kill cannot cut."""
     pipe.send_bytes(struct.pack("<QQ", appended, committed))

@@ -52,6 +52,14 @@ def reference(planes, method):
     return out
 
 
+def along_z(planes, method):
+    """Pixel by pixel, of the planes that are there."""
+    out = np.empty_like(planes[0])
+    for y, x in np.ndindex(out.shape):
+        out[y, x] = ONE_OF[method]([plane[y, x].item() for plane in planes])
+    return out
+
+
 def halved(planes, method):
     height, width = planes[0].shape
     out = np.empty((-(-height // 2), -(-width // 2)), planes[0].dtype)
@@ -85,6 +93,22 @@ def test_every_type_method_and_odd_size(dtype, method, count):
             np.testing.assert_allclose(halved(planes, method), expected, rtol=1e-6)
         else:
             np.testing.assert_array_equal(halved(planes, method), expected)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_z_alone(dtype, method, count):
+    for size in [*SIZES, (5, ROWS_BYTES // 4)]:
+        pair = random_planes(count, size, dtype)
+        out = np.empty(size, dtype)
+        halve(pair, out, method)
+        if size in SIZES:
+            np.testing.assert_array_equal(out, along_z(pair, method))
+        else:  # in more than one strip of rows
+            np.testing.assert_array_equal(
+                out[:, -9:], along_z([plane[:, -9:] for plane in pair], method)
+            )
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "int64"])

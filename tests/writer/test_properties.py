@@ -59,6 +59,9 @@ def test_only_decimate_leaves_pixels_where_they_were():
             ["downsampling_method", "median", "decimate"],
             id="method",
         ),
+        pytest.param(
+            {"z_halving": "never"}, ["z_halving", "never", "until-it-fits"], id="z"
+        ),
         pytest.param({"tile_width": -1}, ["tile_width", "-1"], id="negative"),
         pytest.param({"tile_height": 1.5}, ["tile_height", "1.5"], id="fraction"),
         pytest.param({"tile_planes": "2"}, ["tile_planes", "'2'"], id="text"),

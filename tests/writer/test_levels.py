@@ -287,7 +287,9 @@ def test_killed_at_any_moment(tmp_path, seed):
 
 def test_a_store_of_before_there_was_a_choice_is_repaired(tmp_path):
     path = tmp_path / "a.zarr"
-    properties = StorageProperties("x", tile_width=16, tile_height=16, tile_planes=2)
+    properties = StorageProperties(
+        "x", tile_width=16, tile_height=16, tile_planes=2, frames_per_chunk=1
+    )
     live = left_open(
         path, planes(10, SIZE), properties, axes="tzyx", shape=(None, 5, *SIZE)
     )

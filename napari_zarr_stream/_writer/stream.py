@@ -234,8 +234,7 @@ class ZarrStream:
         Raises
         ------
         FrameMismatch
-            Another shape or dtype, no room for a frame, or `read` laid none. Nothing
-            was taken.
+            Another shape or dtype, no room, or `read` laid none. Nothing was taken.
         IllegalTransition, WriteFailed
             As `append`.
         """

@@ -57,7 +57,7 @@ FLOORS = [
     {"system"},
     {"computer", "errors", "colours", "names"},
     {"properties", "kernels", "grid", "tiles", "axes"},
-    {"downsample", "codecs", "contrast", "marks", "lock", "lease", "memory"},
+    {"downsample", "codecs", "contrast", "marks", "lock", "lease", "levels", "memory"},
     {"plan", "store"},
     {"record", "part_files", "local_store"},
     {"ngff"},

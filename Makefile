@@ -22,7 +22,7 @@ else
 endif
 
 test: setup-test check
-	$(SCREEN) $(BIN)/python -m pytest
+	$(SCREEN) $(BIN)/python -m pytest -n 3 --dist loadscope
 
 # Soak, thousands of hostile stores, hundreds of kills, an empty environment: hours.
 test-long: setup-test

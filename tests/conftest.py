@@ -2,6 +2,7 @@
 
 import subprocess
 from collections import Counter
+from pathlib import PurePosixPath
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -20,26 +21,14 @@ settings.register_profile(
 settings.load_profile("project")
 
 
-SECONDS = pytest.StashKey[Counter[str]]()
-
-
-def pytest_configure(config):
-    """Begin to count."""
-    config.stash[SECONDS] = Counter()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item):
-    """Count setup, call and teardown."""
-    report = yield
-    folder = item.path.parent.relative_to(item.config.rootpath)
-    item.config.stash[SECONDS][folder.as_posix()] += report.duration
-    return report
-
-
 def pytest_terminal_summary(terminalreporter, config):
-    """Say which folder of tests took how long."""
-    seconds = config.stash[SECONDS]
+    """Say which folder of tests took how long: setup, call and teardown."""
+    seconds: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                folder = PurePosixPath(report.nodeid.partition("::")[0]).parent
+                seconds[str(folder)] += report.duration
     if len(seconds) > 1:
         terminalreporter.section("seconds of each folder")
         for folder, took in seconds.most_common():

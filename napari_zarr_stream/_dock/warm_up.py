@@ -1,5 +1,7 @@
 """What takes long at the first click is done while the user looks at the new dock."""
 
+from functools import cache
+
 import numpy as np
 
 from napari_zarr_stream._writer.downsample import TileHalver, compile_apart
@@ -11,8 +13,9 @@ DTYPES = (np.uint8, np.uint16, np.int16, np.float32)
 """Of nearly all cameras; of others it is compiled at the click."""
 
 
+@cache
 def warm_up() -> None:
-    """Import and compile; in a thread, since it takes a second or two.
+    """Import and compile, once; in a thread, since it takes a second or two.
 
     No layer is made here, which takes half a second as well: napari's registry of units
     is not safe to be asked for the first time by two threads.

@@ -7,13 +7,12 @@ axis of a pyramid is read at each step) stands in `_reading/lazy.py`.
 
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from napari.utils.notifications import show_warning
 from qtpy import PYSIDE6, PYSIDE_VERSION
-from qtpy.QtCore import QCoreApplication, QEvent, QObject, QTimer, Signal
+from qtpy.QtCore import QCoreApplication, QEvent, QObject, Signal
 from qtpy.QtWidgets import QWidget
 
 
@@ -105,8 +104,8 @@ def viewer_itself(viewer: Any) -> Any:
     return getattr(viewer, "__wrapped__", viewer)
 
 
-OUTLIVED_MS = 3000
-"""Longer than the next paint takes on a busy machine."""
+OUTLIVED_PAINTS = 5
+"""The next one is that which ends in a crash; however long it takes to come."""
 
 
 class OutlivedLayers(QObject):
@@ -127,28 +126,26 @@ class OutlivedLayers(QObject):
     def __init__(self, viewer: Any) -> None:
         window = viewer_itself(viewer).window
         # No public name leads to what draws a layer.
-        self._visuals = window._qt_viewer.canvas.layer_to_visual  # noqa: SLF001
+        self._canvas = window._qt_viewer.canvas  # noqa: SLF001
         super().__init__(main_window_of(viewer))
         self._layers = viewer_itself(viewer).layers
         self._layers.events.removing.connect(self._keep)
 
     def _keep(self, event: Any) -> None:
-        visual = self._visuals.get(self._layers[event.index])
-        # A child of the window: with it goes what is still kept.
-        timer = QTimer(self.parent())
-        timer.setSingleShot(True)
-        timer.timeout.connect(partial(_let_go, timer, [visual]))
-        timer.start(OUTLIVED_MS)
+        kept = [self._canvas.layer_to_visual.get(self._layers[event.index])]
+        drawn, paints = self._canvas.events.draw, iter(range(OUTLIVED_PAINTS))
+
+        def count(_: Any) -> None:
+            if next(paints, None) is None:
+                kept.clear()
+                drawn.disconnect(count)
+
+        drawn.connect(count)
 
     def disconnect_layers(self) -> None:
         """Keep no more."""
         self._layers.events.removing.disconnect(self._keep)
         self.deleteLater()
-
-
-def _let_go(timer: QTimer, kept: list[Any]) -> None:
-    kept.clear()
-    timer.deleteLater()
 
 
 def units_beside(viewer: Any, units: Sequence[str]) -> list[Any]:

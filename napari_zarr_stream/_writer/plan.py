@@ -3,7 +3,7 @@
 import math
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy.typing as npt
 
@@ -167,6 +167,20 @@ def _divisors(number: int) -> list[int]:
     return sorted({*small, *(number // n for n in small)})
 
 
+def _with_short_shards(grid: Grid) -> Grid:
+    """Shards no longer than the first axis, where longer ones have too large indexes.
+
+    An index has an entry for each chunk that a shard may hold, also for those that
+    never come.
+    """
+    size = grid.shape[0]
+    if not grid.shard_shape or size is None or grid.index_bytes <= MAX_INDEX_BYTES:
+        return grid
+    first, *others = grid.shard_shape
+    there = ceil_div(size, grid.chunk_shape[0]) * grid.chunk_shape[0]
+    return replace(grid, shard_shape=(min(first, there), *others))
+
+
 def _refuse_too_many(grid: Grid) -> None:
     """Refuse what would go on for hours before it fails, and say what to choose."""
     levels = range(len(grid.level_shapes))
@@ -327,6 +341,7 @@ def plan(
         ),
         z_is_halved=z_is_halved,
     )
+    grid = _with_short_shards(grid)
     _refuse_too_many(grid)
     if (files := sum(grid.files_per_level)) > MANY_FILES and not properties.sharded:
         notes.append(f"{files:,} files: sharding would make few of them")

@@ -533,6 +533,15 @@ def test_what_cannot_go_well_is_refused(options, words):
     assert all(word in str(caught.value) for word in words), caught.value
 
 
+def test_shards_of_few_frames_have_no_large_indexes():
+    tiles = {"tile_width": 16, "tile_height": 16, "sharded": True}
+    p = make("tczyx", (6, 2, 5, 70, 80), **tiles)
+    assert p.shard_shape == (6, 1, 1, 16, 16)
+    assert p.index_bytes < MIB
+    with pytest.raises(InvalidProperties, match="65,536 chunks each"):
+        make("tczyx", (None, 2, 5, 70, 80), **tiles)
+
+
 def test_many_files_are_said():
     tiles = {"tile_width": 256, "tile_height": 256, "frames_per_chunk": 1}
     p = make("tyx", (100_000, 2048, 2048), **tiles)

@@ -536,6 +536,7 @@ def test_what_cannot_go_well_is_refused(options, words):
 def test_shards_of_few_frames_have_no_large_indexes():
     tiles = {"tile_width": 16, "tile_height": 16, "tile_planes": 1}
     tiles |= {"sharded": True, "enable_multiscale": True, "shard_chunks": (1, 1)}
+    tiles["max_bytes_per_chunk"] = 64 * MIB
     p = make("tczyx", (6, 2, 5, 70, 80), **tiles)
     assert p.shard_shape == (6, 1, 1, 16, 16)
     assert p.index_bytes < MIB

@@ -116,6 +116,8 @@ class Session(QObject):
         self._window = _no_window
         self._window_is_closing = False
         self._has_started = False
+        # No question to the timer: at the end of the program it may be gone already.
+        self._is_busy = False
         self._at_end = ExitStack()
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_MS)
@@ -124,7 +126,7 @@ class Session(QObject):
     @property
     def is_busy(self) -> bool:
         """Whether a recording goes on, or its end has not been dealt with."""
-        return bool(self._timer.isActive())
+        return self._is_busy
 
     def status(self) -> RecordingStatus:
         """A snapshot of the first recording."""
@@ -163,6 +165,7 @@ class Session(QObject):
             terminated = Interrupt(self._close_when_written, numbers=(signal.SIGTERM,))
             self._at_end.enter_context(terminated)
         _busy.add(self)
+        self._is_busy = True
         self._timer.start()
         for run in runs:
             run.live.start()
@@ -290,6 +293,7 @@ class Session(QObject):
 
     def _end(self) -> None:
         self._timer.stop()
+        self._is_busy = False
         self._at_end.close()
         _busy.discard(self)
         for run in self._runs:

@@ -13,6 +13,7 @@ from napari_zarr_stream._writer.properties import DeviceKind, StorageProperties
 from .form import Fold, form, wrapping
 from .place import Place, PlaceLook
 from .plan_line import PlanLine
+from .presets import PresetChoice
 
 KINDS = (
     ("Zarr v3, LZ4 (fast)", DeviceKind.ZARR_V3_LZ4),
@@ -75,8 +76,7 @@ class StorageSection:
         )
         self.plan_line = PlanLine()
         self.place_look = PlaceLook(self.plan_line.native)
-        self.fields: tuple[Any, ...] = (
-            self.uri,
+        settings: tuple[Any, ...] = (
             self.device_kind,
             self.tile_width,
             self.tile_height,
@@ -85,6 +85,9 @@ class StorageSection:
             self.sharded,
             self.multiscale,
         )
+        self.preset = PresetChoice(settings)
+        # The preset as the last: what it leaves open is as it was kept.
+        self.fields: tuple[Any, ...] = (self.uri, *settings, self.preset)
 
     @property
     def widgets(self) -> list[Widget]:
@@ -95,7 +98,8 @@ class StorageSection:
         """Put the fields in their places, below the title."""
         self.uri.choose_btn.text = "…"
         self.uri.choose_btn.max_width = 36
-        self.device_kind.native.setMinimumWidth(80)  # long names make no wide dock
+        for combo in (self.preset, self.device_kind):
+            combo.native.setMinimumWidth(80)  # long names make no wide dock
         wrapping(self.plan_line.native)
         tiles = form(
             [
@@ -111,6 +115,8 @@ class StorageSection:
         return form(
             [
                 ("Save in", self.uri.native),
+                ("Made for", self.preset.native),
+                ("", self.preset.says),
                 ("Format", self.device_kind.native),
                 ("", self.tiles),
                 ("", self.plan_line.native),

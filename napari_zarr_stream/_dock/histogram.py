@@ -129,7 +129,7 @@ class Light(QWidget):
     def show_some(self, frame: npt.NDArray[np.generic], bit_depth: int) -> None:
         """One of several frames that are shown one after another."""
         self._shows += 1
-        now = time.monotonic()
+        now = time.perf_counter()
         few = self._shows % SHOWS_PER_HISTOGRAM or now - self._counted_at < HISTOGRAM_S
         if self.isVisible() and few:
             return

@@ -72,9 +72,9 @@ class PlaceLook(QObject):
         """
         if self._chosen != (folder, count):
             self._chosen, self._known, self._asked = (folder, count), None, None
-        is_old = time.monotonic() - self._asked_at > LOOK_AGAIN_S
+        is_old = time.perf_counter() - self._asked_at > LOOK_AGAIN_S
         if self._asked is None and (self._known is None or is_old):
-            self._asked_at = time.monotonic()
+            self._asked_at = time.perf_counter()
             self._asked = in_background(
                 lambda: _look(folder, count), may_be_dropped=True
             )

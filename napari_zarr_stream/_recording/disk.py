@@ -59,7 +59,7 @@ class DiskWatch:
         self._free: int | None = None
         self._rate: float | None = None
         self._written: int | None = None
-        self._looked_at = time.monotonic()
+        self._looked_at = time.perf_counter()
         self._over = threading.Event()
 
     def check(self) -> None:
@@ -102,7 +102,7 @@ class DiskWatch:
     def look(self, bytes_written: int) -> float:
         """Look now; returns the seconds until it should be looked again."""
         free = free_bytes(self._path)
-        now = time.monotonic()
+        now = time.perf_counter()
         passed, self._looked_at = now - self._looked_at, now
         if passed > 0 and self._written is not None:
             rate = (bytes_written - self._written) / passed

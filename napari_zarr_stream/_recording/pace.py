@@ -18,7 +18,7 @@ class Pace:
     Parameters
     ----------
     started_at : float
-        `time.monotonic()`
+        `time.perf_counter()`
 
     Attributes
     ----------

@@ -19,6 +19,7 @@ from napari_zarr_stream._writer.ngff import range_of
 from napari_zarr_stream._writer.properties import Channel
 from napari_zarr_stream._writer.record import RecordKey, universal_time
 from napari_zarr_stream._writer.stream import StreamStatus, ZarrStream
+from napari_zarr_stream.cameras.host_clock import host_time_ns
 from napari_zarr_stream.cameras.protocol import CameraEnded
 from napari_zarr_stream.cameras.viewfinder import Viewfinder
 
@@ -135,14 +136,14 @@ class Run:
                     self._stream.close()
         finally:
             self._finish_reason = self._reason()
-            self._elapsed_s = time.monotonic() - self._started_at
+            self._elapsed_s = time.perf_counter() - self._started_at
 
     def status(self, state: RecordingState) -> RecordingStatus:
         """A snapshot of a recording in this state; from any thread."""
         written: StreamStatus = self._stream.status()
         plan = self._stream.plan
         busy = state in (RecordingState.RUNNING, RecordingState.FLUSHING)
-        elapsed = time.monotonic() - self._started_at if busy else self._elapsed_s
+        elapsed = time.perf_counter() - self._started_at if busy else self._elapsed_s
         frames = written.frames_appended
         rate = frames / elapsed if elapsed else 0.0
         if busy:
@@ -181,7 +182,7 @@ class Run:
 
     def _silent_s(self) -> float:
         """See `RecordingStatus.silent_s`."""
-        waited = time.monotonic() - self._came_at
+        waited = time.perf_counter() - self._came_at
         patience = SILENT_S + 2 / (self._description.frame_rate or math.inf)
         return waited if waited > patience else 0.0
 
@@ -212,8 +213,8 @@ class Run:
 
     def _note_begin(self) -> None:
         """Count time from here: what a source needs to start does not count."""
-        self._begun_ns = time.time_ns()
-        self._started_at = self._came_at = time.monotonic()
+        self._begun_ns = host_time_ns()
+        self._started_at = self._came_at = time.perf_counter()
         self._pace = Pace(self._started_at)
 
     def _is_stopping(self) -> bool:
@@ -249,7 +250,7 @@ class Run:
             if info is not None:
                 self._infos.add(info)
             self._lost = source.lost
-            now, written = time.monotonic(), stream.status()
+            now, written = time.perf_counter(), stream.status()
             if written.frames_appended > frames:
                 frames, self._came_at = written.frames_appended, now
             self._pace.note(now, frames, self._lost, written.queue_fill)

@@ -171,7 +171,7 @@ class Recordings:
             self._begun.set()
 
     def _wait_for_sources(self) -> None:
-        deadline = time.monotonic() + START_TIMEOUT_S
+        deadline = time.perf_counter() + START_TIMEOUT_S
         pairs = zip(self.recordings, self._descriptions, strict=True)
         for recording, source in pairs:
             while not recording.wait_for_source(START_POLL_S):
@@ -180,7 +180,7 @@ class Recordings:
                         f"stopped before {source.name} had started: nothing was "
                         "recorded"
                     )
-                if time.monotonic() > deadline:
+                if time.perf_counter() > deadline:
                     raise SourceFailed(
                         f"{source.name} has not started within {START_TIMEOUT_S:g} s: "
                         "its driver hangs. Switch the camera off and on, and open it "
@@ -275,12 +275,14 @@ class Recordings:
             That of the start; or, when all have ended, the failure of the first
             recording that has one. Those of the others are in `status`.
         """
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        deadline = None if timeout_s is None else time.perf_counter() + timeout_s
         if not self.wait_for_start(timeout_s):
             return False
         failure: ZarrStreamError | None = None
         for recording in self.recordings:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            left = (
+                None if deadline is None else max(0.0, deadline - time.perf_counter())
+            )
             try:
                 if not recording.wait(left):
                     return False

@@ -153,7 +153,7 @@ class CameraSource:
         future = self.thread.submit(lambda camera: work(), is_long=True)
         stopping_since = math.inf
         while not wait((future,), POLL_S).done:
-            now = time.monotonic()
+            now = time.perf_counter()
             if is_stopping():
                 stopping_since = min(stopping_since, now)
             if now - stopping_since > GIVE_UP_S:

@@ -114,7 +114,7 @@ class LivePreview(QObject):
         self._source = source
         self._running = False
         self._paint_s = FIRST_PREVIEW_S * PAINTING_SHARE
-        self._shown_at = time.monotonic()
+        self._shown_at = time.perf_counter()
         self._outlived: OutlivedLayers | None = None
         self._limits_are_ours = True
         height, width = (size or 1 for size in source.shape[-2:])
@@ -157,7 +157,7 @@ class LivePreview(QObject):
     def _tick(self) -> None:
         if not self._running:
             return
-        started = time.monotonic()
+        started = time.perf_counter()
         is_overdue = started - self._shown_at > SLOWEST_PREVIEW_S
         may_show = is_overdue or not self._feed.is_crowded
         frame = self._feed.newest() if may_show else None
@@ -167,7 +167,7 @@ class LivePreview(QObject):
 
     def _painted(self, started: float, shown: bool) -> None:
         if shown:
-            cost_s = time.monotonic() - started
+            cost_s = time.perf_counter() - started
             # Smoothed: one slow paint is often somebody else's.
             self._paint_s += 0.2 * (cost_s - self._paint_s)
         wait_s = max(FASTEST_PREVIEW_S, self._paint_s / PAINTING_SHARE)
@@ -185,7 +185,7 @@ class LivePreview(QObject):
             self._running = False  # whoever changed the format makes another layer
             return
         live.plane = plane
-        self._shown_at = time.monotonic()
+        self._shown_at = time.perf_counter()
         self._follow_limits()
         self.layer.refresh(extent=False, thumbnail=False, highlight=False)
         self.showed.emit(frame)

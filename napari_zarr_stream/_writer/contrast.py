@@ -62,7 +62,7 @@ class WideningLimits:
 
     def see(self, plane: npt.NDArray[np.generic]) -> None:
         """Look at (height, width), if it is time to; widens the limits if need be."""
-        now = time.monotonic()
+        now = time.perf_counter()
         if self._are_kept or now - self._looked_at < self._patience(now):
             return
         low, high = contrast_limits_of(plane)

@@ -110,7 +110,7 @@ class Intake:
                 # A lazy array may say one thing and give another.
                 self._check_fits(planes)
                 self._take(planes, count=True, hurry=hurry)
-            self._returned_at = time.monotonic()
+            self._returned_at = time.perf_counter()
 
     def fill(
         self,
@@ -137,7 +137,7 @@ class Intake:
                 if not place.is_laid:
                     raise FrameMismatch("a frame was announced, but not laid")
                 self._take_laid()
-                self._returned_at = time.monotonic()
+                self._returned_at = time.perf_counter()
         finally:
             if self._laying_thread == threading.get_ident():
                 self._forget_laid()
@@ -196,7 +196,7 @@ class Intake:
 
     @property
     def _is_hurry(self) -> bool:
-        return time.monotonic() - self._returned_at < HURRY_S
+        return time.perf_counter() - self._returned_at < HURRY_S
 
     def _check_fits(self, array: Any) -> None:
         shape, dtype = tuple(array.shape), _dtype_of(array)
@@ -232,7 +232,7 @@ class Intake:
 
     def _count(self, work: Work, *, count: bool = True, may_help: bool) -> None:
         """Take what was laid in the slot that is being filled."""
-        now = time.monotonic()
+        now = time.perf_counter()
         first = self.planes_taken
         if not work.slot.planes:
             work.filled_at = now
@@ -265,7 +265,7 @@ class Intake:
         """The same, where no further frame comes; for a worker."""
         if self.lock.acquire(blocking=False):
             try:
-                if self._filling and self._is_old(self._filling, time.monotonic()):
+                if self._filling and self._is_old(self._filling, time.perf_counter()):
                     self._seal(may_help=False)
             finally:
                 self.lock.release()

@@ -28,7 +28,7 @@ class Patience:
     def __init__(self) -> None:
         # Threads may change both at once; then a little more or less is waited.
         self._left_s = MOST_PATIENCE_S
-        self._since = time.monotonic()
+        self._since = time.perf_counter()
 
     @contextlib.contextmanager
     def alone_with(self, descriptor: int) -> Iterator[None]:
@@ -45,13 +45,13 @@ class Patience:
                 system.give_back_lease(descriptor)
 
     def _waits_for_lease(self, descriptor: int) -> bool:
-        began = time.monotonic()
+        began = time.perf_counter()
         gained = (began - self._since) * PATIENCE_SHARE
         patience_s = min(MOST_PATIENCE_S, self._left_s + gained)
         while (leased := system.take_lease(descriptor)) is None:
-            if time.monotonic() - began > patience_s:
+            if time.perf_counter() - began > patience_s:
                 break
             time.sleep(_PAUSE_S)
-        self._since = time.monotonic()
+        self._since = time.perf_counter()
         self._left_s = max(0.0, patience_s - (self._since - began))
         return bool(leased)

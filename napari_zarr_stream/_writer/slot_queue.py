@@ -275,7 +275,7 @@ class SlotQueue:
     def _next_task(self, look: Task) -> Task | None:
         with self._changed:
             while not self._stopped:
-                now = time.monotonic()
+                now = time.perf_counter()
                 wait_s = self._look_due - now
                 if wait_s <= 0:
                     self._look_due = now + LOOK_INTERVAL_S
@@ -344,13 +344,13 @@ class SlotQueue:
         return steps - steps % plan.steps_per_file
 
     def _commit_and_release(self, steps: int) -> None:
-        began = time.monotonic()
+        began = time.perf_counter()
         try:
             # Documents only say how much can be read: the next commit says it as well.
             with contextlib.suppress(DocumentInUse):
                 self.commit(steps)
         finally:
-            ended = time.monotonic()
+            ended = time.perf_counter()
             wait_s = max(COMMIT_INTERVAL_S, (ended - began) / COMMIT_SHARE)
             with self._changed:
                 self._commit_due = began + min(wait_s, MAX_COMMIT_INTERVAL_S)

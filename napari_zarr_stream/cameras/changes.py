@@ -7,6 +7,7 @@ import logging
 import time
 from dataclasses import dataclass
 
+from .host_clock import host_time_ns
 from .protocol import Camera, CameraError, SettingValue
 from .thread import CameraThread
 
@@ -67,7 +68,7 @@ class SettingsWatch:
     def look(self, camera: Camera) -> tuple[SettingChange, ...]:
         """What has changed since the last look; costs nothing where nobody asked."""
         is_due = (self._is_shared or self._is_automatic) and (
-            time.monotonic() - self._looked_at >= UNASKED_EVERY_S
+            time.perf_counter() - self._looked_at >= UNASKED_EVERY_S
         )
         if self._thread.asked_between == self._asked and not is_due:
             return ()
@@ -82,7 +83,7 @@ class SettingsWatch:
                 error,
             )
             return ()
-        now_ns, frame = time.time_ns(), camera.stats.delivered
+        now_ns, frame = host_time_ns(), camera.stats.delivered
         self._note(values)
         return tuple(
             SettingChange(now_ns, frame, name, value, before[name])
@@ -97,4 +98,4 @@ class SettingsWatch:
             for name, value in values.items()
         )
         self._asked = self._thread.asked_between
-        self._looked_at = time.monotonic()
+        self._looked_at = time.perf_counter()

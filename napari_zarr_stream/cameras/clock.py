@@ -5,8 +5,7 @@ burst. The camera's clock has them apart as they were. What is between the two c
 the delay of the frame that was read soonest after it came.
 """
 
-import time
-
+from .host_clock import follow_date, host_time_ns
 from .protocol import FrameInfo
 
 DRIFT = 200e-6
@@ -34,7 +33,8 @@ class CameraClock:
 
     def __init__(self) -> None:
         self.is_believed = True
-        self._started_ns = time.time_ns()
+        follow_date()
+        self._started_ns = host_time_ns()
         self._offset_ns: float | None = None  # host - camera; None before any time
         self._first_ns = self._last_ns = 0  # of the camera
         self._began_ns = 0  # of the host

@@ -5,8 +5,8 @@ was lost, that is unknown, never 0.
 """
 
 import math
-import time
 
+from .host_clock import host_time_ns
 from .protocol import CameraStats, FrameInfo
 
 GIGE_PERIOD = 65535
@@ -97,7 +97,7 @@ class FrameNumbers:
             index=self._delivered - 1,
             device_index=index,
             device_time_ns=device_time_ns,
-            host_time_ns=time.time_ns(),
+            host_time_ns=host_time_ns(),
             lost_before=lost,
             complete=complete,
         )

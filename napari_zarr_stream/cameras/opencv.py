@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .host_clock import host_time_ns
 from .probes import Probes
 from .protocol import (
     Camera,
@@ -330,7 +331,7 @@ class OpenCVCamera:
             raise CameraError(f"{self.info['name']} does not run: start it first")
         start = time.perf_counter()
         there, frame = self._capture.read(self._buffer)
-        host_ns = time.time_ns()
+        host_ns = host_time_ns()
         if not there:
             if not self._is_stream and isinstance(self._source, str):
                 raise CameraEnded(

@@ -88,7 +88,7 @@ class CameraSearch:
 
     def __init__(self, timeout_s: float = SEARCH_TIMEOUT_S) -> None:
         self._timeout_s = timeout_s
-        self._deadline = time.monotonic() + timeout_s
+        self._deadline = time.perf_counter() + timeout_s
         self._missing = {
             stack.title: f'pip install "napari-zarr-stream[{stack.extra}]"'
             for stack in _STACKS
@@ -114,7 +114,7 @@ class CameraSearch:
         ]
         failed: dict[str, str] = {}
         awaited: list[str] = []
-        is_late = time.monotonic() >= self._deadline
+        is_late = time.perf_counter() >= self._deadline
         for title, answer in self._answers.items():
             if not answer.done():
                 if is_late:
@@ -136,7 +136,7 @@ class CameraSearch:
 
     def wait(self) -> FoundCameras:
         """Wait for all stacks, for no longer than their time."""
-        left_s = max(0.0, self._deadline - time.monotonic())
+        left_s = max(0.0, self._deadline - time.perf_counter())
         wait(self._answers.values(), left_s)
         return self.found
 
@@ -153,7 +153,7 @@ def find_cameras(timeout_s: float = SEARCH_TIMEOUT_S) -> FoundCameras:
 
 
 _asked: dict[str, Future[Cameras]] = {}  # guarded by _lock; have not answered yet
-_latest = 0.0  # guarded by _lock; `time.monotonic` at which all should have
+_latest = 0.0  # guarded by _lock; `time.perf_counter` at which all should have
 _lock = threading.Lock()
 
 
@@ -164,7 +164,7 @@ def _answer_of(title: str, find: Callable[[], Cameras]) -> "Future[Cameras]":
         if title in _asked:
             return _asked[title]
         answer = _asked[title] = Future()
-        _latest = time.monotonic() + SEARCH_TIMEOUT_S
+        _latest = time.perf_counter() + SEARCH_TIMEOUT_S
 
     def run() -> None:
         """Thread "search"."""
@@ -187,7 +187,7 @@ def _answer_of(title: str, find: Callable[[], Cameras]) -> "Future[Cameras]":
 def _await_answers() -> None:
     """Let drivers come back that can: one that is killed in a call may abort."""
     with _lock:
-        answers, left_s = list(_asked.values()), _latest - time.monotonic()
+        answers, left_s = list(_asked.values()), _latest - time.perf_counter()
     wait(answers, min(max(0.0, left_s), EXIT_TIMEOUT_S))
 
 

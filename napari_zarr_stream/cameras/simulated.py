@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .host_clock import host_time_ns
 from .patterns import PATTERNS, Draw, Image, Sensor, drawing_of
 from .protocol import (
     CameraError,
@@ -272,7 +273,7 @@ class SimulatedCamera:
             out[...] = frame
         lost, self._next = index - self._next, index + 1
         self._delivered += 1
-        device_ns, host_ns = round(due_s * 1e9), time.time_ns()
+        device_ns, host_ns = round(due_s * 1e9), host_time_ns()
         return FrameInfo(self._delivered - 1, index, device_ns, host_ns, lost)
 
     def _oldest_held(self, elapsed_s: float) -> tuple[int, int]:

@@ -1,7 +1,6 @@
 """Settings that are changed while a camera runs."""
 
 import threading
-import time
 
 import pytest
 from camera_contract import read
@@ -14,6 +13,7 @@ from napari_zarr_stream.cameras import (
     changes,
 )
 from napari_zarr_stream.cameras.changes import SettingsWatch
+from napari_zarr_stream.cameras.host_clock import host_time_ns
 
 
 class SharedCamera(SimulatedCamera):
@@ -65,12 +65,12 @@ def reading(request):
 
 
 def test_a_change_says_when_which_and_what(reading):
-    before_ns = time.time_ns()
+    before_ns = host_time_ns()
     for value in (5.0, 5.0, 2.0):
         reading.thread.call(lambda camera, v=value: camera.set("exposure_ms", v))
         frames = reading.frames
         wait_until(lambda frames=frames: reading.frames > frames + 1)
-    after_ns = time.time_ns()
+    after_ns = host_time_ns()
     assert reading.end() == [("exposure_ms", 10.0, 5.0), ("exposure_ms", 5.0, 2.0)]
     times = [change.time_ns for change in reading.seen]
     assert before_ns <= times[0] < times[1] <= after_ns

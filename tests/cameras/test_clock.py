@@ -13,7 +13,7 @@ START = 1_700_000_000_000 * MS
 
 @pytest.fixture(autouse=True)
 def start(monkeypatch):
-    monkeypatch.setattr(clock_module.time, "time_ns", lambda: START)
+    monkeypatch.setattr(clock_module, "host_time_ns", lambda: START)
 
 
 def seen(came_ms, delays_ms, device_ms=None):

@@ -252,6 +252,18 @@ def test_only_listed_files_start_threads():
     assert each(started).keys() == MAY_START_THREADS
 
 
+def test_time_is_taken_from_clocks_of_fine_steps():
+    """On Windows `time.monotonic` has steps of 15.6 ms, as has the date, up to 3.12."""
+
+    def coarse(path):
+        called = {ast.unparse(n) for n in ast.walk(parsed(path))}
+        of_frames = {"time.time_ns"} if room_of(path) in {"cameras", "_sources"} else {}
+        return called & {"time.monotonic", *of_frames}
+
+    others = [path for path in MODULES if name_of(path) != "cameras/host_clock.py"]
+    assert each(coarse, others) == {}
+
+
 def test_every_module_begins_with_its_idea():
     """One sentence, which is its row in the README."""
 

@@ -41,6 +41,7 @@ from napari_zarr_stream.cameras import (
     SimulatedCamera,
     read_stamp,
 )
+from napari_zarr_stream.cameras.host_clock import host_time_ns
 
 KINDS = ["ZarrBlosc1Lz4ByteShuffle", "ZarrV3Blosc1Lz4ByteShuffle"]
 
@@ -298,7 +299,7 @@ class Slow(SimulatedCamera):
     def start(self):
         time.sleep(self.delay_s)
         super().start()
-        self.started_ns = time.time_ns()
+        self.started_ns = host_time_ns()
 
 
 @pytest.mark.parametrize("delay_s", [0.3, 1.5])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_zarr_stream.cameras.host_clock import host_time_ns
 from napari_zarr_stream.cameras.probes import Probes
 from napari_zarr_stream.cameras.protocol import (
     Camera,
@@ -366,7 +367,7 @@ class MicroManagerCamera:
                 meta = dict(said)
                 number = int(meta.pop("ImageNumber"))
                 label = meta.pop("Camera", self._label)
-                sets.add(label, number, frame, time.time_ns(), meta)
+                sets.add(label, number, frame, host_time_ns(), meta)
                 continue
             # one may have come just before the end
             runs = self._probes.ask("state", core.isSequenceRunning, True)

@@ -1,13 +1,13 @@
 """When something happened by the clock of this computer, in steps of a microsecond.
 
 Windows moves the clock that says the date 64 times a second, up to Python 3.12: frames
-of one burst would have one time. So the date is asked once, and a counter from there on.
+of a burst would have one time. So the date is asked once, and a counter from then on.
 """
 
 import time
 
 _MOST_APART_NS = 20 * 10**6
-"""Further apart the date was set, or the two drifted for hours: it has steps of 16 ms."""
+"""Further apart the date was set, or drifted for hours: it has steps of 16 ms."""
 
 _anchor_ns = time.time_ns() - time.perf_counter_ns()
 

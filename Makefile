@@ -5,6 +5,7 @@ BIN = .venv/$(if $(filter Windows,$(SYSTEM)),Scripts,bin)
 SCREEN = $(if $(filter Linux,$(SYSTEM)),xvfb-run --auto-servernum --server-args="-screen 0 1600x1000x24")
 
 .PHONY: demo test test-long check setup setup-test wheel docs bench bench-quick bench-live
+.PHONY: setup-windows test-windows demo-windows bench-windows
 
 setup:
 	@sh tools/setup.sh
@@ -56,3 +57,17 @@ bench-quick:
 # What a napari window costs a recording, rendered in software; five minutes.
 bench-live: setup
 	$(SCREEN) $(BIN)/python -m benchmarks.live $(BENCH_ARGS)
+
+# What is for Windows, on Debian or Ubuntu (x86-64): CPython for Windows and Windows
+# wheels under Wine, in .windows: docs/windows.md. TESTS="tests/writer -k tile" is less.
+setup-windows:
+	@sh tools/setup.sh wine64 binutils
+
+test-windows: setup-windows
+	$(SCREEN) $(BIN)/python tools/windows_tests.py $(TESTS)
+
+demo-windows: setup-windows
+	$(SCREEN) $(BIN)/python tools/windows_bed.py examples/demo.py --by-itself
+
+bench-windows: setup-windows
+	$(BIN)/python tools/windows_bed.py -m benchmarks --output .windows $(BENCH_ARGS)

@@ -5,7 +5,6 @@ Knows no tables and no rounds.
 
 import itertools
 import os
-import resource
 import shutil
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from .writers import OPENERS, ROOFLINE, Frames, Run, open_ours, roofline
 
@@ -48,7 +48,8 @@ def _touch(directory: str, size: int, frames: Frames) -> None:
     with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
         while size > 0:
             size -= file.write(frames.data)
-    os.sync()  # nor should the disk be busy with what the run before has left
+    if sys.platform != "win32":
+        os.sync()  # nor should the disk be busy with what the run before has left
 
 
 def _peak_bytes() -> int:
@@ -57,8 +58,11 @@ def _peak_bytes() -> int:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS: bytes
 
 
 def _forget_peak() -> int:
@@ -66,11 +70,6 @@ def _forget_peak() -> int:
     if sys.platform == "linux":
         Path("/proc/self/clear_refs").write_text("5")
     return _peak_bytes()
-
-
-def _cpu_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
 
 
 def measure(run: Run) -> dict[str, Any]:
@@ -104,13 +103,13 @@ def _write(run: Run, frames: Frames, path: Path) -> dict[str, Any]:
     if run.writer == ROOFLINE:
         path.mkdir()
         work = roofline(run, pieces, path)
-        cpu, start = _cpu_seconds(), time.perf_counter()
+        cpu, start = time.process_time(), time.perf_counter()
         work()
         closing = 0.0
     else:
         writer = OPENERS[run.writer](run, path)
         append, clock = writer.append, time.perf_counter
-        cpu, start = _cpu_seconds(), clock()
+        cpu, start = time.process_time(), clock()
         for piece in itertools.islice(itertools.cycle(pieces), count):
             begin = clock()
             append(piece)
@@ -118,7 +117,7 @@ def _write(run: Run, frames: Frames, path: Path) -> dict[str, Any]:
         begin = clock()
         writer.close()
         closing = clock() - begin
-    seconds, cpu = time.perf_counter() - start, _cpu_seconds() - cpu
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     size = run.frames * frames[0].nbytes
     latencies = np.array(took or [0.0]) * 1e3
     return {

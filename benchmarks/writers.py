@@ -287,7 +287,9 @@ def roofline(run: Run, pieces: Sequence[Frames], folder: Path) -> Callable[[], N
     for i in range(WORKERS):
         grids = [max(1, side // tile) for side in run.sides]
         levels = [np.ones((n, n, 1, 1, tile, tile), np.uint16) for n in grids]
-        file = os.open(folder / str(i), os.O_CREAT | os.O_WRONLY)
+        file = os.open(
+            folder / str(i), os.O_CREAT | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+        )
         threads.append(threading.Thread(target=work, args=(file, levels)))
 
     def do() -> None:

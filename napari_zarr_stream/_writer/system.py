@@ -121,8 +121,8 @@ else:
         """The path in a form that may be as long as the disk takes."""
         return path
 
-    def _size_on_disk(path: Path) -> int:
-        return path.stat().st_blocks * 512
+    def _size_on_disk(descriptor: int) -> int:
+        return os.fstat(descriptor).st_blocks * 512
 
 
 # ------------------------------------------------------------------------- open files
@@ -197,7 +197,7 @@ def has_holes(folder: Path) -> bool:
         allowed = allow_holes(descriptor)
         set_size(descriptor, 2**20)
         write_at(descriptor, 2**20, (b"\0",))
-    size = _size_on_disk(probe)
+        size = _size_on_disk(descriptor)
     remove(probe)
     return allowed and size < 2**19
 

@@ -25,6 +25,7 @@ _SHARE_ALL = 0x7
 _NO_LINK = 0x00200000  # FILE_FLAG_OPEN_REPARSE_POINT
 _REPARSE_POINT = 0x400
 _SET_SPARSE = 0x900C4
+_STANDARD_INFO = 1
 _END_OF_FILE_INFO = 6
 _HANDLE_EOF = 38
 _MOST_AT_ONCE = 2**30
@@ -46,11 +47,12 @@ for _call in (_kernel.ReadFile, _kernel.WriteFile):
         wintypes.HANDLE, ctypes.c_void_p, wintypes.DWORD, ctypes.c_void_p,
         ctypes.c_void_p,
     ]  # fmt: skip
-_kernel.SetFileInformationByHandle.argtypes = [
-    wintypes.HANDLE, ctypes.c_int, ctypes.c_void_p, wintypes.DWORD,
-]  # fmt: skip
-_kernel.GetCompressedFileSizeW.argtypes = [wintypes.LPCWSTR, ctypes.c_void_p]
-_kernel.GetCompressedFileSizeW.restype = wintypes.DWORD
+for _call in (
+    _kernel.SetFileInformationByHandle, _kernel.GetFileInformationByHandleEx
+):  # fmt: skip
+    _call.argtypes = [
+        wintypes.HANDLE, ctypes.c_int, ctypes.c_void_p, wintypes.DWORD,
+    ]  # fmt: skip
 
 
 class _Overlapped(ctypes.Structure):
@@ -65,6 +67,16 @@ class _Overlapped(ctypes.Structure):
     @classmethod
     def at(cls, offset: int) -> "_Overlapped":
         return cls(0, 0, offset & 0xFFFFFFFF, offset >> 32, 0)
+
+
+class _StandardInfo(ctypes.Structure):
+    _fields_ = (
+        ("allocated", ctypes.c_int64),
+        ("end_of_file", ctypes.c_int64),
+        ("names", wintypes.DWORD),
+        ("is_going", wintypes.BOOLEAN),
+        ("is_folder", wintypes.BOOLEAN),
+    )
 
 
 def _error(path: str | None = None) -> OSError:
@@ -164,10 +176,12 @@ def allow_holes(descriptor: int) -> bool:
     )
 
 
-def size_on_disk(path: Path) -> int:
+def size_on_disk(descriptor: int) -> int:
     """Bytes that a file takes."""
-    high = wintypes.DWORD()
-    low = _kernel.GetCompressedFileSizeW(full_path(path), ctypes.byref(high))
-    if low == 0xFFFFFFFF and ctypes.get_last_error():
-        raise _error(str(path))
-    return int(high.value << 32 | low)
+    said = _StandardInfo()
+    if not _kernel.GetFileInformationByHandleEx(
+        msvcrt.get_osfhandle(descriptor), _STANDARD_INFO,
+        ctypes.byref(said), ctypes.sizeof(said),
+    ):  # fmt: skip
+        raise _error()
+    return int(said.allocated)

@@ -9,6 +9,7 @@ from napari_zarr_stream._writer.errors import InvalidStore
 
 from .axes import Axis, Notes
 from .documents import inside, mapping
+from .kept import KeptArray
 from .lazy import LazyArray
 
 MAX_LEVELS = 64
@@ -99,7 +100,7 @@ def _pixels(array: Any) -> LazyArray:
         raise InvalidStore(
             f"array {array.path} holds {array.dtype}, which are no pixels"
         )
-    return LazyArray(array)
+    return LazyArray(KeptArray(array))
 
 
 def fitting(levels: Sequence[Level], axes: Sequence[Axis], notes: Notes) -> list[Level]:

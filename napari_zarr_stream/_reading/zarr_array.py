@@ -4,6 +4,7 @@ Left alone, zarr waits for pipes, reads devices without an end, and tries to all
 whatever a shape or the head of a chunk asks for.
 """
 
+import contextlib
 import json
 import math
 import re
@@ -23,6 +24,9 @@ from napari_zarr_stream._writer.store import read_json
 
 from .array_document import advice_on_codecs, axis_names_in, mended
 from .documents import Node, entries_of, mapping, open_node, understanding
+
+Stamp = tuple[int, int] | None
+"""When a file was changed, in ns, and how long it is; None where there is none."""
 
 Names = tuple[str, str]
 """How chunks are named: what stands before the numbers, and between them."""
@@ -198,6 +202,17 @@ class ZarrArray:
                 f"chunks of {self.path} are not named as its metadata say: those named "
                 f"as {_example(*sorted(found)[0])!r} are read"
             )
+
+    def stamp_of(self, chunk: tuple[int, ...]) -> Stamp:
+        """What tells that the file of a chunk is another than before."""
+        per_file = zip(chunk, self.chunks, self.shards or self.chunks, strict=True)
+        file = tuple(at * side // whole for at, side, whole in per_file)
+        key = self._array.metadata.encode_chunk_key(file)
+        for name in (key, *(_renamed(key, names) for names in self._store.other_names)):
+            with contextlib.suppress(OSError):  # of this name there is none
+                info = (self.path / name).stat()
+                return info.st_mtime_ns, info.st_size
+        return None
 
     def __getitem__(self, key: tuple[int | slice, ...]) -> npt.NDArray[np.generic]:
         """Read pixels: `key` has an int or a slice with a positive step for each axis.

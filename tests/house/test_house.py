@@ -101,6 +101,7 @@ CHANGING = {
 
 MAY_START_THREADS = {
     "_writer/stream.py",
+    "_reading/ahead.py",
     "_recording/disk.py",
     "_recording/recording.py",
     "_recording/together.py",

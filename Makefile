@@ -4,7 +4,7 @@ SYSTEM := $(if $(filter Windows_NT,$(OS)),Windows,$(shell uname -s))
 BIN = .venv/$(if $(filter Windows,$(SYSTEM)),Scripts,bin)
 SCREEN = $(if $(filter Linux,$(SYSTEM)),xvfb-run --auto-servernum --server-args="-screen 0 1600x1000x24")
 
-.PHONY: demo test test-long check setup setup-test wheel docs bench bench-quick bench-live
+.PHONY: demo test test-long check setup setup-test wheel docs bench bench-quick bench-live bench-browse
 .PHONY: setup-windows test-windows demo-windows bench-windows
 
 setup:
@@ -57,6 +57,10 @@ bench-quick:
 # What a napari window costs a recording, rendered in software; five minutes.
 bench-live: setup
 	$(SCREEN) $(BIN)/python -m benchmarks.live $(BENCH_ARGS)
+
+# How a recording is looked at, beside napari-ome-zarr; ten minutes.
+bench-browse: setup
+	$(SCREEN) $(BIN)/python -m benchmarks.browse $(BENCH_ARGS)
 
 # What is for Windows, on Debian or Ubuntu (x86-64): CPython for Windows and Windows
 # wheels under Wine, in .windows: docs/windows.md. TESTS="tests/writer -k tile" is less.

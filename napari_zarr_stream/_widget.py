@@ -19,6 +19,7 @@ from ._dock.kept import KeptFields
 from ._dock.plan_line import Planned
 from ._dock.remembered import Remembered
 from ._dock.run_section import RunSection
+from ._dock.schedule_section import ScheduleSection
 from ._dock.source_section import SourceSection
 from ._dock.storage_section import StorageSection
 from ._dock.warm_up import WARM_UP_MS, warm_up
@@ -44,14 +45,20 @@ class RecordWidget(Container[Widget]):
         remembered = Remembered()
         self._viewer = viewer = viewer_itself(napari_viewer)
         self._session = session_of(viewer)
-        self._what = SourceSection(viewer, self._session, remembered)
+        self._when = ScheduleSection()
+        self._what = SourceSection(viewer, self._session, remembered, self._when)
         self._how = StorageSection()
         self._run = RunSection(self._session)
         super().__init__(
-            widgets=[*self._what.widgets, *self._how.widgets, *self._run.widgets],
+            widgets=[
+                *self._what.widgets,
+                *self._when.fields,
+                *self._how.widgets,
+                *self._run.widgets,
+            ],
             labels=False,
         )
-        fields = (*self._what.fields, *self._how.fields)
+        fields = (*self._what.fields, *self._when.fields, *self._how.fields)
         self._kept = KeptFields(remembered, fields, self.native)
         self._kept.restore()
         self._what.offer_last_camera()
@@ -76,6 +83,7 @@ class RecordWidget(Container[Widget]):
         layout = QVBoxLayout(column)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._what.lay_out())
+        layout.addWidget(self._when.lay_out())
         layout.addWidget(self._how.lay_out())
         layout.addStretch(1)
         below = self.native.layout()

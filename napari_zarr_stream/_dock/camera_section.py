@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_zarr_stream._sources.camera import CameraSource, describe_camera
 from napari_zarr_stream._sources.source import SourceDescription
+from napari_zarr_stream._sources.take import Take
 from napari_zarr_stream._viewer.live import (
     LIVE,
     LivePreview,
@@ -73,7 +74,7 @@ class CameraSection(QWidget):
         self.light = Light()
         self.message = wrapping(QLabel())
         self.live: LivePreview | None = None
-        self.pixel_size_um: float | None = None
+        self.take = Take()
         self._removable = removable
 
     def lay_out(self) -> None:
@@ -130,14 +131,14 @@ class CameraSection(QWidget):
         view = self.control.view
         if view is None or view.problem:
             raise CameraError(self.problem() or "Choose a camera.")
-        return describe_camera(view, name, frames, self.pixel_size_um)
+        return describe_camera(view, name, frames, self.take)
 
     def make_source(self, name: str, frames: int) -> CameraSource:
         """The camera as a source of a recording."""
         if self.control.thread is None:
             raise CameraError(self.problem() or "Choose a camera.")
         return CameraSource(
-            self.control.thread, name, frames, self.pixel_size_um, self.control.view
+            self.control.thread, name, frames, self.take, self.control.view
         )
 
     def show_recording(self, is_recording: bool) -> None:

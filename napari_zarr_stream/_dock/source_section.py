@@ -1,9 +1,9 @@
-"""What to record: cameras or a layer, the size of a pixel, how many frames."""
+"""What to record: cameras or a layer, and the size of a pixel."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from magicgui.widgets import ComboBox, FloatSpinBox, SpinBox
+from magicgui.widgets import ComboBox, FloatSpinBox
 from magicgui.widgets.bases import Widget
 from napari.layers import Image
 from qtpy.QtCore import Signal
@@ -22,6 +22,7 @@ from .camera_section import CameraSection
 from .cameras_section import CamerasSection
 from .form import form
 from .remembered import Remembered
+from .schedule_section import ScheduleSection
 
 STORE_EACH = "A store for each camera"
 ONE_STORE = "One store, an image for each"
@@ -37,12 +38,20 @@ class SourceSection(QWidget):
     viewer : napari.Viewer
     session : Session
     remembered : Remembered
+    schedule : ScheduleSection
     """
 
     changed = Signal()
 
-    def __init__(self, viewer: Any, session: Session, remembered: Remembered) -> None:
+    def __init__(
+        self,
+        viewer: Any,
+        session: Session,
+        remembered: Remembered,
+        schedule: ScheduleSection,
+    ) -> None:
         super().__init__()
+        self._schedule = schedule
         self._viewer = viewer
         self._session = session
         self._remembered = remembered
@@ -61,17 +70,10 @@ class SourceSection(QWidget):
             step=0.001,
             tooltip="Of the sample, not of the chip; 0 if it is not known",
         )
-        self.frame_count = SpinBox(
-            name="frame_count",
-            label="Frames (0: until stopped)",
-            value=0,
-            min=0,
-            max=2**31 - 1,
-        )
         self.stores = ComboBox(
             name="stores", label="Several cameras", choices=[STORE_EACH, ONE_STORE]
         )
-        self.fields = (self.pixel_size_um, self.frame_count, self.stores)
+        self.fields = (self.pixel_size_um, self.stores)
 
     @property
     def widgets(self) -> list[Widget]:
@@ -91,7 +93,6 @@ class SourceSection(QWidget):
         rows = [
             ("", self.cameras),
             ("Pixel size (µm)", self.pixel_size_um.native),
-            ("Frames (0: no end)", self.frame_count.native),
             ("", self.stores_row),
         ]
         layout.addWidget(form(rows, title="What to record"))
@@ -201,9 +202,9 @@ class SourceSection(QWidget):
     def show_choice(self) -> None:
         """Show the fields that mean something for what is chosen."""
         for section in self.cameras.sections:
-            section.pixel_size_um = self.pixel_size_um.value or None
-        for of_camera in (self.frame_count, self.pixel_size_um):
-            of_camera.enabled = self._layer is None
+            section.take = self._schedule.take(self.pixel_size_um.value or None)
+        self.pixel_size_um.enabled = self._layer is None
+        self._schedule.enable(self._layer is None)
         self.stores_row.setVisible(len(self.sections) > 1)
         self.cameras.add_camera.enabled = self._layer is None
 
@@ -219,7 +220,7 @@ class SourceSection(QWidget):
         each = self._for_each(properties)
         if self._layer is not None:
             return [(LayerSource.of(self._layer).describe(), each[0])]
-        frames = int(self.frame_count.value)
+        frames = int(self._schedule.frame_count.value)
         return [
             (section.describe(image_name(of.path), frames), of)
             for section, of in zip(self.sections, each, strict=True)
@@ -236,7 +237,7 @@ class SourceSection(QWidget):
         if self._layer is not None:
             layer = self._layer
             return [Job(LayerSource.of(layer), each[0], layer.name, layer)]
-        frames = int(self.frame_count.value)
+        frames = int(self._schedule.frame_count.value)
         if not self.sections[0].is_ready:
             raise InvalidProperties("Choose a camera or open an image to record from.")
         return [
@@ -278,6 +279,7 @@ class SourceSection(QWidget):
         """Let all of it be changed, or nothing that would disturb a recording."""
         for field in self.fields:
             field.enabled = enabled
+        self._schedule.enable(enabled)
         self.cameras.show_recording(not enabled)
 
 

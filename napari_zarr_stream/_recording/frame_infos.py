@@ -22,6 +22,11 @@ _OWN_COLUMNS = ("device_index", "device_time_ns", "time_ns", "complete")
 class FrameInfos:
     """Frames in the order in which they came, whatever their numbers say.
 
+    Parameters
+    ----------
+    are_asked_for : bool
+        Each is taken when it is asked for, so that a camera need not say when that was.
+
     Attributes
     ----------
     incomplete : int
@@ -32,7 +37,8 @@ class FrameInfos:
         Frames without a time of the camera.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, are_asked_for: bool = False) -> None:
+        self._are_timed = not are_asked_for
         self.incomplete = 0
         self.out_of_order = 0
         self.untimed = 0
@@ -52,7 +58,7 @@ class FrameInfos:
         self._clock.see(info)
         self._infos.append(info)
         self.incomplete += not info.complete
-        self.untimed += info.device_time_ns is None
+        self.untimed += self._are_timed and info.device_time_ns is None
         if info.device_index is not None:
             if self._last is not None and info.device_index <= self._last:
                 self.out_of_order += 1

@@ -5,7 +5,6 @@ no other: a read that hung in its driver and comes back later finds its own run 
 """
 
 import contextlib
-import math
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -27,13 +26,14 @@ from .disk import DiskWatch
 from .frame_infos import FrameInfos
 from .pace import Pace
 from .states import FinishReason, RecordingState, RecordingStatus
+from .timetable import Timetable, clock
 from .watched import WatchedStream
 
 READ_TIMEOUT_S = 0.1
 """A stop is heard at least this often; SDKs wait in longer and shorter steps alike."""
 
 SILENT_S = 5.0
-"""Frames may be late by this and two of their periods before it is worth a word."""
+"""Frames may be late by this and what two of them take before it is worth a word."""
 
 LOG_INTERVAL_S = 0.1
 """What is known of frames is written this often: hardly later than their pixels."""
@@ -50,11 +50,22 @@ class Gate(threading.Event):
     drains : bool
         Whether frames that come before are thrown away, so that all sources begin
         together. If not they wait in the source, and are the first to be recorded.
+
+    Attributes
+    ----------
+    opened_at : float
+        On the `clock`, when it is open.
     """
 
     def __init__(self, *, drains: bool) -> None:
         super().__init__()
         self.drains = drains
+        self.opened_at = 0.0
+
+    def set(self) -> None:
+        """Open it."""
+        self.opened_at = clock()
+        super().set()
 
 
 class Run:
@@ -108,8 +119,12 @@ class Run:
         self._counted = "frame" if is_frame else "plane"
         self._finish_reason: FinishReason | None = None
         self._lost: int | None = None
-        self._infos = FrameInfos()
+        self._infos = FrameInfos(are_asked_for=bool(description.rests))
+        self._timetable = Timetable(
+            description.interval_s, description.duration_s, description.frame_time_s
+        )
         self._end_of_source: CameraEnded | None = None
+        self._is_time_over = False
         self._stop_reason = ""
         self._elapsed_s = 0.0
         self._note_begin()
@@ -166,6 +181,12 @@ class Run:
             frames_incomplete=self._infos.incomplete,
             frames_out_of_order=self._infos.out_of_order,
             frames_untimed=self._infos.untimed,
+            interval_s=self._timetable.interval_s,
+            next_frame_s=max(0.0, self._timetable.wait_s)
+            if is_running and self._timetable.interval_s
+            else None,
+            frames_late=self._timetable.late,
+            frames_missing=self._timetable.missing,
             bytes_acquired=written.bytes_appended,
             bytes_written=written.bytes_written,
             queue_fill=written.queue_fill,
@@ -183,7 +204,9 @@ class Run:
     def _silent_s(self) -> float:
         """See `RecordingStatus.silent_s`."""
         waited = time.perf_counter() - self._came_at
-        patience = SILENT_S + 2 / (self._description.frame_rate or math.inf)
+        if self._timetable.interval_s:
+            waited = min(waited, -self._timetable.wait_s)
+        patience = SILENT_S + 2 * self._description.frame_time_s
         return waited if waited > patience else 0.0
 
     def _read_all(self) -> None:
@@ -203,7 +226,8 @@ class Run:
         gate = self._gate
         if gate is None:
             return
-        if not gate.drains:
+        # In a time lapse the first frame is one of that moment, too.
+        if not gate.drains and not self._timetable.interval_s:
             gate.wait()
         while not gate.is_set():
             if (info := self._source.drain(READ_TIMEOUT_S)) is not None:
@@ -213,7 +237,11 @@ class Run:
 
     def _note_begin(self) -> None:
         """Count time from here: what a source needs to start does not count."""
-        self._begun_ns = host_time_ns()
+        now = begun_at = clock()
+        if self._gate is not None and self._gate.is_set():
+            begun_at = self._gate.opened_at  # the same moment for all sources
+        self._begun_ns = host_time_ns() - round((now - begun_at) * 1e9)
+        self._timetable.begin(begun_at)
         self._started_at = self._came_at = time.perf_counter()
         self._pace = Pace(self._started_at)
 
@@ -242,16 +270,23 @@ class Run:
         while room is None or frames * stream.planes_per_frame < room:
             if self._is_stopping():
                 return
+            if self._timetable.is_over:
+                self._is_time_over = True
+                return
             try:
-                info = source.feed(sink, READ_TIMEOUT_S)
+                if not self._passes_time():
+                    if self._timetable.leave_out():
+                        follow_date()  # the counter stands still in a sleep
+                    info = source.feed(sink, READ_TIMEOUT_S)
+                    if info is not None:
+                        self._infos.add(info)
             except CameraEnded as end:
                 self._end_of_source = end
                 return
-            if info is not None:
-                self._infos.add(info)
             self._lost = source.lost
             now, written = time.perf_counter(), stream.status()
             if written.frames_appended > frames:
+                self._timetable.came(written.frames_appended - frames)
                 frames, self._came_at = written.frames_appended, now
             self._pace.note(now, frames, self._lost, written.queue_fill)
             if now - logged_at > LOG_INTERVAL_S:
@@ -261,6 +296,17 @@ class Run:
             if self._stop_reason:
                 return
 
+    def _passes_time(self) -> bool:
+        """Let a while pass where no frame is due: what comes then is not taken."""
+        wait_s = self._timetable.wait_s
+        if not self._timetable.interval_s or wait_s <= 0:
+            return False
+        if (info := self._source.drain(min(wait_s, READ_TIMEOUT_S))) is not None:
+            self._infos.pass_by(info)
+        elif (wait_s := self._timetable.wait_s) > 0:
+            self.stop_asked.wait(min(wait_s, READ_TIMEOUT_S))
+        return True
+
     def _reason(self) -> FinishReason:
         if self.error is not None:
             return FinishReason.FAILED
@@ -268,7 +314,7 @@ class Run:
             return FinishReason.ABORTED
         frames = self._stream.status().frames_appended
         whole = frames * self._stream.planes_per_frame == self._stream.plan.planes
-        if whole or self._end_of_source is not None:
+        if whole or self._is_time_over or self._end_of_source is not None:
             return FinishReason.COMPLETED
         return FinishReason.STOPPED
 
@@ -282,6 +328,9 @@ class Run:
             RecordKey.FRAMES_UNTIMED: self._infos.untimed,
             RecordKey.FINISH_REASON: self._reason().value,
         }
+        if self._timetable.interval_s:
+            record[RecordKey.FRAMES_LATE] = self._timetable.late
+            record[RecordKey.FRAMES_MISSING] = self._timetable.missing
         if self.error is not None:
             record[RecordKey.ERROR] = str(self.error)
         if self._end_of_source is not None:
@@ -293,7 +342,7 @@ class Run:
         self._stream.annotate(
             channels=self._channels(),
             record=record,
-            interval_s=self._infos.interval_s,
+            interval_s=self._timetable.interval_s or self._infos.interval_s,
         )
 
     def _channels(self) -> Sequence[Channel] | None:

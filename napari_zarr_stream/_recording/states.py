@@ -89,6 +89,14 @@ class RecordingStatus:
         Of those acquired, how many have no higher number than the one before.
     frames_untimed : int
         Of those acquired, how many came without a time of the camera's own.
+    interval_s : float
+        At which frames are due, the first at the start; 0: as fast as they come.
+    next_frame_s : float or None
+        Until the next is due; None where there is no interval, and when nothing is
+        recorded.
+    frames_late, frames_missing : int
+        Of those that were due, how many came after their time, or were left out after a
+        long pause, as of a computer that slept.
     bytes_acquired, bytes_written : int
         Raw, and stored after compression at all levels.
     queue_fill : float
@@ -122,6 +130,10 @@ class RecordingStatus:
     frames_incomplete: int = 0
     frames_out_of_order: int = 0
     frames_untimed: int = 0
+    interval_s: float = 0.0
+    next_frame_s: float | None = None
+    frames_late: int = 0
+    frames_missing: int = 0
     bytes_acquired: int = 0
     bytes_written: int = 0
     queue_fill: float = 0.0

@@ -15,17 +15,20 @@ from napari_zarr_stream._writer.properties import Channel
 from napari_zarr_stream._writer.record import RecordKey, universal_time
 from napari_zarr_stream.cameras.changes import SettingChange, SettingsWatch
 from napari_zarr_stream.cameras.protocol import (
+    SINGLE_FRAMES,
     Camera,
     CameraLost,
     FrameInfo,
     Setting,
     SettingValue,
+    SingleFrames,
     channel_names,
     value_range_of,
 )
 from napari_zarr_stream.cameras.thread import CameraThread
 
 from .source import Sink, SourceDescription
+from .take import REST_FROM_S, Take
 
 ANSWER_TIMEOUT_S = 5.0
 """A camera that is asked something between two reads answers long before this."""
@@ -82,8 +85,7 @@ class CameraSource:
     name : str
     frames : int
         How many to take; 0 means until the recording is stopped.
-    pixel_size_um : float or None
-        Of the sample, in micrometres; None leaves it to the camera.
+    take : Take
     known : CameraFacts, optional
         What the camera said of itself, where that is known: it is not asked again.
     """
@@ -93,19 +95,21 @@ class CameraSource:
         thread: CameraThread,
         name: str,
         frames: int = 0,
-        pixel_size_um: float | None = None,
+        take: Take = Take(),  # noqa: B008 - frozen
         known: CameraFacts | None = None,
     ) -> None:
         self.thread = thread
         self._name = name
         self._frames = frames
-        self._pixel_size_um = pixel_size_um
+        self._take = take
         self._known = known
-        self._lost_before = 0  # when the last frame was thrown away
+        self._lost_kept = 0  # until the last frame was thrown away
+        self._lost_before = 0  # the camera's count then
         self._is_drained = False  # and none was kept since
+        self._patience_s = GIVE_UP_S
         self._watch = SettingsWatch(thread)
-        self._changes: list[SettingChange] = []
-        self._first = 0  # number, since the camera was started, of the first one kept
+        self._changes: list[tuple[int, SettingChange]] = []
+        self._fed = 0
 
     def describe(self) -> SourceDescription:
         """See `Source.describe`.
@@ -119,7 +123,7 @@ class CameraSource:
             describe_camera,
             name=self._name,
             frames=self._frames,
-            pixel_size_um=self._pixel_size_um,
+            take=self._take,
         )
         if self._known is not None:
             return describe(self._known)
@@ -130,7 +134,10 @@ class CameraSource:
         """See `Source.lost`."""
         lost = self._lost_by_camera()
         # A frame that was missed at the last moment may come late: one less is lost.
-        return None if lost is None else max(0, lost - self._lost_before)
+        return None if lost is None else max(0, self._lost_since(lost))
+
+    def _lost_since(self, lost: int) -> int:
+        return self._lost_kept + lost - self._lost_before
 
     def _lost_by_camera(self) -> int | None:
         return self.thread.call(lambda camera: camera.stats.lost, ANSWER_TIMEOUT_S)
@@ -141,11 +148,11 @@ class CameraSource:
         return [
             {
                 "time": universal_time(change.time_ns),
-                "frame": max(0, change.frame - self._first),
+                "frame": frame,
                 "setting": change.name,
                 "value": _as_json(change.value),
             }
-            for change in self._changes
+            for frame, change in self._changes
         ]
 
     def run(self, work: Callable[[], None], is_stopping: Callable[[], bool]) -> None:
@@ -156,21 +163,27 @@ class CameraSource:
             now = time.perf_counter()
             if is_stopping():
                 stopping_since = min(stopping_since, now)
-            if now - stopping_since > GIVE_UP_S:
+            if now - stopping_since > self._patience_s:
                 future.cancel()
                 raise CameraLost(
-                    f"{self.thread.name} has not come back from a read {GIVE_UP_S:g} s "
-                    "after the stop: its driver hangs, and is left to itself"
+                    f"{self.thread.name} has not come back from a read "
+                    f"{self._patience_s:g} s after the stop: its driver hangs, and is "
+                    "left to itself"
                 )
         future.result()
 
     def start(self) -> None:
         """See `Source.start`."""
-        self._lost_before, self._is_drained = 0, False
-        self._changes, self._first = [], 0
+        self._lost_kept, self._lost_before, self._is_drained = 0, 0, False
+        self._changes, self._fed = [], 0
 
         def start(camera: Camera) -> None:
-            camera.start()
+            # One that exposes for minutes is not hanging when it does.
+            self._patience_s = GIVE_UP_S + _exposure_s(camera)
+            if _rests(camera, self._take) and isinstance(camera, SingleFrames):
+                camera.start_single()
+            else:
+                camera.start()
             self._watch.begin(camera)
 
         self.thread.call(start, ANSWER_TIMEOUT_S)
@@ -179,14 +192,17 @@ class CameraSource:
         """See `Source.drain`; before that, does what others ask of the camera."""
         self._serve()
 
+        if not self._is_drained:
+            self._lost_kept = self.lost or 0
+            self._is_drained = True
+
         def drop(camera: Camera) -> FrameInfo | None:
-            if "file" in camera.info:
-                return None  # its first frame is the first one whenever it is read
+            if "file" in camera.info or _rests(camera, self._take):
+                return None  # the next frame is the next one whenever it is read
             nowhere = Place(camera.shape, camera.dtype, lambda planes: None)
             return _read_into(camera, nowhere, timeout_s)
 
         info = self.thread.call(drop)
-        self._is_drained = True
         self._lost_before = self._lost_by_camera() or 0
         return info
 
@@ -199,13 +215,14 @@ class CameraSource:
             # What its number says is missing came before it: of no recording.
             self._is_drained = False
             self._lost_before = self._lost_by_camera() or 0
-            self._first = info.index
+        self._fed += info is not None
         return info
 
     def _serve(self) -> None:
         if not self.thread.serve():
             raise CameraLost(f"{self.thread.name} was closed while it was recorded")
-        self._changes += self.thread.call(self._watch.look)
+        changes = self.thread.call(self._watch.look)
+        self._changes += [(self._fed, change) for change in changes]
 
     def stop(self) -> None:
         """See `Source.stop`."""
@@ -213,11 +230,12 @@ class CameraSource:
 
 
 def describe_camera(
-    camera: CameraFacts, name: str, frames: int, pixel_size_um: float | None
+    camera: CameraFacts, name: str, frames: int, take: Take
 ) -> SourceDescription:
     """Describe a camera, or what it said of itself; as for `CameraSource`."""
-    rate = camera.frame_rate
-    size = pixel_size_um or camera.pixel_size_um
+    own_rate = camera.frame_rate
+    interval_s = take.interval_s or (1 / own_rate if own_rate else None)
+    size = take.pixel_size_um or camera.pixel_size_um
     colours = camera.shape[:-2]
     value_range = value_range_of(camera.dtype, camera.bit_depth)
     named: list[tuple[str, str]] = []
@@ -229,32 +247,59 @@ def describe_camera(
     return SourceDescription(
         name=name,
         axes="tcyx" if colours else "tyx",
-        shape=(frames or None, *camera.shape),
+        shape=(take.frames(frames), *camera.shape),
         dtype=camera.dtype,
         scale=(
-            1 / rate if rate else 1.0,
+            interval_s or 1.0,
             *[1.0] * len(colours),
             *[size or 1.0] * 2,
         ),
         translation=(0.0,) * (1 + len(camera.shape)),
         units=(
-            "second" if rate else None,
+            "second" if interval_s else None,
             *[None] * len(colours),
             *["micrometer" if size else None] * 2,
         ),
         channels=channels or None,
         value_range=value_range,
         planes_per_frame=math.prod(colours),
-        frame_rate=rate,
+        frame_rate=1 / interval_s if interval_s else None,
+        interval_s=take.interval_s,
+        duration_s=take.duration_s,
+        frame_time_s=max(1 / own_rate if own_rate else 0.0, _exposure_s(camera)),
+        rests=camera.info[SINGLE_FRAMES] if _rests(camera, take) else "",
         record={
             RecordKey.SOURCE: "camera",
             RecordKey.CAMERA: dict(camera.info),
             RecordKey.SETTINGS: {s.name: _as_json(s.value) for s in camera.settings},
             RecordKey.BIT_DEPTH: camera.bit_depth,
             RecordKey.PIXEL_SIZE_UM: size,
-            RecordKey.NOMINAL_FRAME_RATE: rate,
+            RecordKey.NOMINAL_FRAME_RATE: own_rate,
+            **_record_of(take, _rests(camera, take)),
         },
     )
+
+
+def _record_of(take: Take, rests: bool) -> dict[str, Any]:
+    between = "the camera rested" if rests else "the camera ran, no frame was taken"
+    said = {
+        RecordKey.INTERVAL_S: take.interval_s,
+        RecordKey.DURATION_S: take.duration_s,
+        RecordKey.BETWEEN_FRAMES: between if take.interval_s else "",
+    }
+    return {key: value for key, value in said.items() if value}
+
+
+def _rests(camera: CameraFacts, take: Take) -> bool:
+    """Whether the camera takes single frames, and nothing goes on between them."""
+    return take.interval_s >= REST_FROM_S and SINGLE_FRAMES in camera.info
+
+
+def _exposure_s(camera: CameraFacts) -> float:
+    for setting in camera.settings:
+        if setting.name == "exposure_ms":
+            return float(setting.value) / 1000
+    return 0.0
 
 
 def _read_into(camera: Camera, place: Place, timeout_s: float) -> FrameInfo | None:

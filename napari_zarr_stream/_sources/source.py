@@ -37,6 +37,13 @@ class SourceDescription:
         Consecutive planes that come together: the channels of a colour camera.
     frame_rate : float or None
         Frames a second to expect, None where they come as fast as they are taken.
+    interval_s, duration_s : float
+        See `Take`.
+    frame_time_s : float
+        What a camera takes for one frame; 0 where that is not known.
+    rests : str
+        What becomes of the light between frames, where nothing goes on until the next
+        is due; empty where the camera runs.
     record : mapping
         What the source said of itself, as JSON values.
     """
@@ -53,6 +60,10 @@ class SourceDescription:
     value_range: tuple[float, float] | None = None
     planes_per_frame: int = 1
     frame_rate: float | None = None
+    interval_s: float = 0.0
+    duration_s: float = 0.0
+    frame_time_s: float = 0.0
+    rests: str = ""
     record: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -109,8 +120,8 @@ class Source(Protocol):
     def drain(self, timeout_s: float) -> FrameInfo | None:
         """Throw away the next frame, if one comes in time.
 
-        What a camera lost is counted from here on. A source that makes its planes when
-        it is asked for them has none to throw away.
+        It is not lost, nor is what a camera lost since the last one that was fed. A
+        source that makes its planes when it is asked for them has none to throw away.
         """
 
     def feed(self, sink: Sink, timeout_s: float) -> FrameInfo | None:

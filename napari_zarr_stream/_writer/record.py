@@ -47,6 +47,9 @@ class RecordKey(StrEnum):
     BIT_DEPTH = "bit_depth"
     PIXEL_SIZE_UM = "pixel_size_um"
     NOMINAL_FRAME_RATE = "nominal_frame_rate"
+    INTERVAL_S = "interval_s"
+    DURATION_S = "duration_s"
+    BETWEEN_FRAMES = "between_frames"
 
     EVENTS = "events"
     END_TIME = "end_time"
@@ -62,6 +65,8 @@ class RecordKey(StrEnum):
     FRAMES_INCOMPLETE = "frames_incomplete"
     FRAMES_OUT_OF_ORDER = "frames_out_of_order"
     FRAMES_UNTIMED = "frames_untimed"
+    FRAMES_LATE = "frames_late"
+    FRAMES_MISSING = "frames_missing"
 
     REPAIRED = "repaired"
 

@@ -7,7 +7,7 @@ call on a camera, from `open` to `close`; nothing here starts a thread.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,10 @@ import numpy.typing as npt
 from napari_zarr_stream._writer.errors import SourceFailed
 
 SettingValue = bool | int | float | str
+
+
+SINGLE_FRAMES = "single frames"
+"""Key of `Camera.info` of a camera that can rest between frames."""
 
 
 class CameraError(SourceFailed):
@@ -172,7 +176,8 @@ class Camera(Protocol):
         who: nothing is set by itself then. "channels" has the names of the planes of a
         frame where they are not red, green and blue: see `channel_names`. "file" is
         where the frames come from if they wait to be read, and none is ever late. "left
-        out" says what the camera could not be asked, and why.
+        out" says what the camera could not be asked, and why. "single frames" is there
+        if it has the methods of `SingleFrames`, and says what becomes of the light.
         """
 
     @property
@@ -236,3 +241,17 @@ class Camera(Protocol):
 
     def stop(self) -> None:
         """Take no more frames; may be called twice."""
+
+
+@runtime_checkable
+class SingleFrames(Protocol):
+    """What a camera may have besides: frames one by one, and rest between them.
+
+    For a time lapse: neither the camera nor a shutter works until the next is due.
+    """
+
+    def start_single(self) -> None:
+        """As `Camera.start`, but a frame begins when `Camera.read_into` is called.
+
+        That takes as long as the frame does, whatever its timeout.
+        """

@@ -13,10 +13,15 @@ from napari_zarr_stream._recording.interrupt import Interrupt
 from napari_zarr_stream._recording.states import FinishReason, RecordingStatus
 from napari_zarr_stream._recording.together import Recordings
 from napari_zarr_stream._sources.camera import CameraSource
+from napari_zarr_stream._sources.take import Take
 from napari_zarr_stream._writer.errors import InvalidProperties, SourceFailed
 from napari_zarr_stream._writer.names import image_name
 from napari_zarr_stream._writer.properties import DeviceKind
-from napari_zarr_stream._writer.words import count_in_words, size_in_words
+from napari_zarr_stream._writer.words import (
+    count_in_words,
+    duration_in_words,
+    size_in_words,
+)
 from napari_zarr_stream.cameras import CameraThread
 
 from .cameras import list_cameras, meant_by, prepare, settings_of
@@ -49,6 +54,20 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         default=0,
         metavar="N",
         help="0: until Ctrl-C (default)",
+    )
+    parser.add_argument(
+        "--interval-s",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="from one frame to the next; 0: as fast as they come (default)",
+    )
+    parser.add_argument(
+        "--duration-s",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="how long to record; 0: no end (default)",
     )
     parser.add_argument(
         "--pixel-size-um",
@@ -84,13 +103,14 @@ def _record(given: argparse.Namespace) -> int:
         for number, camera in enumerate(cameras, 1):
             mine = settings_of(number, len(cameras), given.settings)
             camera.call(partial(prepare, settings=mine))
+        take = Take(given.interval_s, given.duration_s, given.pixel_size_um)
         image = image_name(properties.path)
         sources = [
             CameraSource(
                 camera,
                 image if len(cameras) == 1 else camera.name,
                 given.frames,
-                given.pixel_size_um,
+                take,
             )
             for camera in cameras
         ]
@@ -111,14 +131,15 @@ def _record(given: argparse.Namespace) -> int:
             if interrupt.count:  # before there was anything to stop
                 recordings.stop()
             try:
-                _follow(recordings, given.frames)
+                _follow(recordings)
             finally:
                 statuses = recordings.status()
                 failed = [status for status in statuses if status.error]
                 if len(statuses) > 1 or not failed:
                     for status in statuses:
                         print(_summary(status))
-    if interrupt.count > 1 or (interrupt.count and given.frames):
+    has_end = given.frames or given.duration_s
+    if interrupt.count > 1 or (interrupt.count and has_end):
         return INTERRUPTED
     if reasons := {status.stop_reason for status in statuses if status.stop_reason}:
         say(" ".join(["stopped,", *sorted(reasons)]))
@@ -133,12 +154,11 @@ def _record(given: argparse.Namespace) -> int:
     return 0
 
 
-def _follow(recordings: Recordings, frames: int) -> None:
+def _follow(recordings: Recordings) -> None:
     """Show progress until the end; raises the failure of a recording."""
-    total = frames * len(recordings.recordings)
-    with tqdm(
-        total=total or None, unit=" frames", file=sys.stderr, disable=None
-    ) as bar:
+    expected = [status.frames_expected for status in recordings.status()]
+    total = None if None in expected else sum(frames or 0 for frames in expected)
+    with tqdm(total=total, unit=" frames", file=sys.stderr, disable=None) as bar:
         ended = False
         while not ended:
             try:
@@ -149,7 +169,10 @@ def _follow(recordings: Recordings, frames: int) -> None:
                 known = [loss for loss in losses if loss is not None]
                 lost = sum(known) if len(known) == len(losses) else "?"
                 committed = sum(status.frames_committed for status in statuses)
-                bar.set_postfix(committed=committed, lost=lost, refresh=False)
+                said = {"committed": committed, "lost": lost}
+                if (next_s := statuses[0].next_frame_s) is not None:
+                    said["next"] = duration_in_words(next_s)
+                bar.set_postfix(said, refresh=False)
                 bar.update(sum(status.frames_acquired for status in statuses) - bar.n)
 
 

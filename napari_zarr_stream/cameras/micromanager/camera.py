@@ -15,6 +15,7 @@ import numpy.typing as npt
 from napari_zarr_stream.cameras.host_clock import host_time_ns
 from napari_zarr_stream.cameras.probes import Probes
 from napari_zarr_stream.cameras.protocol import (
+    SINGLE_FRAMES,
     Camera,
     CameraError,
     CameraLost,
@@ -26,7 +27,7 @@ from napari_zarr_stream.cameras.protocol import (
     setting_of,
 )
 
-from .core import asking, own_core, release, running_core, use
+from .core import asking, light_between, own_core, release, running_core, use
 from .frames import Format, FrameSet, FrameSets, format_of, labels_of
 from .settings import PROPERTIES, Size, change, sensor_of, settings_of
 
@@ -69,7 +70,7 @@ class MicroManagerCamera:
 
     def __init__(self, address: str | None = None) -> None:
         self._address = address
-        self._open = self._running = False
+        self._open = self._running = self._is_single = False
         self._core: CMMCorePlus | None = None
         self._label = ""
         self._sensor: Size | None = None  # None: no region can be set
@@ -101,7 +102,16 @@ class MicroManagerCamera:
         labels = self._labels()
         channels = {"channels": ", ".join(labels)} if len(labels) > 1 else {}
         name = f"Micro-Manager: {self._label}"
-        return {**shared, "name": name, **known, **channels, **self._probes.info}
+        light = self._probes.ask("shutter", partial(light_between, core), "")
+        single = {SINGLE_FRAMES: light} if light else {}
+        return {
+            **shared,
+            "name": name,
+            **known,
+            **channels,
+            **single,
+            **self._probes.info,
+        }
 
     @property
     def settings(self) -> Sequence[Setting]:
@@ -279,6 +289,20 @@ class MicroManagerCamera:
         Raises `CameraError` unless it is open and stopped, and when something else
         uses a camera of this core: there is one ring for all.
         """
+        core, sets = self._ready()
+        with asking(f"start {self._label}"):
+            core.startSequenceAcquisition(_ENDLESS, 0, True)
+        self._sets, self._running = sets, True
+
+    def start_single(self) -> None:
+        """See `SingleFrames`: the core snaps, which opens its shutter and closes it.
+
+        Raises `CameraError` as `start`.
+        """
+        _, sets = self._ready()
+        self._sets, self._running, self._is_single = sets, True, True
+
+    def _ready(self) -> "tuple[CMMCorePlus, FrameSets]":
         core = self._loaded()
         if self._running:
             raise CameraError(f"{self.info['name']} runs already: stop it first")
@@ -286,9 +310,7 @@ class MicroManagerCamera:
         sets = FrameSets(self._labels(), self._format())
         self._next = self._delivered = self._lost = self._incomplete = 0
         self._left = None
-        with asking(f"start {self._label}"):
-            core.startSequenceAcquisition(_ENDLESS, 0, True)
-        self._sets, self._running = sets, True
+        return core, sets
 
     def _check_free(self, core: "CMMCorePlus") -> None:
         if (label := core.getCameraDevice()) != self._label:
@@ -315,7 +337,9 @@ class MicroManagerCamera:
         """
         if self._running:
             self._running, self._sets = False, None
-            self._stop_sequence()
+            was_single, self._is_single = self._is_single, False
+            if not was_single:
+                self._stop_sequence()
 
     def _stop_sequence(self) -> None:
         with asking(f"stop {self._label}"):
@@ -339,6 +363,8 @@ class MicroManagerCamera:
         if self._sets is None:
             raise CameraError(f"{self.info['name']} does not run: start it first")
         core, sets = self._loaded(), self._sets
+        if self._is_single:
+            return self._snap(core, sets, out)
         deadline = time.perf_counter() + timeout_s
         ended = False
         while True:
@@ -383,6 +409,20 @@ class MicroManagerCamera:
         self._stop_sequence()
         self._left = core.getRemainingImageCount()
         self._lost += 1  # at least the one that found no place
+
+    def _snap(
+        self, core: "CMMCorePlus", sets: FrameSets, out: npt.NDArray[Any]
+    ) -> FrameInfo:
+        with asking(f"take a frame with {self._label}"):
+            core.snapImage()
+            host_ns = host_time_ns()
+            for channel, label in enumerate(sets.labels):
+                which = (channel,) if len(sets.labels) > 1 else ()
+                frame = core.getImage(*which, fix=False)
+                sets.add(label, self._next, frame, host_ns, {})
+        one = sets.next()
+        assert one is not None
+        return self._deliver(one, sets.pixels(one), out)
 
     def _deliver(
         self, one: FrameSet, pixels: npt.NDArray[Any], out: npt.NDArray[Any]

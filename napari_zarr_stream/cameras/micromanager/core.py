@@ -87,3 +87,12 @@ def release(core: "CMMCorePlus") -> None:
         core.unloadAllDevices()
     finally:
         _silence(core)
+
+
+def light_between(core: "CMMCorePlus") -> str:
+    """What becomes of the light between frames that are taken one by one."""
+    if not (shutter := core.getShutterDevice()):
+        return "the camera rests, Micro-Manager has no shutter to close"
+    if not core.getAutoShutter():
+        return f"the camera rests, {shutter} stays as it is: autoshutter is off"
+    return f"the camera rests, {shutter} is closed"

@@ -1,11 +1,13 @@
 """The counts of recordings, as the dock shows them. Knows no Qt."""
 
 import html
+import math
 from collections.abc import Sequence
 
 from napari_zarr_stream._writer.words import (
     count_in_words,
     duration_in_words,
+    interval_in_words,
     size_in_words,
 )
 
@@ -25,6 +27,8 @@ def amiss_in_words(status: RecordingStatus) -> list[str]:
         "incomplete": status.frames_incomplete,
         "out of order": status.frames_out_of_order,
         "without camera time": status.frames_untimed,
+        "late": status.frames_late,
+        "missing": status.frames_missing,
     }
     return [f"{count:,} {what}" for what, count in numbers.items() if count]
 
@@ -84,6 +88,16 @@ def _losing_in_words(status: RecordingStatus) -> str:
     )
 
 
+def _interval_in_words(status: RecordingStatus) -> str:
+    """When the next frame is due; empty where they come as fast as they do."""
+    if not status.interval_s:
+        return ""
+    said = f"a {status.counted} every {interval_in_words(status.interval_s)}"
+    if status.next_frame_s is not None:
+        said += f", <b>next in {duration_in_words(math.ceil(status.next_frame_s))}</b>"
+    return said
+
+
 def counts_in_words(statuses: Sequence[tuple[str, RecordingStatus]]) -> str:
     """Each recording by its title, where there are several; unknown is never 0."""
     parts = []
@@ -99,7 +113,8 @@ def counts_in_words(statuses: Sequence[tuple[str, RecordingStatus]]) -> str:
         counts += [f"<b>{amiss}</b>" for amiss in amiss_in_words(status)]
         lines = [
             several + ", ".join(counts),
-            f"{status.frames_per_second:.4g} {status.counted}s/s, "
+            _interval_in_words(status)
+            or f"{status.frames_per_second:.4g} {status.counted}s/s, "
             f"{size_in_words(status.bytes_per_second)}/s",
         ]
         if status.is_busy:

@@ -49,9 +49,13 @@ class FrameInfos:
         self._last: int | None = None
         self._more: dict[str, str] | None = None
 
-    def pass_by(self, info: FrameInfo) -> None:
-        """Learn from a frame that is thrown away when the camera's clock says what."""
+    def pass_by(self, info: FrameInfo) -> int:
+        """Learn from a frame, thrown away or not, when the camera's clock says what.
+
+        Returns when it came, by `host_time_ns` and to the best that is known by now.
+        """
         self._clock.see(info)
+        return self._clock.host_time_ns(info)
 
     def add(self, info: FrameInfo) -> None:
         """Count a frame, and keep what was said of it until it is taken."""

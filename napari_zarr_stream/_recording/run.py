@@ -18,8 +18,8 @@ from napari_zarr_stream._writer.ngff import range_of
 from napari_zarr_stream._writer.properties import Channel
 from napari_zarr_stream._writer.record import RecordKey, universal_time
 from napari_zarr_stream._writer.stream import StreamStatus, ZarrStream
-from napari_zarr_stream.cameras.host_clock import host_time_ns
-from napari_zarr_stream.cameras.protocol import CameraEnded
+from napari_zarr_stream.cameras.host_clock import follow_date, host_time_ns
+from napari_zarr_stream.cameras.protocol import CameraEnded, FrameInfo
 from napari_zarr_stream.cameras.viewfinder import Viewfinder
 
 from .disk import DiskWatch
@@ -37,6 +37,10 @@ SILENT_S = 5.0
 
 LOG_INTERVAL_S = 0.1
 """What is known of frames is written this often: hardly later than their pixels."""
+
+NEAR_S = 0.2
+"""So long before a frame is due, those that come are looked at one by one: one that is
+in time may have waited in a ring behind others."""
 
 GATE_POLL_S = 0.01
 """How late a source without frames may be at a gate that opens."""
@@ -264,7 +268,7 @@ class Run:
     def _read_to_end(self) -> None:
         source, stream = self._source, self._stream
         room = stream.plan.planes
-        sink = WatchedStream(stream, self.viewfinder.look)
+        sink = WatchedStream(stream, self.viewfinder.look, self._is_wanted)
         frames = 0
         logged_at = self._started_at
         while room is None or frames * stream.planes_per_frame < room:
@@ -275,8 +279,6 @@ class Run:
                 return
             try:
                 if not self._passes_time():
-                    if self._timetable.leave_out():
-                        follow_date()  # the counter stands still in a sleep
                     info = source.feed(sink, READ_TIMEOUT_S)
                     if info is not None:
                         self._infos.add(info)
@@ -286,7 +288,6 @@ class Run:
             self._lost = source.lost
             now, written = time.perf_counter(), stream.status()
             if written.frames_appended > frames:
-                self._timetable.came(written.frames_appended - frames)
                 frames, self._came_at = written.frames_appended, now
             self._pace.note(now, frames, self._lost, written.queue_fill)
             if now - logged_at > LOG_INTERVAL_S:
@@ -297,14 +298,31 @@ class Run:
                 return
 
     def _passes_time(self) -> bool:
-        """Let a while pass where no frame is due: what comes then is not taken."""
-        wait_s = self._timetable.wait_s
-        if not self._timetable.interval_s or wait_s <= 0:
+        """Let a while pass where no frame is due soon: what comes then is not taken."""
+        if not self._timetable.interval_s:
             return False
+        if self._timetable.leave_out():
+            follow_date()  # the counter stood still while the computer slept
+        wait_s = self._timetable.wait_s - (0 if self._description.rests else NEAR_S)
+        if wait_s <= 0:
+            return False
+        began_at = time.perf_counter()
         if (info := self._source.drain(min(wait_s, READ_TIMEOUT_S))) is not None:
             self._infos.pass_by(info)
-        elif (wait_s := self._timetable.wait_s) > 0:
-            self.stop_asked.wait(min(wait_s, READ_TIMEOUT_S))
+        else:
+            wait_s = min(wait_s, READ_TIMEOUT_S) - (time.perf_counter() - began_at)
+            self.stop_asked.wait(max(0.0, wait_s))
+        return True
+
+    def _is_wanted(self, info: FrameInfo) -> bool:
+        """Whether a frame that was read is the one that is due, and not of before."""
+        if not self._timetable.interval_s:
+            return True
+        came_ns = self._infos.pass_by(info)
+        late_s = (came_ns - host_time_ns()) / 1e9 - self._timetable.wait_s
+        if late_s < 0:
+            return False
+        self._timetable.came(late_s)
         return True
 
     def _reason(self) -> FinishReason:

@@ -9,6 +9,7 @@ from napari_zarr_stream._writer.properties import StorageProperties
 from napari_zarr_stream._writer.words import (
     count_in_words,
     duration_in_words,
+    interval_in_words,
     mebibytes_in_words,
     size_in_words,
 )
@@ -53,6 +54,7 @@ def _lines_of(planned: Planned, disk: Sequence[str]) -> list[str]:
     deep = math.ceil(source.planes_per_frame / plan.tile_shape[0])
     tiles = count_in_words(plan.tiles_per_plane * deep, "tile")
     return [
+        *_schedule(plan, source),
         f"{tiles} of {tile_width} × {tile_height}{depth} px per frame",
         _chunks(plan),
         _levels(plan),
@@ -62,6 +64,28 @@ def _lines_of(planned: Planned, disk: Sequence[str]) -> list[str]:
         *plan.notes,
         f"Saves to {properties.path}",
     ]
+
+
+def _schedule(plan: Plan, source: SourceDescription) -> list[str]:
+    """When frames are taken, and what the light does meanwhile."""
+    said, frames = [], plan.shape[0]
+    if source.interval_s:
+        every = interval_in_words(source.interval_s)
+        line = f"A frame every {every}, until stopped"
+        if frames is not None:
+            takes = interval_in_words((frames - 1) * source.interval_s)
+            line = f"{count_in_words(frames, 'frame')}, one every {every}: {takes}"
+        said = [line]
+        if source.rests:
+            said.append(f"Between frames {source.rests}")
+        else:
+            said.append(
+                "The camera runs all the time: frames between are not taken, and not "
+                "lost"
+            )
+    elif source.duration_s:
+        said.append(f"For {interval_in_words(source.duration_s)}")
+    return said
 
 
 def _layer_time(plan: Plan, source: SourceDescription) -> list[str]:

@@ -92,10 +92,8 @@ class Timetable:
         self.missing += missing
         return missing
 
-    def came(self, frames: int) -> None:
-        """So many of the frames that were due have come, just now."""
-        if not self.interval_s:
-            return
-        self.late += frames if -self.wait_s > self._patience_s else 0
+    def came(self, late_s: float) -> None:
+        """The frame that was due has come, so long after its time."""
+        self.late += late_s > self._patience_s
         with self._lock:
-            self._next += frames
+            self._next += 1

@@ -23,6 +23,14 @@ def duration_in_words(seconds: float) -> str:
     return f"{hours / 24:,.0f} days"
 
 
+def interval_in_words(seconds: float) -> str:
+    """Seconds as "0.5 s", "90 s", "2.5 min", "12 h": as exact as asked for."""
+    for unit, length in (("s", 1), ("min", 60)):
+        if seconds < 100 * length:
+            return f"{seconds / length:.4g} {unit}"
+    return f"{seconds / 3600:.4g} h"
+
+
 def mebibytes_in_words(size: int) -> str:
     """Bytes as "64 MiB": as chunk caps are given."""
     mib = size / 2**20

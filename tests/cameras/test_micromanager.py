@@ -26,6 +26,7 @@ from waiting import wait_until
 from napari_zarr_stream import StorageProperties
 from napari_zarr_stream._recording.recording import Recording
 from napari_zarr_stream._sources.camera import CameraSource
+from napari_zarr_stream._sources.take import Take
 from napari_zarr_stream.cameras import (
     CameraError,
     CameraLost,
@@ -35,6 +36,7 @@ from napari_zarr_stream.cameras import (
 from napari_zarr_stream.cameras.micromanager import MicroManagerCamera, find
 from napari_zarr_stream.cameras.micromanager.core import running_core
 from napari_zarr_stream.cameras.micromanager.frames import Format, FrameSets
+from napari_zarr_stream.cameras.protocol import SINGLE_FRAMES, SingleFrames
 
 # importing pymmcore_plus turns on the debug messages of all libraries
 logging.root.setLevel(logging.WARNING)
@@ -736,3 +738,84 @@ def test_the_range_of_a_channel_is_that_of_its_type(share, tmp_path, dtype, low,
     assert pixels.dtype == dtype
     window = ome["omero"]["channels"][0]["window"]
     assert (window["min"], window["max"]) == (low, high)
+
+
+LIGHT = [
+    # shutter, autoshutter, what is said
+    (True, True, "Shutter is closed"),
+    (True, False, "Shutter stays as it is: autoshutter is off"),
+    (False, True, "no shutter to close"),
+]
+
+
+@pytest.mark.parametrize(("shutter", "auto", "said"), LIGHT)
+def test_what_becomes_of_the_light_between_single_frames(cfg, shutter, auto, said):
+    with closing(with_shutter(cfg) if shutter else opened(address=str(cfg))) as camera:
+        camera._core.setAutoShutter(auto)
+        assert said in camera.info[SINGLE_FRAMES]
+
+
+def with_shutter(cfg):
+    device = "Device,Shutter,DemoCamera,DShutter\n"
+    lines = cfg.read_text().replace("Device,Cam", f"{device}Device,Cam")
+    cfg.write_text(f"{lines}Property,Core,Shutter,Shutter\n")
+    return opened(address=str(cfg))
+
+
+def test_single_frames_close_the_shutter_and_start_no_sequence(cfg):
+    with closing(with_shutter(cfg)) as camera:
+        assert isinstance(camera, SingleFrames)
+        core, opened_by = camera._core, []
+        core.events.propertyChanged.connect(lambda *said: opened_by.append(said))
+        camera.start_single()
+        for number in range(3):
+            frame, info = read(camera)
+            assert frame.any()
+            assert (info.index, info.device_index, info.lost_before) == (
+                number,
+                number,
+                0,
+            )
+            assert not core.getShutterOpen()
+            assert not core.isSequenceRunning()
+        assert [state for device, _, state in opened_by if device == "Shutter"] == [
+            *"10"
+        ] * 3
+        with pytest.raises(CameraError, match="locked"):
+            camera.set("width", 32)
+        with pytest.raises(CameraError, match="runs already"):
+            camera.start()
+        camera.stop()
+        camera.start()  # a sequence again
+        assert core.isSequenceRunning()
+        assert read(camera)[1].device_time_ns is not None
+
+
+def test_single_frames_of_several_cameras(share):
+    core = share()
+    both(core)
+    with closing(opened()) as camera:
+        assert core.getNumberOfCameraChannels() == 2
+        camera.start_single()
+        frame, info = read(camera)
+        assert frame.shape[0] == 2
+        assert info.complete
+
+
+def test_a_time_lapse_rests_between_frames(cfg, tmp_path):
+    path = tmp_path / "a.zarr"
+    thread = CameraThread(partial(with_shutter, cfg), "Cam")
+    with closing(thread):
+        source = CameraSource(thread, "Cam", 0, Take(3600.0))
+        recording = Recording(source, StorageProperties(path, sharded=True))
+        recording.start()
+        wait_until(lambda: recording.status().frames_committed == 1)
+        core = thread._camera._core
+        assert not core.getShutterOpen()
+        assert not core.isSequenceRunning()
+        recording.stop()
+        assert recording.wait(60)
+    status = recording.status()
+    assert (status.frames_lost, status.frames_untimed) == (0, 0)
+    record = dict(zarr.open_group(path, mode="r").attrs)["napari_zarr_stream"]
+    assert record["between_frames"] == "the camera rested"

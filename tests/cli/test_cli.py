@@ -84,6 +84,13 @@ def test_recording_a_number_of_frames(out, capsys):
         assert meta["scale"] == pytest.approx([0.005, 1, 1])
 
 
+def test_a_time_lapse(out, capsys):
+    times = ["--interval-s", "0.2", "--duration-s", "0.5"]
+    [said] = recorded(capsys, out, "--camera", "cells", *STAMPED, *times)
+    assert "completed, 3 frames acquired, 3 committed, 0 lost" in said
+    frames_are_those_of_the_log(out)
+
+
 def test_storage_is_as_asked(out, capsys):
     options = [
         "--device-kind", "ZarrV3Blosc1ZstdByteShuffle", "--tile-width", 32,

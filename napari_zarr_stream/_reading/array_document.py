@@ -4,6 +4,7 @@ Only what says how to read pixels is put right, and only where there is one way 
 understand it: spellings of types, keys of codecs, values that are left out.
 """
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,8 @@ import numpy as np
 
 from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.ngff import range_of
-from napari_zarr_stream._writer.store import read_json
 
-from .documents import mapping, number, sequence
+from .documents import mapping, number, open_node, sequence
 
 Document = dict[str, Any]
 
@@ -66,11 +66,12 @@ def _mended_v2(document: Mapping[str, Any]) -> Document:
     dtype = _dtype(document.get("dtype"))
     compressor = document.get("compressor")
     filters = [_v2_codec(codec) for codec in sequence(document.get("filters"))]
-    order, separator = document.get("order"), document.get("dimension_separator")
+    order = str(document.get("order")).upper()
+    separator = document.get("dimension_separator")
     return {
         "zarr_format": 2,
-        "shape": document.get("shape"),
-        "chunks": document.get("chunks"),
+        "shape": _sizes(document.get("shape")),
+        "chunks": _sizes(document.get("chunks")),
         "dtype": dtype.str if dtype else document.get("dtype"),
         "compressor": _v2_codec(compressor) if compressor else None,
         "fill_value": _fill_value(document.get("fill_value"), dtype),
@@ -82,11 +83,12 @@ def _mended_v2(document: Mapping[str, Any]) -> Document:
 
 def _v2_codec(given: Any) -> Any:
     codec = {"id": given} if isinstance(given, str) else mapping(given)
-    keys = _V2_KEYS.get(str(codec.get("id")))
+    name = _registered(str(codec.get("id")))
+    keys = _V2_KEYS.get(name)
     if keys is None:
-        return given
+        return {"id": name} | _taken_by(name, codec) if name else given
     kept = {key: codec[key] for key in keys if isinstance(codec.get(key), int)}
-    cname = codec.get("cname")
+    cname = str(codec.get("cname")).lower()
     if "cname" in keys and cname in (
         "blosclz",
         "lz4",
@@ -96,12 +98,38 @@ def _v2_codec(given: Any) -> Any:
         "zstd",
     ):
         kept["cname"] = cname
-    return {"id": codec["id"]} | kept
+    return {"id": name} | kept
+
+
+def _registered(name: str) -> str:
+    """A codec of numcodecs by its name, in whatever letters; "" for none of those."""
+    from numcodecs.registry import codec_registry
+
+    return next((each for each in (name, name.lower()) if each in codec_registry), "")
+
+
+def _taken_by(name: str, settings: Mapping[str, Any]) -> Document:
+    """Those of the settings that a codec of numcodecs takes."""
+    from numcodecs.registry import codec_registry
+
+    try:
+        known = inspect.signature(codec_registry[name]).parameters
+    except ValueError:  # one that is compiled
+        return {key: value for key, value in settings.items() if key != "id"}
+    return {key: value for key, value in settings.items() if key in known}
+
+
+def _sizes(given: Any) -> list[Any]:
+    """Sizes of axes, also where they were written as floats."""
+    return [
+        int(size) if isinstance(size, float) and size.is_integer() else size
+        for size in sequence(given)
+    ]
 
 
 def _mended_v3(document: Mapping[str, Any]) -> Document:
     dtype = _dtype(document.get("data_type"))
-    shape = sequence(document.get("shape"))
+    shape = _sizes(document.get("shape"))
     names = sequence(document.get("dimension_names"))
     grid = mapping(document.get("chunk_grid"))
     good: Document = {
@@ -112,12 +140,14 @@ def _mended_v3(document: Mapping[str, Any]) -> Document:
         "chunk_grid": {
             "name": "regular",
             "configuration": {
-                "chunk_shape": mapping(grid.get("configuration")).get("chunk_shape")
+                "chunk_shape": _sizes(
+                    mapping(grid.get("configuration")).get("chunk_shape")
+                )
             },
         },
         "chunk_key_encoding": _encoding(document.get("chunk_key_encoding")),
         "fill_value": _fill_value(document.get("fill_value"), dtype),
-        "codecs": _v3_codecs(document.get("codecs"), dtype),
+        "codecs": _v3_codecs(document.get("codecs"), len(shape)),
     }
     if len(names) == len(shape) and all(isinstance(n, str | None) for n in names):
         good["dimension_names"] = names
@@ -136,13 +166,13 @@ def _encoding(given: Any) -> Document:
     return {"name": name, "configuration": {"separator": separator}}
 
 
-def _v3_codecs(given: Any, dtype: np.dtype[np.generic] | None) -> list[Any]:
-    codecs = [_v3_codec(codec, dtype) for codec in sequence(given)]
+def _v3_codecs(given: Any, ndim: int) -> list[Any]:
+    codecs = [_v3_codec(codec, ndim) for codec in sequence(given)]
     names = {mapping(codec).get("name") for codec in codecs}
     return codecs if names & {"bytes", "sharding_indexed"} else [_bytes({}), *codecs]
 
 
-def _v3_codec(given: Any, dtype: np.dtype[np.generic] | None) -> Any:
+def _v3_codec(given: Any, ndim: int) -> Any:
     codec = {"name": given} if isinstance(given, str) else mapping(given)
     name = str(codec.get("name"))
     settings = mapping(codec.get("configuration"))
@@ -150,14 +180,22 @@ def _v3_codec(given: Any, dtype: np.dtype[np.generic] | None) -> Any:
         return _bytes(settings)
     if name == "sharding_indexed":
         inner = {
-            "chunk_shape": settings.get("chunk_shape"),
-            "codecs": _v3_codecs(settings.get("codecs"), dtype),
-            "index_codecs": _v3_codecs(settings.get("index_codecs"), None),
+            "chunk_shape": _sizes(settings.get("chunk_shape")),
+            "codecs": _v3_codecs(settings.get("codecs"), ndim),
+            "index_codecs": _v3_codecs(settings.get("index_codecs"), ndim + 1),
             "index_location": settings.get("index_location", "end"),
         }
         return {"name": name, "configuration": inner}
+    if name == "transpose":
+        order = settings.get("order")
+        # As the specification had it before it was final.
+        orders = {"C": list(range(ndim)), "F": list(reversed(range(ndim)))}
+        order = orders.get(order, order) if isinstance(order, str) else _sizes(order)
+        return {"name": name, "configuration": {"order": order}}
     if name not in _V3_DEFAULTS:
-        return given
+        bare = _registered(name.removeprefix("numcodecs."))
+        taken = {"configuration": _taken_by(bare, settings)} if bare else {}
+        return {"name": f"numcodecs.{bare}"} | taken if bare else given
     defaults = _V3_DEFAULTS[name]
     kept = {
         key: settings[key] if type(settings.get(key)) is type(value) else value
@@ -173,6 +211,7 @@ def _bytes(settings: Mapping[str, Any]) -> Document:
 
 def _dtype(given: Any) -> np.dtype[np.generic] | None:
     """A type of pixels, however it is spelled; little-endian where that is not said."""
+    given = given.get("name") if isinstance(given, dict) else given
     if not isinstance(given, str):
         return None
     text = given.strip().lower()
@@ -216,9 +255,10 @@ def shape_in(folder: Path) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
     InvalidStore
         There is none, or it is of no pixels.
     """
-    for name, key in ((".zarray", "dtype"), ("zarr.json", "data_type")):
-        document = mapping(read_json(folder / name))
-        shape, dtype = sequence(document.get("shape")), _dtype(document.get(key))
+    if (node := open_node(folder)) is not None:
+        key = "data_type" if node.zarr_format == 3 else "dtype"
+        shape = _sizes(node.document.get("shape"))
+        dtype = _dtype(node.document.get(key))
         is_shape = shape and all(type(n) is int and n >= 0 for n in shape)
         if is_shape and dtype is not None and dtype.kind in "biuf":
             return tuple(shape), dtype.newbyteorder("=")

@@ -96,19 +96,26 @@ def _node(path: Path) -> Node | None:
         return None  # and so nothing that can be shown
 
 
-def without_words(node: Node, arrays: tuple[Path, ...]) -> Node | None:
-    """Arrays called 0, 1, 2 ... as the levels of one image; None for others.
+def levels_there(path: Path, found: Found | None = None) -> list[dict[str, str]]:
+    """Arrays called 0, 1, 2 ..., as the levels of an image; none where others lie."""
+    arrays = (found or find_inside(path)).arrays
+    names = [array.relative_to(path).as_posix() for array in arrays]
+    numbers = range(len(names))
+    if names not in ([str(i) for i in numbers], [f"s{i}" for i in numbers]):
+        return []
+    return [{"path": name} for name in names]
+
+
+def without_words(node: Node, found: Found | None = None) -> Node | None:
+    """What says nothing of itself, as an image of the arrays in it; None for others.
 
     So lies a recording whose program was killed before it wrote what it is.
     """
-    names = [path.relative_to(node.path).as_posix() for path in arrays]
-    if not names or names not in (
-        [str(i) for i in range(len(names))],
-        [f"s{i}" for i in range(len(names))],
-    ):
+    datasets = levels_there(node.path, found)
+    if not datasets:
         return None
-    datasets = [{"path": name} for name in names]
-    note = f"nothing says what it is: arrays {', '.join(names)} are taken for levels"
+    names = ", ".join(entry["path"] for entry in datasets)
+    note = f"nothing says what it is: arrays {names} are taken for levels"
     return replace(
         node,
         ome={"multiscales": [{"datasets": datasets}]},
@@ -163,5 +170,5 @@ def labels_in(group: Path) -> Iterator[Path]:
     names = listed_in(group, node.ome.get("labels") if node else None)
     if names:
         yield from (group / name for name in names)
-    elif node is not None:
+    elif group.is_dir():
         yield from (image.path for image in find_inside(group).images)

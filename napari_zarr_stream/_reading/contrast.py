@@ -46,7 +46,7 @@ def contrast_of(samples: Sequence[Any], notes: Notes) -> tuple[Span, Span]:
     notes : list of str
         Grows by what cannot be read.
     """
-    dtype = samples[0].dtype
+    dtype = np.result_type(*{sample.dtype for sample in samples})
     value_range = range_of(dtype)
     if dtype in (np.uint8, np.bool_):
         return value_range, value_range

@@ -5,7 +5,8 @@ import math
 import os
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ class Node:
     attributes : mapping
     ome : mapping
         Those of OME-NGFF.
+    document : mapping
+        That of an array: .zarray, or zarr.json.
     notes : tuple of str
         What is odd about it.
     """
@@ -43,6 +46,7 @@ class Node:
     zarr_format: int
     attributes: Mapping[str, Any]
     ome: Mapping[str, Any]
+    document: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property
@@ -55,7 +59,8 @@ def open_node(path: Path) -> Node | None:
     """What is at `path`; None where it is no Zarr.
 
     A store can have documents of Zarr v2 and v3: programs of today leave an empty
-    zarr.json in stores of v2. Those count that say something.
+    zarr.json in stores of v2. Those count that say something, and of what is there;
+    where none does, what consolidated metadata say.
 
     Raises
     ------
@@ -78,28 +83,86 @@ def _open_node(path: Path) -> Node | None:
         except InvalidStore as error:
             damaged.append(error)
     telling = [node for node in found if node.is_array or node.kind]
+    if not telling and (node := _said_above(path)) is not None:
+        found = telling = [node]
     if not telling and damaged:
         raise damaged[0]
     if not found:
         return None
-    chosen = (telling or found)[0]
+    chosen = next(filter(_is_there, telling), (telling or found)[0])
     notes = [*chosen.notes, *(f"passed over: {error}" for error in damaged)]
     if chosen is not found[0]:
-        notes.append(f"{path / 'zarr.json'} says nothing: read as Zarr v2")
-    return Node(
-        path,
-        chosen.is_array,
-        chosen.zarr_format,
-        chosen.attributes,
-        chosen.ome,
-        tuple(notes),
-    )
+        what = "says nothing" if found[0] not in telling else "is of no pixels there"
+        notes.append(f"{path / 'zarr.json'} {what}: read as Zarr v2")
+    return replace(chosen, notes=tuple(notes))
+
+
+def _is_there(node: Node) -> bool:
+    """Whether an image has the level that it lists first, as far as a look tells."""
+    if node.kind != "multiscales":
+        return True
+    given = node.ome["multiscales"]
+    first = mapping(given if isinstance(given, dict) else (sequence(given) or [{}])[0])
+    datasets = sequence(first.get("datasets"))
+    path = mapping(datasets[0]).get("path", 0) if datasets else 0
+    return (node.path / str(path).strip("/")).is_dir()
+
+
+MAX_ABOVE = 4
+"""Folders up, where consolidated metadata are looked for: those of a plate are as far
+above the levels of its fields."""
+
+
+def _said_above(path: Path) -> Node | None:
+    """What consolidated metadata say of a folder that says nothing by itself.
+
+    Stores come so from programs that copy what such metadata name.
+    """
+    if not path.is_dir():
+        return None
+    for above in [path, *path.parents][: MAX_ABOVE + 1]:
+        key = path.relative_to(above).as_posix()
+        before = "" if key == "." else f"{key}/"
+        v2, v3 = _consolidated(above)
+        node = None
+        if document := mapping(v3.get(key)):
+            node = _node_v3(path, document)
+        elif document := mapping(v2.get(f"{before}.zarray")):
+            node = _node_v2(path, mapping(v2.get(f"{before}.zattrs")), document)
+        elif attributes := mapping(v2.get(f"{before}.zattrs")):
+            node = _node_v2(path, attributes)
+        if node is not None and (node.is_array or node.kind):
+            note = f"said by nothing but the consolidated metadata of {above}"
+            return replace(node, notes=(note,))
+    return None
+
+
+def _consolidated(folder: Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Documents by their key, of Zarr v2 and v3; empty where there are none."""
+    found = []
+    for name in (".zmetadata", "zarr.json"):
+        try:
+            said = (folder / name).stat()
+            found.append(_metadata_in(folder / name, said.st_mtime_ns, said.st_size))
+        except (OSError, InvalidStore):
+            found.append({})
+    return found[0], found[1]
+
+
+@lru_cache(maxsize=8)
+def _metadata_in(path: Path, mtime_ns: int, size: int) -> Mapping[str, Any]:
+    listed: Any = read_json(path) or {}
+    if path.name != ".zmetadata":
+        listed = listed.get("consolidated_metadata")
+    return mapping(mapping(listed).get("metadata"))
 
 
 def _read_v3(path: Path) -> Node | None:
     document = read_json(path / "zarr.json")
-    if document is None:
-        return None
+    return None if document is None else _node_v3(path, document)
+
+
+def _node_v3(path: Path, document: Mapping[str, Any]) -> Node:
     if "metadata_encoding" in document:
         raise InvalidStore(
             f"{path} is Zarr v3 as it was drafted in 2022, before it was final: what "
@@ -111,26 +174,39 @@ def _read_v3(path: Path) -> Node | None:
         )
     attributes = mapping(document.get("attributes"))
     is_array = document.get("node_type") == "array"
-    return Node(path, is_array, 3, attributes, _ome_of(attributes))
+    said = document if is_array else {}
+    return Node(path, is_array, 3, attributes, _ome_of(attributes), said)
 
 
 def _read_v2(path: Path) -> Node | None:
-    is_array = (path / ".zarray").is_file()
+    document = read_json(path / ".zarray")
+    is_array = document is not None
     if not (is_array or (path / ".zgroup").is_file() or (path / ".zattrs").is_file()):
         return None
-    notes: tuple[str, ...] = ()
     try:
         attributes = read_json(path / ".zattrs") or {}
     except InvalidStore as error:
         if not is_array:
             raise
-        attributes, notes = {}, (f"passed over: {error}",)  # pixels need none
-    return Node(path, is_array, 2, attributes, _ome_of(attributes), notes)
+        # pixels need none
+        return replace(_node_v2(path, {}, document), notes=(f"passed over: {error}",))
+    return _node_v2(path, attributes, document)
+
+
+def _node_v2(
+    path: Path, attributes: Mapping[str, Any], array: Mapping[str, Any] | None = None
+) -> Node:
+    is_array = array is not None
+    return Node(path, is_array, 2, attributes, _ome_of(attributes), array or {})
 
 
 def _ome_of(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
     beside = {key: attributes[key] for key in _BESIDE if key in attributes}
     return beside | dict(mapping(attributes.get("ome")))
+
+
+class BeyondBounds(InvalidStore):
+    """More than can be read at once; a part of it can be."""
 
 
 @contextlib.contextmanager
@@ -157,7 +233,7 @@ def inside(root: Path, name: object) -> Path:
     InvalidStore
         It is not: a name with "..", or a link that leads elsewhere.
     """
-    path = root / str(name)
+    path = root / str(name).strip("/")  # some write paths from the root of the store
     try:
         is_inside = path.resolve().is_relative_to(root.resolve())
     except (OSError, RuntimeError) as error:  # links in a circle

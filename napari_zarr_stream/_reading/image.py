@@ -10,13 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.lock import holder_of
 from napari_zarr_stream._writer.names import image_name
 from napari_zarr_stream._writer.record import RECORD_KEY, is_left_open
 
 from .axes import Axis, Notes, axes_of, display_order
 from .channels import ShownChannel, channels_of
-from .documents import Node, mapping, sequence, short, understanding
+from .contents import levels_there
+from .documents import BeyondBounds, Node, mapping, sequence, short, understanding
 from .lazy import LazyArray
 from .levels import fitting, open_levels
 from .transforms import place_of
@@ -98,7 +102,11 @@ def _open_image(node: Node, number: int) -> StoredImage:
     notes = list(node.notes)
     multiscale = multiscales_of(node)[number]
     version = _version(node, multiscale, notes)
-    found = open_levels(node.path, sequence(multiscale["datasets"]), notes)
+    listed = sequence(multiscale.get("datasets"))
+    if not listed and (listed := levels_there(node.path)):
+        paths = ", ".join(entry["path"] for entry in listed)
+        notes.append(f"no levels are listed: arrays {paths} are taken for them")
+    found = open_levels(node.path, listed, notes)
     axes = axes_of(multiscale, found[0].axis_names, found[0].array.ndim, notes)
     levels = fitting(found, axes, notes)
     full = levels[0]
@@ -176,6 +184,32 @@ def shown(image: StoredImage) -> StoredImage:
         samples=tuple(level.transpose(*order) for level in image.samples),
         scale=tuple(image.scale[i] for i in order),
         translation=tuple(image.translation[i] for i in order),
+    )
+
+
+def readable(image: StoredImage) -> StoredImage:
+    """The same image without the smallest levels, where those are damaged.
+
+    A viewer reads the middle of the smallest level before it shows anything.
+    """
+    levels, notes = list(image.levels), list(image.notes)
+    while len(levels) > 1:
+        try:
+            np.asarray(levels[-1][tuple(size // 2 for size in levels[-1].shape[:-2])])
+            break
+        except BeyondBounds:  # a part of it will be looked at
+            break
+        except InvalidStore as error:
+            levels.pop()
+            notes.append(f"left out level {image.level_paths[len(levels)]}: {error}")
+    if len(levels) == len(image.levels):
+        return image
+    return replace(
+        image,
+        levels=tuple(levels),
+        level_paths=image.level_paths[: len(levels)],
+        samples=(levels[-1],),
+        notes=_few(notes),
     )
 
 

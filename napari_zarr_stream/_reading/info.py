@@ -87,7 +87,7 @@ def _facts_inside(path: Path, node: Node | None) -> Facts:
     if not found:
         raise InvalidStore(f"{path} is a Zarr group without an OME-NGFF image")
     group = node or Node(path, False, 3, {}, {})
-    if not found.images and (image := without_words(group, found.arrays)):
+    if not found.images and (image := without_words(group, found)):
         return _image_facts(open_image(image))
     return {
         "kind": "group",

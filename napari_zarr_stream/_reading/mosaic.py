@@ -7,6 +7,7 @@ field lies in the corner of its place, and where there is none is black.
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,16 @@ class Fields:
             except InvalidStore as error:
                 self.leave_out(place, error)
         return self._opened[place]
+
+    def leave_out_level(self, place: Place, number: int, why: object) -> None:
+        """Do without a level of a field from now on, and say so; without 0, it goes."""
+        field = self._opened[place]
+        if field is None or not number:
+            self.leave_out(place, why)
+            return
+        levels = (*field.levels[:number], *field.levels[number + 1 :])
+        self._opened[place] = replace(field, levels=levels)
+        warnings.warn(f"left out a level of a field: {why}", UserWarning, stacklevel=2)
 
     def leave_out(self, place: Place, why: object) -> None:
         """Show nothing at a place from now on, and say so."""
@@ -128,7 +139,7 @@ class Mosaic:
         field = self._fields.at(place)
         if field is None:
             return
-        level = self._level_of(field)
+        number, level = self._level_of(field)
         if not np.can_cast(level.dtype, self.dtype, "safe"):
             self._fields.leave_out(place, f"{field.path} holds {level.dtype}")
             return
@@ -144,20 +155,22 @@ class Mosaic:
             try:
                 part = np.asarray(level[wanted])
             except InvalidStore as error:
-                self._fields.leave_out(place, error)
+                self._fields.leave_out_level(place, number, error)
+                self._fill(place, spans, room)
                 return
             room[tuple(slice(len(span)) for span in there)] = part
 
-    def _level_of(self, field: StoredImage) -> LazyArray:
-        """A field's level of this size, or each so many pixels of a larger one."""
+    def _level_of(self, field: StoredImage) -> tuple[int, LazyArray]:
+        """Number and pixels of the level of this size, or of a larger one, skipping."""
         full = field.levels[0].shape
         wanted = tuple(
             math.ceil(size / by) for size, by in zip(full, self._shrunk, strict=True)
         )
-        found = field.levels[0]
-        for level in field.levels:
+        number = 0
+        for at, level in enumerate(field.levels):
             if all(a + 1 >= b for a, b in zip(level.shape, wanted, strict=True)):
-                found = level
+                number = at
+        found = field.levels[number]
         steps = [max(1, round(a / b)) for a, b in zip(found.shape, wanted, strict=True)]
         cut = found[
             tuple(
@@ -166,7 +179,7 @@ class Mosaic:
             )
         ]
         assert isinstance(cut, LazyArray)
-        return cut
+        return number, cut
 
 
 def _cuts(span: range, side: int) -> Iterator[tuple[int, range, slice]]:

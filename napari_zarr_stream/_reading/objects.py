@@ -51,7 +51,10 @@ def _color(rgba: Any) -> Color | None:
     values = [number(value) for value in sequence(rgba)]
     if len(values) not in (3, 4):
         return None
-    known = [min(value, 255.0) / 255 for value in values if value is not None]
+    # Fractions are of 1, whatever the specification says.
+    is_of_1 = any(isinstance(v, float) for v in rgba) and max(map(float, rgba)) <= 1
+    white = 1.0 if is_of_1 else 255.0
+    known = [min(value, white) / white for value in values if value is not None]
     if len(known) != len(values) or min(known) < 0:
         return None
     return [*known, 1.0][:4]

@@ -7,9 +7,11 @@ are looked at.
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +72,8 @@ def plate_images(node: Node, notes: Notes) -> Iterator[StoredImage]:
         names = _names_of(node)
         shown_any = False
         for group, paths in fields.items():
-            name = str(names.get(group, f"acquisition {group}"))
+            unnamed = "no acquisition" if group is None else f"acquisition {group}"
+            name = names.get(group, unnamed)
             title = name if len(fields) > 1 else ""
             for image in _images(node, title, paths, grid, notes):
                 shown_any = True
@@ -113,7 +116,10 @@ Layout = tuple[int, Place, dict[Group, dict[Place, Path]]]
 def _of_plate(node: Node, notes: Notes) -> Layout:
     """The first field that each well has of each acquisition."""
     plate = mapping(node.ome["plate"])
-    entries = [mapping(entry) for entry in sequence(plate.get("wells"))][: MAX_SIDE**2]
+    entries = [
+        {"path": entry} if isinstance(entry, str) else mapping(entry)
+        for entry in sequence(plate.get("wells"))[: MAX_SIDE**2]
+    ]
     rows, columns = (_side(plate, key, entries, i) for i, key in enumerate(_SIDES))
     if max(len(rows), len(columns)) > MAX_SIDE:
         raise InvalidStore(f"{node.path}: {len(rows)} x {len(columns)} wells")
@@ -202,6 +208,9 @@ def _images(
     node: Node, title: str, paths: Mapping[Place, Path], grid: Place, notes: Notes
 ) -> Iterator[StoredImage]:
     """The image of one acquisition, and one for each name that labels have in it."""
+    here = list(paths.values())[:MAX_LOOKED]
+    if missing := sum(not path.is_dir() for path in here):
+        notes.append(f"{missing} of {len(here)} fields of {node.path} are not there")
     image = _mosaic(node, paths, grid, notes)
     if image is None:
         notes.append(f"left out {title or node.path}: no field of it can be read")
@@ -217,8 +226,9 @@ def _images(
         ),
     )
     seen: list[str] = []
-    for place in list(paths)[:MAX_SAMPLES]:
-        seen += [path.name for path in _labels_at(paths[place])]
+    for path in here:
+        if (path / "labels").is_dir():
+            seen += [label.name for label in _labels_at(path)]
     for label in dict.fromkeys(seen):
         inner = {place: path / "labels" / label for place, path in paths.items()}
         if labels := _mosaic(node, inner, grid, notes):
@@ -248,18 +258,18 @@ def _mosaic(
     """Fields as one image, with room for the largest; None where there is none."""
     failures: list[str] = []
     looked = _looked_at(paths, failures)
-    opened = _opened(node, {place: paths[place] for place in looked}, failures)
+    ndim = _most_common(len(shape) for shape, _ in looked.values())
+    stored_as = {p: found for p, found in looked.items() if len(found[0]) == ndim}
+    opened = _opened(node, {place: paths[place] for place in stored_as}, failures)
     if failures:
         notes.append(f"{len(failures)} fields cannot be opened: {failures[0]}")
     if not opened:
         return None
-    stored = opened[0]
-    first, ndim = shown(stored), len(stored.axes)
-    order = display_order(stored.axes)
+    first = shown(opened[0])
+    order = display_order(opened[0].axes)
     alike = {
         place: (tuple(shape[i] for i in order), dtype)
-        for place, (shape, dtype) in looked.items()
-        if len(shape) == ndim
+        for place, (shape, dtype) in stored_as.items()
     }
     if len(alike) < len(looked):
         notes.append(f"{len(looked) - len(alike)} fields have other axes: left out")
@@ -296,6 +306,11 @@ def _mosaic(
             if axis is None or image.levels[0].shape[axis] == count
         ),
     )
+
+
+def _most_common(counts: Iterable[int]) -> int:
+    """Of those that are as frequent, the first; 0 where there are none."""
+    return max(Counter(counts).items(), key=itemgetter(1), default=(0, 0))[0]
 
 
 def _looked_at(

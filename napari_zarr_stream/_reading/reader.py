@@ -27,6 +27,7 @@ from .image import (
     WHOLE,
     multiscales_of,
     open_image,
+    readable,
     shown,
     state_of,
 )
@@ -120,7 +121,7 @@ def _layers_in(root: Path, notes: Notes) -> list[LayerData]:
     if found.images and len(found.images) <= MAX_TOGETHER:
         notes.append(f"{root} is {what}; shown are {found.in_words()}")
         return _all_layers(found.images, notes)
-    if not found.images and (image := without_words(node, found.arrays)):
+    if not found.images and (image := without_words(node, found)):
         return _layers_of(image, notes)
     inside = f". It holds {found.in_words()}: open one of them" if found else ""
     raise InvalidStore(f"{root} is {what}{inside}")
@@ -173,7 +174,7 @@ def _image_layers(node: Node, number: int, notes: Notes) -> list[LayerData]:
         if 0 in image.levels[0].shape:
             raise InvalidStore(f"{path} has no committed frames: {state}")
         notes.append(f"{path} is {state}")
-    return image_layers(shown(image), _has_colormap, notes)
+    return image_layers(readable(shown(image)), _has_colormap, notes)
 
 
 def _labels_beside(node: Node, notes: Notes) -> list[LayerData]:
@@ -200,7 +201,9 @@ def _all_layers(images: Sequence[Node | Path], notes: Notes) -> list[LayerData]:
     for image in images:
         try:
             node = image if isinstance(image, Node) else open_node(image)
-            if node is None or not node.kind:
+            if node is not None and not node.kind:
+                node = without_words(node)
+            if node is None:
                 raise InvalidStore(f"{image} is no image")
             with understanding(node.path):
                 found = _layers_of(node, notes)
@@ -225,8 +228,10 @@ def _label_layers(group: Path, notes: Notes) -> list[LayerData]:
             child = open_node(inside(group, path.relative_to(group)))
             if child is None:
                 raise InvalidStore(f"{path} is not there")
+            if not child.kind:
+                child = without_words(child) or child
             with understanding(path):
-                image = shown(open_image(child))
+                image = readable(shown(open_image(child)))
                 layers += image_layers(image, _has_colormap, notes, is_label=True)
         except InvalidStore as error:
             notes.append(f"left out a label image: {error}")

@@ -38,7 +38,7 @@ def place_of(
     """
     scale, start = np.ones(len(axes)), np.zeros(len(axes))
     common = [] if "coordinateSystems" in multiscale else _to_one_system(multiscale)
-    own = sequence(dataset.get("coordinateTransformations"))
+    own = _listed(dataset)
     for transform in _flat([*own, *common], notes):
         factors, shift = _of_transform(transform, axes, notes)
         scale, start = scale * factors, start * factors + shift
@@ -48,9 +48,15 @@ def place_of(
     return tuple(scale.tolist()), tuple(start.tolist())
 
 
+def _listed(said: Mapping[str, Any]) -> list[Any]:
+    """Transformations, also where one stands alone."""
+    given = said.get("coordinateTransformations")
+    return [given] if isinstance(given, dict) else sequence(given)
+
+
 def _to_one_system(multiscale: Mapping[str, Any]) -> list[Any]:
     """Those of all levels that lead to the first system: others are other places."""
-    found = sequence(multiscale.get("coordinateTransformations"))
+    found = _listed(multiscale)
     systems = [str(mapping(mapping(t).get("output")).get("name")) for t in found]
     return [t for t, system in zip(found, systems, strict=True) if system == systems[0]]
 

@@ -20,10 +20,16 @@ import zarr
 from zarr.storage import LocalStore, WrapperStore
 
 from napari_zarr_stream._writer.errors import InvalidStore
-from napari_zarr_stream._writer.store import read_json
 
 from .array_document import advice_on_codecs, axis_names_in, mended
-from .documents import Node, entries_of, mapping, open_node, understanding
+from .documents import (
+    BeyondBounds,
+    Node,
+    entries_of,
+    mapping,
+    open_node,
+    understanding,
+)
 
 Stamp = tuple[int, int] | None
 """When a file was changed, in ns, and how long it is; None where there is none."""
@@ -148,9 +154,9 @@ class ZarrArray:
     def _open(self, node: Node) -> Any:
         """The array of zarr: as it is stored, or else as zarr wants it to be."""
         name = "zarr.json" if node.zarr_format == 3 else ".zarray"
-        if (size := (self.path / name).stat().st_size) > MAX_ARRAY_BYTES:
+        document = dict(node.document)
+        if (size := len(json.dumps(document))) > MAX_ARRAY_BYTES:
             raise InvalidStore(f"{self.path / name} is of no array: {size} bytes")
-        document = dict(read_json(self.path / name) or {})
         self.axis_names = axis_names_in(document, node.attributes)
         document.pop("attributes", None)
         if document.get("filters") == []:
@@ -219,8 +225,10 @@ class ZarrArray:
 
         Raises
         ------
-        InvalidStore
+        BeyondBounds
             That is more than can be read at once.
+        InvalidStore
+            It is damaged.
         """
         inside = [
             range(size)[at] if isinstance(at, slice) else [at]
@@ -233,7 +241,7 @@ class ZarrArray:
         )
         stored = math.prod(self.chunks) * self.dtype.itemsize
         if chunks > MAX_CHUNKS and stored < SMALL_CHUNK_BYTES:
-            raise InvalidStore(
+            raise BeyondBounds(
                 f"{self.path} stores what is asked for in {chunks} chunks, of which "
                 f"{MAX_CHUNKS} can be read at once: look at a part"
             )
@@ -290,10 +298,10 @@ def _example(before: str, between: str) -> str:
 
 
 def refuse_beyond_memory(path: Path, wanted: int) -> None:
-    """Raise `InvalidStore` if so many bytes are not free: the system might end us."""
+    """Raise `BeyondBounds` if so many bytes are not free: the system might end us."""
     free = psutil.virtual_memory().available
     if wanted > free:
-        raise InvalidStore(
+        raise BeyondBounds(
             f"{path}: {wanted / 1e9:.1f} GB of memory are needed to show this, "
             f"{free / 1e9:.1f} GB are free: look at a part or at a smaller level"
         )

@@ -30,7 +30,8 @@ _SHORT_UNITS = {
     "micron": "micrometer", "microns": "micrometer", "nm": "nanometer",
     "pm": "picometer", "å": "angstrom", "s": "second", "sec": "second",
     "ms": "millisecond", "us": "microsecond", "ns": "nanosecond", "min": "minute",
-    "h": "hour", "d": "day",
+    "h": "hour", "d": "day", "in": "inch", "ft": "foot", "yd": "yard", "mi": "mile",
+    "dm": "decimeter", "km": "kilometer", "fm": "femtometer", "ps": "picosecond",
 }  # fmt: skip
 
 _NO_UNIT = ("", "pixel", "pixels", "dimensionless")

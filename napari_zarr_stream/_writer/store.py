@@ -74,7 +74,11 @@ def read_json(path: Path) -> dict[str, Any] | None:
             return None
         if (size := path.stat().st_size) > MAX_DOCUMENT_BYTES:
             raise InvalidStore(f"{path} is no document of a store: it has {size} bytes")
-        document = json.loads(system.read_file(path, MAX_DOCUMENT_BYTES))
+        data = system.read_file(path, MAX_DOCUMENT_BYTES)
+        try:
+            document = json.loads(data)
+        except UnicodeDecodeError:  # "µm" of a program that knows no UTF-8
+            document = json.loads(data.decode("latin-1"))
     except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, InvalidStore):
             raise

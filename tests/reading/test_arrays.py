@@ -1,6 +1,7 @@
 """Arrays of others: read where a look at the document or the folder is enough."""
 
 import gzip
+import lzma
 import zlib
 
 import numcodecs
@@ -34,6 +35,8 @@ V2 = {
     "UInt16": {"dtype": "UInt16 "},
     "no-order": {"order": ...},
     "odd-order": {"order": "K"},
+    "order-in-small-letters": {"order": "c"},
+    "floats-for-sizes": {"shape": [4.0, 40.0, 50.0]},
     "no-filters": {"filters": ...},
     "empty-filters": {"filters": []},
     "no-compressor": {"compressor": ...},
@@ -54,6 +57,8 @@ V2 = {
 V3 = {
     "u2": {"data_type": "u2"},
     "<u2": {"data_type": "<u2"},
+    "an-object": {"data_type": {"name": "uint16"}},
+    "floats-for-sizes": {"shape": [4.0, 40.0, 50.0]},
     "no-attributes": {"attributes": None},
     "odd-attributes": {"attributes": [1]},
     "more-keys": {"writer": {"name": "me"}},
@@ -107,6 +112,13 @@ V2_CODECS = {
     "zstd": (numcodecs.Zstd().encode, {"id": "zstd", "level": 1, "threads": 4}),
     "zlib": (zlib.compress, {"id": "zlib", "level": "1"}),
     "gzip": (gzip.compress, {"id": "gzip", "level": 1, "mtime": 0}),
+    "in-other-letters": (numcodecs.Blosc().encode, {"id": "Blosc", "cname": "LZ4"}),
+    # not among those that need no settings
+    "lzma": (lzma.compress, {"id": "lzma", "preset": 1, "threads": 4}),
+}
+V2_FILTERS = {
+    "delta": {"id": "delta", "dtype": "<u2", "astype": "<u2"},
+    "delta-with-more-keys": {"id": "delta", "dtype": "<u2", "version": 2},
 }
 V3_CODECS = {
     "blosc": (
@@ -117,6 +129,13 @@ V3_CODECS = {
     "zstd": (numcodecs.Zstd().encode, {"name": "zstd", "configuration": {"level": 3}}),
     "zstd-by-name": (numcodecs.Zstd().encode, "zstd"),
     "gzip": (gzip.compress, {"name": "gzip", "configuration": {"level": 1, "b": 2}}),
+    # zarr-developers/zarr-extensions: names with and without "numcodecs."
+    "numcodecs-by-bare-name": (zlib.compress, {"name": "zlib", "configuration": {}}),
+}
+TRANSPOSED = {
+    "as-numbers": {"order": [2, 1, 0]},
+    "as-a-letter": {"order": "F"},  # zarr-specs 226: before it was final
+    "with-more-keys": {"order": [2, 1, 0], "a": 1},
 }
 
 
@@ -127,6 +146,47 @@ def test_v2_codecs_with_keys_of_others(path, encode, codec):
     np.testing.assert_array_equal(full_size(layer), PIXELS)
 
 
+@pytest.mark.parametrize("said", V2_FILTERS.values(), ids=V2_FILTERS)
+def test_v2_filters_with_keys_of_others(path, said):
+    encode = numcodecs.Delta("<u2").encode
+    array_v2(
+        path,
+        PIXELS,
+        CHUNKS,
+        encode=lambda block: encode(np.frombuffer(block, "<u2")).tobytes(),
+        filters=[said],
+    )
+    (layer,), _ = opened(path)
+    np.testing.assert_array_equal(full_size(layer), PIXELS)
+
+
+@pytest.mark.parametrize("order", ["F", "f"])
+def test_v2_chunks_in_the_order_of_fortran(path, order):
+    array_v2(
+        path,
+        PIXELS,
+        CHUNKS,
+        encode=lambda block: np.frombuffer(block, "<u2").reshape(CHUNKS).tobytes("F"),
+        order=order,
+    )
+    (layer,), _ = opened(path)
+    np.testing.assert_array_equal(full_size(layer), PIXELS)
+
+
+@pytest.mark.parametrize("said", TRANSPOSED.values(), ids=TRANSPOSED)
+def test_v3_chunks_that_are_transposed(path, said):
+    array_v3(
+        path,
+        PIXELS,
+        CHUNKS,
+        encode=lambda block: np.frombuffer(block, "<u2").reshape(CHUNKS).tobytes("F"),
+        codecs=[{"name": "transpose", "configuration": said}, BYTES],
+    )
+    (layer,), _ = opened(path)
+    np.testing.assert_array_equal(full_size(layer), PIXELS)
+
+
+@pytest.mark.filterwarnings("ignore:Numcodecs codecs are not in the Zarr version 3")
 @pytest.mark.parametrize(("encode", "codec"), V3_CODECS.values(), ids=V3_CODECS)
 def test_v3_codecs_with_keys_of_others(path, encode, codec):
     array_v3(path, PIXELS, CHUNKS, encode=encode, codecs=[BYTES, codec])

@@ -178,6 +178,20 @@ def test_labels_that_are_not_listed_are_found(path, group):
     assert words == ""
 
 
+@pytest.mark.parametrize("lost", [".zattrs", ".zgroup"])
+def test_labels_that_lost_a_document_are_shown(path, lost):
+    image(path)
+    group_v2(path / "labels", {"labels": ["cells"]})
+    objects = (PIXELS // 500).astype("u4")
+    image_v2(path / "labels" / "cells", "zyx", [objects])
+    where = path / "labels" if lost == ".zgroup" else path / "labels" / "cells"
+    for name in {".zattrs", lost}:
+        (where / name).unlink()
+    (_, labels), _ = opened(path)
+    assert labels[2] == "labels"
+    np.testing.assert_array_equal(full_size(labels), objects)
+
+
 # id: what the labels group of an intact image is made to be
 LABELS = {
     "cut-off": lambda path: (path / ".zattrs").write_text("{"),
@@ -205,6 +219,7 @@ SERIES = {
     "numbered": (["0", "1", "10"], None, [0, 1, 2]),
     "listed": (["0", "1", "10"], ["10", "0"], [2, 0]),
     "one-lost": (["0", "1"], ["0", "7", "1"], [0, 1]),
+    "from-the-root": (["0", "1"], ["/0", "1/"], [0, 1]),
     "listed-oddly": (["0", "1"], 3, [0, 1]),
     "empty-list": (["0", "1"], [], [0, 1]),
     "names-of-others": (["a", "b"], None, [0, 1]),

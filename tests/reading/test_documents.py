@@ -1,5 +1,6 @@
 """Documents that are damaged, newer, or none."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -31,8 +32,7 @@ from napari_zarr_stream.cli import main
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
-        (lambda m: m.update(datasets=[]), "no levels"),
-        (lambda m: m.pop("datasets"), "datasets"),
+        (lambda m: m.update(datasets=["a"] * 65), "lists 65 levels"),
         (lambda m: m["datasets"][0].update(path="nowhere"), "nowhere"),
     ],
 )
@@ -168,6 +168,10 @@ BESIDE = {
         "zarr_format": 3, "node_type": "group",
         "attributes": {"ome": {"version": "0.5", "multiscales": []}},
     },
+    "levels-that-are-not-there": {
+        "zarr_format": 3, "node_type": "group",
+        "attributes": {"ome": {"multiscales": [{"datasets": [{"path": "s0"}]}]}},
+    },
     "no-object": [],
     "empty-object": {},
     "cut-off": None,
@@ -194,6 +198,55 @@ def test_where_both_say_something_the_newer_counts(path):
     group_v3(path, {"ome": {"version": "0.5", "multiscales": [entry]}})
     (layer,), _ = opened(path)
     np.testing.assert_array_equal(full_size(layer), PIXELS + 1)
+
+
+def consolidate(root, form):
+    """Leave nothing but consolidated metadata, as `zarr.consolidate_metadata` has them.
+
+    zarr-developers/zarr-python 2113 and 2329.
+    """
+    names = (".zgroup", ".zattrs", ".zarray") if form == "v2" else ("zarr.json",)
+    found = {}
+    for file in [each for name in names for each in root.rglob(name)]:
+        key = file.relative_to(root) if form == "v2" else file.parent.relative_to(root)
+        found[key.as_posix()] = json.loads(file.read_text())
+        file.unlink()
+    if form == "v2":
+        put(root / ".zmetadata", {"zarr_consolidated_format": 1, "metadata": found})
+        return
+    document = found.pop(".")
+    document["consolidated_metadata"] = {
+        "kind": "inline", "must_understand": False, "metadata": found
+    }  # fmt: skip
+    put(root / "zarr.json", document)
+
+
+@pytest.mark.parametrize("form", ["v2", "v3"])
+@pytest.mark.parametrize("inside", ["", "A/1/0"])
+def test_consolidated_metadata_are_enough(path, form, inside):
+    levels = halved(PIXELS, "zyx")
+    if form == "v2":
+        image_v2(path / inside, "zyx", levels)
+    else:
+        ome = {"version": "0.5", "multiscales": [multiscale_of("zyx", levels)]}
+        in_v3(path / inside, levels, {"ome": ome})
+        group_v3(path, {"ome": ome} if not inside else {})
+    consolidate(path, form)
+    assert get_reader(str(path / inside)) is not None
+    (layer,), words = opened(path / inside)
+    np.testing.assert_array_equal(full_size(layer), PIXELS)
+    assert len(layer[0]) == 2
+    assert "said by nothing but the consolidated metadata" in words
+
+
+def test_words_in_the_letters_of_an_old_computer(path):
+    image_v2(path, "zyx", [PIXELS], name="5 µm")
+    document = json.loads((path / ".zattrs").read_text())
+    (path / ".zattrs").write_bytes(
+        json.dumps(document, ensure_ascii=False).encode("latin-1")
+    )
+    (layer,), _ = opened(path)
+    assert layer[1]["name"] == "5 µm"
 
 
 def test_files_that_do_not_belong_there(path):

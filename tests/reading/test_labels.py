@@ -101,6 +101,7 @@ COLORS = {
     "value-of-words": ([{"label-value": "1", "rgba": RED}], [1, 0, 0, 1], ""),
     "value-float": ([{"label-value": 1.0, "rgba": RED}], [1, 0, 0, 1], ""),
     "numbers-of-words": ([{"label-value": 1, "rgba": ["255", 0, 0]}], [1, 0, 0, 1], ""),
+    "of-1": ([{"label-value": 1, "rgba": [1.0, 0.0, 0.0, 1.0]}], [1, 0, 0, 1], ""),
     "too-large": ([{"label-value": 1, "rgba": [999, 0, 0, 255]}], [1, 0, 0, 1], ""),
     "no-rgba": ([{"label-value": 1}], None, ""),
     "null": ([{"label-value": 1, "rgba": None}], None, ""),

@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from odd_stores import (
     KINDS,
     addressed,
@@ -117,6 +118,7 @@ LISTED = {
     "not-there": ([{"path": "9"}], "left out a level"),
     "outside": ([{"path": "../other"}], "left out a level"),
     "no-path": ([{}], ""),
+    "from-the-root": ([{"path": "/1/"}], ""),
 }
 
 
@@ -126,6 +128,34 @@ def test_levels_that_are_listed_oddly(path, more, said):
     (layer,), words = opened(path)
     np.testing.assert_array_equal(full_size(layer), PIXELS)
     assert said in words
+
+
+# id: what stands in the place of the list of levels
+UNLISTED = {"none": None, "empty": [], "an-object": {"path": "0"}, "words": "0"}
+
+
+@pytest.mark.parametrize("said", UNLISTED.values(), ids=UNLISTED)
+def test_levels_that_are_not_listed_are_found(path, said):
+    image_v2(path, "tyx", halved(PIXELS, "tyx"), datasets=said)
+    (layer,), words = opened(path)
+    np.testing.assert_array_equal(full_size(layer), PIXELS)
+    assert len(layer[0]) == 2
+    assert "no levels are listed: arrays 0, 1 are taken" in words
+
+
+@pytest.mark.parametrize("damaged", [[2], [1, 2], [1]])
+def test_a_damaged_level_does_not_keep_the_others_from_being_shown(path, damaged):
+    image_v2(path, "tyx", halved(PIXELS, "tyx", 3))
+    for level in damaged:
+        chunk = next((path / str(level) / "0").rglob("[0-9]*/[0-9]*"))
+        chunk.write_bytes(b"cut off")
+    (layer,), words = opened(path)
+    ViewerModel().add_image(layer[0], **layer[1])
+    np.testing.assert_array_equal(full_size(layer), PIXELS)
+    left_out = [2] if damaged == [2] else [1, 2] if 2 in damaged else []
+    shown = layer[0] if isinstance(layer[0], list) else [layer[0]]
+    assert len(shown) == 3 - len(left_out)
+    assert all(f"left out level {level}" in words for level in left_out)
 
 
 def test_a_lost_level_0_is_said_with_those_that_are_there(path):

@@ -171,6 +171,8 @@ LAID_OUT = {
     "odd-wells": ((FIELD, FIELD, FIELD), {"wells": [
         3, {"path": 4}, {"path": "A/1"}, {"path": "A/2"}, {"path": "B/1"}]},
         {10, 20, 30}, "is no well of"),
+    "wells-by-path": ((FIELD, FIELD, FIELD), {"wells": ["A/1", "A/2", "B/1"]},
+        {10, 20, 30}, ""),
     "odd-version": ((FIELD, FIELD, FIELD), {"version": "9"}, {10, 20, 30}, ""),
     "no-version": ((FIELD, FIELD, FIELD), {"version": ...}, {10, 20, 30}, ""),
     "odd-acquisitions": ((FIELD, FIELD, FIELD), {"acquisitions": [3, {"id": "a"}]},
@@ -216,6 +218,36 @@ def test_a_field_that_is_damaged_hides_no_other(path):
     np.testing.assert_array_equal(np.asarray(data[0]), pixels)  # said once
 
 
+def test_a_field_that_is_not_there_is_said(path):
+    put_plate(path, {"A/1": FIELD, "A/2": FIELD})
+    put_field(path / "A/2/0", 20)
+    (layer,), words = opened(path)
+    assert set(np.unique(full_size(layer))) == {0, 20}
+    assert "1 of 2 fields" in words
+
+
+def test_a_damaged_level_of_a_field_leaves_its_others(path):
+    put_plate(path, {"A/1": FIELD, "A/2": FIELD})
+    for i, well in enumerate(("A/1", "A/2")):
+        put_field(path / well / "0", 10 * (i + 1))
+    (path / "A/2/0/1/0/0").write_bytes(b"cut off")
+    (layer,), _ = opened(path)
+    with pytest.warns(UserWarning, match="left out a level of a field"):
+        smaller = np.asarray(layer[0][1])
+    assert set(np.unique(smaller)) == {10, 20}
+    assert set(np.unique(full_size(layer))) == {10, 20}
+
+
+def test_most_fields_say_what_axes_a_plate_has(path):
+    put_plate(path, {f"A/{i}": FIELD for i in range(3)})
+    put_field(path / "A/0/0", 10, (3, 2, 20, 30), "tcyx")
+    for i in (1, 2):
+        put_field(path / f"A/{i}/0", 10 * (i + 1))
+    (layer,), words = opened(path)
+    assert set(np.unique(full_size(layer))) == {0, 20, 30}
+    assert "1 fields have other axes: left out" in words
+
+
 @pytest.mark.parametrize(("types", "dtype"), [
     (("u1", "u2"), "u2"), (("u2", "f4"), "f4"), (("i1", "u1"), "i2")
 ])  # fmt: skip
@@ -226,6 +258,9 @@ def test_fields_of_other_types_lose_no_value(path, types, dtype):
         put_field(path / well / "0", largest[given], dtype=given)
     (layer,), _ = opened(path)
     assert full_size(layer).dtype == dtype
+    low, high = layer[1]["contrast_limits"]
+    assert low <= min(largest[t] for t in types)
+    assert high >= max(largest[t] for t in types)
     assert set(np.unique(full_size(layer))) == {largest[given] for given in types}
 
 
@@ -265,18 +300,19 @@ def test_acquisitions_are_told_apart_and_have_their_labels(path):
 
 
 def test_labels_that_only_some_fields_have(path):
-    put_plate(path, {"A/1": FIELD, "A/2": FIELD})
-    for well in ("A/1", "A/2"):
-        put_field(path / well / "0", 10)
-    field = path / "A/2/0"
+    wells = [f"A/{i}" for i in range(1, 8)]
+    put_plate(path, dict.fromkeys(wells, FIELD))
+    for well in wells:
+        put_field(path / well / "0", 10, levels=1)
+    field = path / "A/7/0"
     group_v2(field / "labels", {"labels": ["cells"]})
     put_field(field / "labels/cells", 7, dtype="u4", **{"image-label": {}})
     (_, labels), _ = opened(path)
     assert labels[2] == "labels"
     pixels = full_size(labels)
-    assert pixels.shape == (20, 60)
-    assert (pixels[:, 30:] == 7).all()
-    assert not pixels[:, :30].any()
+    assert pixels.shape == (20, 210)
+    assert (pixels[:, 180:] == 7).all()
+    assert not pixels[:, :180].any()
 
 
 def test_fields_of_a_well_in_a_square(path):

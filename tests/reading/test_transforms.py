@@ -46,7 +46,8 @@ CASES = {
     "one-number": ([{"type": "scale", "scale": 2}], [], ONE, ORIGIN, "does not fit"),
     "in-a-file": ([{"type": "scale", "path": "s"}], [], ONE, ORIGIN, "does not fit"),
     "none": ([], [], ONE, ORIGIN, ""),
-    "no-list": ({"type": "scale"}, [], ONE, ORIGIN, ""),
+    "no-list": (scale(1, 2, 3)[0], [], [1, 2, 3], ORIGIN, ""),
+    "no-list-of-nothing": ({"type": "scale"}, [], ONE, ORIGIN, "does not fit"),
     "no-object": (["scale"], [], ONE, ORIGIN, "'scale' is no transformation"),
     "no-type": ([{"scale": [2, 2, 2]}], [], ONE, ORIGIN, "None is not applied"),
     # czbiohub-sf/iohub 75

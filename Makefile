@@ -3,6 +3,8 @@
 SYSTEM := $(if $(filter Windows_NT,$(OS)),Windows,$(shell uname -s))
 BIN = .venv/$(if $(filter Windows,$(SYSTEM)),Scripts,bin)
 SCREEN = $(if $(filter Linux,$(SYSTEM)),xvfb-run --auto-servernum --server-args="-screen 0 1600x1000x24")
+# Every warning is an error.
+SITE = $(BIN)/python -m sphinx --quiet --fail-on-warning --fresh-env docs build/site
 
 .PHONY: demo test test-long check setup setup-test wheel docs bench bench-quick bench-live bench-browse
 .PHONY: setup-windows test-windows demo-windows bench-windows
@@ -34,11 +36,13 @@ check: setup
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/npe2 validate --imports napari-zarr-stream
+	$(SITE)
 
-# The README's table of files and the picture in CONTRIBUTING.md, out of the code.
-# Any Python will do.
-docs:
-	@$(firstword $(wildcard $(BIN)/python) python3) tools/house.py
+# The README's table of files and the picture in CONTRIBUTING.md, out of the code; then
+# the site, in build/site.
+docs: setup
+	$(BIN)/python tools/house.py
+	$(SITE)
 
 # REPOSITORY_URL=https://... says where the links of its README lead.
 wheel: setup

@@ -24,7 +24,8 @@ from ._writer.properties import (
     StorageProperties,
     ZHalving,
 )
-from ._writer.stream import StreamStatus, ZarrStream
+from ._writer.stream import ZarrStream
+from ._writer.stream_status import StreamStatus
 
 __version__ = version("napari-zarr-stream")
 

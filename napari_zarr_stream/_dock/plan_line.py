@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from magicgui.widgets import Label
 
 from napari_zarr_stream._recording.summary import summary_of
+from napari_zarr_stream._sources.open_stream import plan_of
 from napari_zarr_stream._sources.source import SourceDescription
 from napari_zarr_stream._writer.errors import ZarrStreamError
 from napari_zarr_stream._writer.memory import check_memory
-from napari_zarr_stream._writer.plan import Plan, plan
 from napari_zarr_stream._writer.properties import StorageProperties
 
 from .form import PROBLEM_STYLE
@@ -45,17 +45,7 @@ class PlanLine(Label):
 
 
 def _in_words(planned: Planned, free: int | None) -> str:
-    plans: list[Plan] = [
-        plan(
-            properties,
-            axes=of.axes,
-            shape=of.shape,
-            dtype=of.dtype,
-            scale=of.scale,
-            units=of.units,
-        )
-        for of, properties in planned
-    ]
+    plans = [plan_of(properties, of) for of, properties in planned]
     check_memory(sum(each.peak_memory_bytes for each in plans))
     return summary_of(
         [

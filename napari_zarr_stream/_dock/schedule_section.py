@@ -1,4 +1,4 @@
-"""When frames are taken, and for how long."""
+"""When frames are taken, for how long, and how long a pause of the disk may be."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ LONGEST_S = 10.0**7
 
 
 class ScheduleSection:
-    """Fields of a time lapse.
+    """Fields of time: of frames, of all of them, of pauses.
 
     Attributes
     ----------
@@ -38,10 +38,16 @@ class ScheduleSection:
             max=2**31 - 1,
             tooltip="How many frames are taken; 0: until it is stopped",
         )
+        self.buffer_s = _seconds(
+            "buffer_s",
+            "How long a pause of the disk is survived; memory is taken for what comes "
+            "meanwhile. 0: some frames",
+        )
         self.fields: tuple[Any, ...] = (
             self.interval_s,
             self.duration_s,
             self.frame_count,
+            self.buffer_s,
         )
 
     def lay_out(self) -> QWidget:
@@ -51,8 +57,9 @@ class ScheduleSection:
                 ("A frame every (s)", self.interval_s.native),
                 ("For (s, 0: no end)", self.duration_s.native),
                 ("Frames (0: no end)", self.frame_count.native),
+                ("Buffer (s)", self.buffer_s.native),
             ],
-            title="When",
+            title="When and how long",
         )
 
     def take(self, pixel_size_um: float | None) -> Take:

@@ -1,6 +1,7 @@
 """What to record: cameras or a layer, and the size of a pixel."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from magicgui.widgets import ComboBox, FloatSpinBox
@@ -252,7 +253,11 @@ class SourceSection(QWidget):
     def _for_each(
         self, properties: Sequence[StorageProperties]
     ) -> Sequence[StorageProperties]:
-        return [*properties] * len(self.sections) if self.in_one_store else properties
+        if self._layer is not None:  # which waits itself
+            return properties
+        buffer_s = self._schedule.buffer_s.value
+        each = [replace(of, buffer_s=buffer_s) for of in properties]
+        return each * len(self.sections) if self.in_one_store else each
 
     # -------------------------------------------------------------- while it records
 

@@ -14,11 +14,11 @@ import threading
 import numpy as np
 import numpy.typing as npt
 
-from napari_zarr_stream._sources.open_stream import open_stream
+from napari_zarr_stream._sources.open_stream import open_stream, plan_of
 from napari_zarr_stream._sources.source import Source, SourceDescription
 from napari_zarr_stream._writer.errors import IllegalTransition, SourceFailed
 from napari_zarr_stream._writer.local_store import LocalStore
-from napari_zarr_stream._writer.plan import Plan, plan
+from napari_zarr_stream._writer.plan import Plan
 from napari_zarr_stream._writer.properties import StorageProperties
 from napari_zarr_stream._writer.store import Store
 
@@ -83,14 +83,7 @@ class Recording:
             While a run goes on, and after `close`.
         """
         description = source.describe()
-        planned = plan(
-            properties,
-            axes=description.axes,
-            shape=description.shape,
-            dtype=description.dtype,
-            scale=description.scale,
-            units=description.units,
-        )
+        planned = plan_of(properties, description)
         with self._control:
             self._move(RecordingEvent.CONFIGURE)
             self._source, self._properties = source, properties
@@ -140,7 +133,7 @@ class Recording:
         assert self._source is not None
         assert self._description is not None
         assert self._properties is not None
-        disk = DiskWatch(self._properties.path, self.reserve_bytes)
+        disk = DiskWatch(self._properties.path, self._reserve_with_queue())
         disk.check()
         place = store or LocalStore(self._properties.path, self._properties.overwrite)
         stream = open_stream(self._properties, self._description, place)
@@ -161,6 +154,13 @@ class Recording:
         self._ended.clear()
         self._move(RecordingEvent.START)
         run.may_begin.set()
+
+    def _reserve_with_queue(self) -> int:
+        """The reserve has room for what waits when it is reached."""
+        assert self._plan is not None
+        return (
+            self.reserve_bytes and self.reserve_bytes + self._plan.memory.buffer_bytes
+        )
 
     def _record(self, run: Run) -> None:
         """Record from start to end. Thread "recording"."""

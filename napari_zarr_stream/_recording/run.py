@@ -17,7 +17,7 @@ from napari_zarr_stream._writer.errors import SourceFailed, ZarrStreamError
 from napari_zarr_stream._writer.ngff import range_of
 from napari_zarr_stream._writer.properties import Channel
 from napari_zarr_stream._writer.record import RecordKey, universal_time
-from napari_zarr_stream._writer.stream import StreamStatus, ZarrStream
+from napari_zarr_stream._writer.stream import ZarrStream
 from napari_zarr_stream.cameras.host_clock import follow_date, host_time_ns
 from napari_zarr_stream.cameras.protocol import CameraEnded, FrameInfo
 from napari_zarr_stream.cameras.viewfinder import Viewfinder
@@ -159,7 +159,7 @@ class Run:
 
     def status(self, state: RecordingState) -> RecordingStatus:
         """A snapshot of a recording in this state; from any thread."""
-        written: StreamStatus = self._stream.status()
+        written = self._stream.status()
         plan = self._stream.plan
         busy = state in (RecordingState.RUNNING, RecordingState.FLUSHING)
         elapsed = time.perf_counter() - self._started_at if busy else self._elapsed_s

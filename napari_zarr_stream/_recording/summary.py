@@ -58,12 +58,19 @@ def _lines_of(planned: Planned, disk: Sequence[str]) -> list[str]:
         f"{tiles} of {tile_width} × {tile_height}{depth} px per frame",
         _chunks(plan),
         _levels(plan),
-        f"{size_in_words(plan.peak_memory_bytes)} of memory",
+        f"{size_in_words(plan.peak_memory_bytes)} of memory{_pause(plan, properties)}",
         *disk,
         *_layer_time(plan, source),
         *plan.notes,
         f"Saves to {properties.path}",
     ]
+
+
+def _pause(plan: Plan, properties: StorageProperties) -> str:
+    if not plan.memory.buffer_planes:
+        return ""
+    pause = interval_in_words(properties.buffer_s)
+    return f", enough for a pause of the disk of {pause}"
 
 
 def _schedule(plan: Plan, source: SourceDescription) -> list[str]:

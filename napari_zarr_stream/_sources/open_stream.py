@@ -1,7 +1,8 @@
-"""A stream that is made for what a source describes: `open_stream`."""
+"""What a source describes as a plan, and as the stream that is made for it."""
 
 from collections.abc import Sequence
 
+from napari_zarr_stream._writer.plan import Plan, plan
 from napari_zarr_stream._writer.properties import Channel, StorageProperties
 from napari_zarr_stream._writer.store import Store
 from napari_zarr_stream._writer.stream import ZarrStream
@@ -35,6 +36,25 @@ def open_stream(
         record=description.record,
         store=store,
         planes_per_frame=description.planes_per_frame,
+        planes_per_second=description.planes_per_second,
+    )
+
+
+def plan_of(properties: StorageProperties, description: SourceDescription) -> Plan:
+    """What properties come to with such a source; touches no disk.
+
+    Raises
+    ------
+    InvalidProperties
+    """
+    return plan(
+        properties,
+        axes=description.axes,
+        shape=description.shape,
+        dtype=description.dtype,
+        scale=description.scale,
+        units=description.units,
+        planes_per_second=description.planes_per_second,
     )
 
 

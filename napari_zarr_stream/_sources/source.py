@@ -66,6 +66,12 @@ class SourceDescription:
     rests: str = ""
     record: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def planes_per_second(self) -> float:
+        """How fast planes come at most; 0 where that is not known."""
+        rate = self.frame_rate or (1 / self.frame_time_s if self.frame_time_s else 0.0)
+        return rate * self.planes_per_frame
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:

@@ -61,18 +61,27 @@ class Memory:
         may come.
     peak_bytes : int
         Slots, what the workers need beside them, and what open files are known by.
+    buffer_planes : int
+        That may come while the disk pauses; 0 where nobody asked for that.
+    buffer_bytes : int
+        Slots that are there for these alone.
     """
 
     blocks_per_slot: int
     slots: int
     slots_at_start: int
     peak_bytes: int
+    buffer_planes: int
+    buffer_bytes: int
 
 
-def memory_of(grid: Grid, encoded_bytes: int, *, halves_in_tiles: bool) -> Memory:
+def memory_of(
+    grid: Grid, encoded_bytes: int, *, halves_in_tiles: bool, buffer_planes: int
+) -> Memory:
     """Choose how many blocks share a slot and how many slots there are.
 
-    `encoded_bytes` is what a codec may need for one chunk's result.
+    `encoded_bytes` is what a codec may need for one chunk's result; `buffer_planes` is
+    how many may come while nothing is written.
     """
     levels = range(len(grid.level_shapes))
     of_levels = [
@@ -84,7 +93,11 @@ def memory_of(grid: Grid, encoded_bytes: int, *, halves_in_tiles: bool) -> Memor
     is_large = slot_bytes > PART_BYTES
     # One is filled while the others are encoded: a large one by all workers together.
     least = 2 if is_large else WORKERS + 1
-    slots = max(least, min(MAX_SLOTS, QUEUE_BYTES // slot_bytes))
+    slots = most = max(least, min(MAX_SLOTS, QUEUE_BYTES // slot_bytes))
+    if buffer_planes:
+        # Beside those that are filled and written when the pause begins.
+        buffered = ceil_div(buffer_planes, blocks_per_slot * math.prod(grid.block))
+        slots = max(slots, least + buffered)
     if grid.planes is not None:
         blocks = grid.locate(grid.planes - 1)[0] + 1
         slots = min(slots, ceil_div(blocks, blocks_per_slot))
@@ -115,8 +128,14 @@ def memory_of(grid: Grid, encoded_bytes: int, *, halves_in_tiles: bool) -> Memor
     files = sum(map(grid.files_at_once, levels))
     if grid.shard_shape or grid.parts_per_chunk > 1:
         beside += grid.index_bytes + files * FILE_BYTES
-    at_start = 0 if is_large else slots
-    return Memory(blocks_per_slot, slots, at_start, slots * slot_bytes + beside)
+    return Memory(
+        blocks_per_slot=blocks_per_slot,
+        slots=slots,
+        slots_at_start=0 if is_large else min(slots, most),
+        peak_bytes=slots * slot_bytes + beside,
+        buffer_planes=buffer_planes,
+        buffer_bytes=max(0, slots - most) * slot_bytes,
+    )
 
 
 def check_memory(needed: int) -> None:

@@ -211,6 +211,7 @@ def plan(
     dtype: npt.DTypeLike,
     scale: Mapping[str, float] | Sequence[float] | None = None,
     units: Mapping[str, str | None] | Sequence[str | None] | None = None,
+    planes_per_second: float = 0.0,
 ) -> Plan:
     """Work out tiles, chunks, shards, levels and memory; touches no disk.
 
@@ -224,6 +225,9 @@ def plan(
     dtype : dtype-like
     scale, units : mapping or sequence, optional
         As for `ZarrStream`. They matter where z is halved by voxel size.
+    planes_per_second : float
+        How fast planes will come at most, 0 where that is not known. It matters where
+        there is a `buffer_s`.
 
     Raises
     ------
@@ -346,8 +350,16 @@ def plan(
     if (files := sum(grid.files_per_level)) > MANY_FILES and not properties.sharded:
         notes.append(f"{files:,} files: sharding would make few of them")
     of_grid = {name: getattr(grid, name) for name in Grid.__dataclass_fields__}
+    if properties.buffer_s and not planes_per_second:
+        notes.append(
+            f"how fast frames come is not known, so that no memory can be planned for "
+            f"{properties.buffer_s:g} s: the queue is as short as without buffer_s"
+        )
     memory = memory_of(
-        grid, part_bytes if codec else 0, halves_in_tiles=halves_in_tiles
+        grid,
+        part_bytes if codec else 0,
+        halves_in_tiles=halves_in_tiles,
+        buffer_planes=math.ceil(properties.buffer_s * planes_per_second),
     )
     return Plan(
         **of_grid,

@@ -92,6 +92,14 @@ def _count(value: object, field: str) -> int:
     return number
 
 
+def _seconds(value: object, field: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidProperties(f"{field} must be a number of seconds, not {value!r}")
+    if 0 <= value < math.inf:
+        return float(value)
+    raise InvalidProperties(f"{field} must be seconds, 0 or more, not {value!r}")
+
+
 def _pair(value: Iterable[object], field: str) -> tuple[int, int]:
     try:
         down, across = value
@@ -135,6 +143,9 @@ class StorageProperties:
         When levels halve z: with-yx, by-voxel-size or until-it-fits.
     overwrite : bool
         Replace a Zarr store that is already there.
+    buffer_s : float
+        How long a pause of the disk is survived: memory holds what comes meanwhile, if
+        it is known how fast that is. 0: a few frames, some 50 ms of a fast camera.
 
     Raises
     ------
@@ -156,6 +167,7 @@ class StorageProperties:
     overwrite: bool = False
     codec_level: int = 1
     z_halving: ZHalving | str = ZHalving.WITH_YX
+    buffer_s: float = 0.0
 
     def __post_init__(self) -> None:
         def put(field: str, value: object) -> None:
@@ -197,6 +209,7 @@ class StorageProperties:
             raise InvalidProperties(
                 f"codec_level must be 1 (fast) to 9 (small), not {self.codec_level}"
             )
+        put("buffer_s", _seconds(self.buffer_s, "buffer_s"))
         put("shard_chunks", _pair(self.shard_chunks, "shard_chunks"))
         if self.shard_chunks != (1, 1) and not self.sharded:
             raise InvalidProperties(

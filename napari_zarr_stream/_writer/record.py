@@ -34,6 +34,7 @@ class RecordKey(StrEnum):
     MULTISCALE = "multiscale"
     DOWNSAMPLING_METHOD = "downsampling_method"
     Z_HALVING = "z_halving"
+    BUFFER_S = "buffer_s"
     PLANNED = "planned"
 
     SOURCE = "source"
@@ -102,6 +103,7 @@ def beginning(properties: StorageProperties, plan: Plan) -> dict[str, Any]:
         RecordKey.MULTISCALE: properties.enable_multiscale,
         RecordKey.DOWNSAMPLING_METHOD: str(properties.method),
         RecordKey.Z_HALVING: str(properties.z_rule),
+        RecordKey.BUFFER_S: properties.buffer_s,
         RecordKey.PLANNED: {
             "axes": plan.axes,
             "shape": list(plan.shape),

@@ -157,7 +157,8 @@ class SlotQueue:
             return
         work.writing = True
         self._submit(work, [partial(self._write_whole, slot)], seal=True)
-        if task := self._spare_task(may_help):
+        # In a pause of the disk it would wait for that, and frames for it.
+        if task := self._spare_task(may_help and not self._plan.memory.buffer_planes):
             with self.keeping_failure():
                 task()
 

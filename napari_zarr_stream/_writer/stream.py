@@ -8,7 +8,6 @@ import contextlib
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -20,7 +19,7 @@ from .axes import check_scale, check_translation, check_units
 from .cascade import Cascade
 from .dataset import Dataset
 from .downsample import TileHalver, check_label
-from .errors import DocumentInUse, IllegalTransition, WriteFailed, ZarrStreamError
+from .errors import DocumentInUse, IllegalTransition, WriteFailed
 from .intake import Intake, Place
 from .local_store import LocalStore
 from .memory import WORKERS, check_memory
@@ -35,40 +34,11 @@ from .record import FinishReason, RecordKey, check_record
 from .slot import Slot
 from .slot_queue import SlotQueue
 from .store import Store
+from .stream_status import StreamStatus
 
 T = TypeVar("T")
 
 _open_streams: "weakref.WeakSet[ZarrStream]" = weakref.WeakSet()
-
-
-@dataclass(frozen=True, slots=True)
-class StreamStatus:
-    """How far a stream has come.
-
-    Attributes
-    ----------
-    frames_appended : int
-        Frames taken from the caller: planes, unless `planes_per_frame` was given.
-    frames_committed : int
-        Frames that another program can read now.
-    bytes_appended : int
-        Raw.
-    bytes_written : int
-        Of chunks, after compression, all levels.
-    queue_fill : float
-        Share of the queue that holds planes not yet written, 0 to 1.
-    closed : bool
-    error : ZarrStreamError or None
-        The first failure; it ended the stream.
-    """
-
-    frames_appended: int
-    frames_committed: int
-    bytes_appended: int
-    bytes_written: int
-    queue_fill: float
-    closed: bool
-    error: ZarrStreamError | None
 
 
 class ZarrStream:
@@ -98,6 +68,8 @@ class ZarrStream:
         Where to write instead of a folder of its own at the path of `properties`.
     planes_per_frame : int
         Planes that `status` counts as one frame: the channels of a colour camera.
+    planes_per_second : float
+        How fast they will come at most, for the `buffer_s` of `properties`.
 
     Raises
     ------
@@ -121,12 +93,19 @@ class ZarrStream:
         record: Mapping[str, Any] | None = None,
         store: Store | None = None,
         planes_per_frame: int = 1,
+        planes_per_second: float = 0.0,
     ) -> None:
         self.properties = properties
         self.planes_per_frame = planes_per_frame
         check_label(is_label, properties)
         self.plan = plan(
-            properties, axes=axes, shape=shape, dtype=dtype, scale=scale, units=units
+            properties,
+            axes=axes,
+            shape=shape,
+            dtype=dtype,
+            scale=scale,
+            units=units,
+            planes_per_second=planes_per_second,
         )
         image = Image(
             plan=self.plan,

@@ -39,6 +39,12 @@ def add_storage(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--multiscale", action=boolean, help="write a pyramid")
     group.add_argument("--downsampling", choices=list(map(str, DownsamplingMethod)))
+    group.add_argument(
+        "--buffer-s",
+        type=float,
+        metavar="S",
+        help="how long a pause of the disk is survived; takes memory for that",
+    )
     group.add_argument("--z-halving", choices=list(map(str, ZHalving)))
     group.add_argument(
         "--overwrite", action="store_true", help="replace a store that is there"
@@ -59,6 +65,7 @@ def storage_properties(
         "shard_chunks": given.shard_chunks,
         "downsampling_method": given.downsampling,
         "z_halving": given.z_halving,
+        "buffer_s": given.buffer_s,
     }
     if given.max_chunk_mib is not None:
         asked["max_bytes_per_chunk"] = given.max_chunk_mib * 2**20

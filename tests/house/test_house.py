@@ -56,7 +56,7 @@ FLOORS = [
     {"windows"},
     {"system"},
     {"computer", "errors", "colours", "names"},
-    {"properties", "kernels", "grid", "tiles", "axes"},
+    {"stream_status", "properties", "kernels", "grid", "tiles", "axes"},
     {"downsample", "codecs", "contrast", "marks", "lock", "lease", "levels", "memory"},
     {"plan", "store"},
     {"record", "part_files", "local_store"},

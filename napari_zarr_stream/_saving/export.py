@@ -7,31 +7,22 @@ import math
 import os
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from napari_zarr_stream._recording.contrast import ContrastFinder
 from napari_zarr_stream._sources.channels import ChannelSource
 from napari_zarr_stream._sources.layer import LayerSource
-from napari_zarr_stream._sources.open_stream import open_stream
 from napari_zarr_stream._sources.source import PlaneSource, SourceDescription
 from napari_zarr_stream._writer.errors import InvalidProperties
 from napari_zarr_stream._writer.local_store import LocalStore
+from napari_zarr_stream._writer.memory import check_memory
 from napari_zarr_stream._writer.names import folder_name, image_name
 from napari_zarr_stream._writer.ngff import serializer_of
-from napari_zarr_stream._writer.properties import (
-    DeviceKind,
-    DownsamplingMethod,
-    StorageProperties,
-)
-from napari_zarr_stream._writer.record import RecordKey
+from napari_zarr_stream._writer.properties import DeviceKind, StorageProperties
 
-READ_TIMEOUT_S = 1.0
-"""How long to wait for planes before asking again whether to stop."""
-
-Progress = Callable[[int, int], object]
+from .course import Course, Progress, Stopped
+from .image import PlannedImage, planned_image, write_image
 
 Tell = Callable[[str], object]
 
@@ -78,8 +69,12 @@ def export(
     properties: StorageProperties,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
+    *,
+    verify: bool = True,
 ) -> bool:
     """Write all planes of a source.
+
+    A pyramid that it has, and that was made by halving, is kept as it is.
 
     Parameters
     ----------
@@ -89,9 +84,12 @@ def export(
         Labels and bool images are downsampled by mode where the method would make up
         values that are not there.
     progress : callable, optional
-        Called with the planes taken and those there are in all.
+        Called with the planes done and those there are in all.
     should_stop : callable, optional
         Asked after each batch of planes.
+    verify : bool
+        Read level 0 back, and compare each plane with what was sent, before the store
+        takes its name.
 
     Returns
     -------
@@ -103,7 +101,9 @@ def export(
     ZarrStreamError
         Nothing is left, and what was there before still is.
     """
-    return _export_all({"": source}, properties, progress, should_stop)
+    _planes_of(source.describe())
+    images = {"": planned_image(source, properties)}
+    return _export_all(images, properties, progress, should_stop, verify)
 
 
 def export_layers(
@@ -112,6 +112,8 @@ def export_layers(
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
     tell: Tell = warn,
+    *,
+    verify: bool = True,
 ) -> bool:
     """Write several layers into one store.
 
@@ -121,7 +123,7 @@ def export_layers(
 
     Parameters
     ----------
-    layers, properties, progress, should_stop
+    layers, properties, progress, should_stop, verify
         See `export`.
     tell : callable, optional
         Called with what somebody has to know of axes that were not named; warns if not
@@ -132,6 +134,14 @@ def export_layers(
     InvalidProperties
         Layers that do not go together; says why.
     """
+    images = planned_images(layers, properties, tell)
+    return _export_all(images, properties, progress, should_stop, verify)
+
+
+def _arranged(
+    layers: Sequence[LayerSource], properties: StorageProperties, tell: Tell
+) -> dict[str, PlaneSource]:
+    """Layers as the images of one store, by their paths below its root."""
     layers = _with_known_axes(layers, tell)
     images = [layer for layer in layers if not layer.describe().is_label]
     labels = [layer for layer in layers if layer.describe().is_label]
@@ -143,7 +153,7 @@ def export_layers(
             "them one by one, or together with their image"
         )
     if not images:
-        return export(labels[0], properties, progress, should_stop)
+        return {"": labels[0]}
     name = image_name(properties.path)
     image: PlaneSource = images[0] if len(images) == 1 else ChannelSource(images, name)
     sources: dict[str, PlaneSource] = {"": image}
@@ -152,7 +162,7 @@ def export_layers(
         _check_covers(label.describe(), image.describe())
         folders.append(folder_name(label.name, folders))
         sources[f"labels/{folders[-1]}"] = label
-    return _export_all(sources, properties, progress, should_stop)
+    return sources
 
 
 def _with_known_axes(
@@ -200,30 +210,44 @@ def _check_covers(label: SourceDescription, image: SourceDescription) -> None:
         )
 
 
+def planned_images(
+    layers: Sequence[LayerSource], properties: StorageProperties, tell: Tell = warn
+) -> dict[str, PlannedImage]:
+    """What `export_layers` would write, by path below the root; touches no disk.
+
+    Raises
+    ------
+    InvalidProperties
+        As there.
+    """
+    sources = _arranged(layers, properties, tell)
+    return {path: planned_image(each, properties) for path, each in sources.items()}
+
+
+def memory_of(images: Iterable[PlannedImage], verify: bool) -> int:
+    """Bytes that an export takes at the most: its images are written in turn."""
+    return max(image.memory_bytes(verify) for image in images)
+
+
 def _export_all(
-    sources: Mapping[str, PlaneSource],
+    images: Mapping[str, PlannedImage],
     properties: StorageProperties,
     progress: Progress | None,
     should_stop: Callable[[], bool] | None,
+    verify: bool,
 ) -> bool:
-    """Write each source to its path below the root; the first one is the root."""
-    total = sum(_planes_of(source.describe()) for source in sources.values())
-    done = 0
+    """Write each image to its path below the root; the first one is the root."""
+    total = sum(_planes_of(each.levels[0].describe()) for each in images.values())
+    check_memory(memory_of(images.values(), verify))
+    course = Course(total, verify, progress, should_stop)
     with _place(properties) as store:
-        labels = []
-        for path, source in sources.items():
-            here = replace(properties, uri=store.root / path, overwrite=False)
-            fitting = _fitting(here, source.describe())
-            # Closed before the folder goes: it writes there.
-            with closing(_stream(source, fitting)) as batches:
-                for taken in batches:
-                    done += taken
-                    if progress is not None:
-                        progress(done, total)
-                    if should_stop is not None and should_stop():
-                        return False
-            if path:
-                labels.append(path.removeprefix("labels/"))
+        try:
+            course.go_on()
+            for path, image in images.items():
+                write_image(image, store, path, course, verify)
+        except Stopped:
+            return False
+        labels = [path.removeprefix("labels/") for path in images if path]
         if labels:
             serializer = serializer_of(properties.kind.zarr_format)
             for key, document in serializer.labels(labels).items():
@@ -249,49 +273,3 @@ def _planes_of(description: SourceDescription) -> int:
             f"{description.name!r} has no end: record it instead of exporting it"
         )
     return math.prod(sizes)
-
-
-def _fitting(
-    properties: StorageProperties, description: SourceDescription
-) -> StorageProperties:
-    """The properties with a downsampling method that makes nothing up."""
-    chooses = (DownsamplingMethod.MODE, DownsamplingMethod.DECIMATE)
-    names_things = description.is_label or description.dtype.kind == "b"
-    if names_things and properties.method not in chooses:
-        return replace(properties, downsampling_method=DownsamplingMethod.MODE)
-    return properties
-
-
-def _stream(
-    source: PlaneSource, properties: StorageProperties
-) -> Generator[int, None, None]:
-    """Write a source; yields how many planes were taken each time."""
-    description = source.describe()
-    total = _planes_of(description)
-    stream = open_stream(properties, description)
-    contrast = ContrastFinder(description)
-    whole = False
-    try:
-        source.start()
-        taken = 0
-        while taken < total:
-            frame = source.read(READ_TIMEOUT_S)
-            if frame is None:
-                yield 0
-                continue
-            planes = frame.pixels.reshape(-1, *frame.pixels.shape[-2:])
-            stream.append(planes)
-            contrast.see(planes, taken)
-            taken += len(planes)
-            yield len(planes)
-        stream.annotate(
-            channels=contrast.channels(),
-            record={
-                RecordKey.FRAMES_ACQUIRED: taken,
-                RecordKey.FRAMES_LOST: source.lost,
-            },
-        )
-        whole = True
-    finally:
-        source.stop()
-        stream.close() if whole else stream.abort()

@@ -103,6 +103,35 @@ class ChannelSource:
         self._next += len(pixels)
         return Frame(pixels)
 
+    def smaller(self) -> "Sequence[ChannelSource]":
+        """See `PlaneSource.smaller`: those that all images have alike."""
+        levels = []
+        for images in zip(*(image.smaller() for image in self._images), strict=False):
+            if len({image.describe().shape for image in images}) > 1:
+                break
+            levels.append(ChannelSource(images, self._description.name))
+        return levels
+
+    @property
+    def is_decimated(self) -> bool:
+        """See `PlaneSource.is_decimated`."""
+        return all(image.is_decimated for image in self._images)
+
+    @property
+    def is_in_memory(self) -> bool:
+        """See `PlaneSource.is_in_memory`."""
+        return all(image.is_in_memory for image in self._images)
+
+    def read_within(self, max_bytes: int) -> int:
+        """See `PlaneSource.read_within`: each image keeps what it has read."""
+        share = max_bytes // len(self._images)
+        return sum(image.read_within(share) for image in self._images)
+
+    @property
+    def times_read(self) -> int:
+        """See `PlaneSource.times_read`."""
+        return max(image.times_read for image in self._images)
+
     def stop(self) -> None:
         """See `Source.stop`."""
         for image in self._images:

@@ -15,6 +15,7 @@ from napari_zarr_stream._writer.record import RecordKey
 
 from .layer_axes import axes_of, check_axes, is_named
 from .layer_channels import channels_of, looks_rgb, rgb_channels, shown_of
+from .layer_levels import is_decimated, levels_of, place_at
 from .layer_place import (
     checked_units,
     labels_of,
@@ -50,7 +51,7 @@ class LayerSource:
     Parameters
     ----------
     data : array, or sequence of arrays
-        Of a multiscale layer only level 0 is used.
+        Of a multiscale layer level 0 is read; the others are `smaller`.
     meta : mapping
         As in napari's LayerData tuples.
     layer_type : str
@@ -58,6 +59,8 @@ class LayerSource:
     axes : str, optional
         One of "tczyx" for each axis, in the layer's order, where its labels are missing
         or wrong. The colours of an RGB layer are "c", and may be left out.
+    first_level : int
+        Of a multiscale layer: the level that is taken for level 0.
 
     Attributes
     ----------
@@ -83,6 +86,7 @@ class LayerSource:
         layer_type: str = "image",
         *,
         axes: str | None = None,
+        first_level: int = 0,
     ) -> None:
         given_name = meta.get("name")
         self.name = given_name if isinstance(given_name, str) else layer_type
@@ -92,14 +96,20 @@ class LayerSource:
                 f"{who} is a {layer_type} layer; only image and labels can be stored"
             )
         is_label = layer_type == "labels"
-        array = _full_size(data, meta)
+        levels = levels_of(data, meta)
+        full_shape = tuple(map(int, levels[0].shape))
+        channel_axis, is_rgb = _find_channels(meta, full_shape, is_label)
+        if first_level:
+            meta = {**meta, **place_at(who, levels, meta, first_level, channel_axis)}
+            levels = data = levels[first_level:]
+        array = levels[0]
         shape = tuple(map(int, array.shape))
-        channel_axis, is_rgb = _find_channels(meta, shape, is_label)
         ndim = len(shape) - (channel_axis is not None)
         if ndim < 2 or 0 in shape:
             raise InvalidProperties(f"{who} of shape {shape} is not an image")
         dtype = _type_of_pixels(who, array, is_label)
         self._given = (data, meta, layer_type)
+        self._levels, self._is_rgb = levels, is_rgb
         lengths = [size for i, size in enumerate(shape) if i != channel_axis]
         units = units_of(who, meta, ndim)
         scale, start = place_of(who, meta, lengths)
@@ -153,7 +163,7 @@ class LayerSource:
         )
 
     @classmethod
-    def of(cls, layer: Any, *, axes: str | None = None) -> Self:
+    def of(cls, layer: Any, *, axes: str | None = None, first_level: int = 0) -> Self:
         """A napari layer as a source.
 
         Raises
@@ -168,7 +178,7 @@ class LayerSource:
         source = layer.source
         if source.path and source.reader_plugin in BUILTIN_READERS:
             meta = with_place_in_file(data, meta, Path(source.path))
-        return cls(data, meta, layer_type, axes=axes)
+        return cls(data, meta, layer_type, axes=axes, first_level=first_level)
 
     def placed_as(self, other: Self) -> Self | None:
         """The same layer with the axes of one that has as many pixels along each.
@@ -221,6 +231,38 @@ class LayerSource:
     def planes(self) -> int:
         """How many there are in all."""
         return len(self._planes)
+
+    def smaller(self) -> Sequence[Self]:
+        """See `PlaneSource.smaller`."""
+        _, meta, layer_type = self._given
+        meta = {**meta, "multiscale": True, "rgb": self._is_rgb}
+        axes = "".join(axis.name for axis in self.axes)
+        return [
+            type(self)([level], meta, layer_type, axes=axes)
+            for level in self._levels[1:]
+        ]
+
+    @property
+    def is_decimated(self) -> bool:
+        """Whether its lower levels have every other pixel of the one above."""
+        return len(self._levels) > 1 and is_decimated(self._levels)
+
+    @property
+    def is_in_memory(self) -> bool:
+        """See `PlaneSource.is_in_memory`."""
+        return self._planes.is_in_memory
+
+    def read_within(self, max_bytes: int) -> int:
+        """See `PlaneSource.read_within`."""
+        if self.is_in_memory:
+            return 0
+        self._planes.read_within(max_bytes)
+        return self._planes.block_bytes
+
+    @property
+    def times_read(self) -> int:
+        """See `PlaneSource.times_read`."""
+        return self._planes.times_read
 
     @property
     def lost(self) -> int | None:
@@ -293,7 +335,7 @@ def with_place_in_file(
     path : Path
         Of the file whose pixels these are, in its order of axes.
     """
-    shape = tuple(map(int, _full_size(data, meta).shape))
+    shape = tuple(map(int, levels_of(data, meta)[0].shape))
     is_rgb = looks_rgb(meta, shape)
     who, ndim = f"layer {meta.get('name')!r}", len(shape) - is_rgb
     if any(map(is_named, labels_of(who, meta, ndim))):
@@ -303,15 +345,6 @@ def with_place_in_file(
     if {*scale, *start, *units_of(who, meta, ndim)} != {1.0, 0.0, None}:
         place = {key: place[key] for key in place if key == "axis_labels"}
     return {**meta, **place}
-
-
-def _full_size(data: Any, meta: Mapping[str, Any]) -> Any:
-    """Level 0 of a multiscale layer, or the array that there is."""
-    many = meta.get("multiscale")
-    if many is None:
-        many = isinstance(data, list | tuple) and hasattr(data[0], "shape")
-    array = data[0] if many else data
-    return array if hasattr(array, "shape") else np.asarray(array)
 
 
 def _find_channels(

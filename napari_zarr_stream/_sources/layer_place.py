@@ -45,8 +45,8 @@ def place_of(
         Transforms that come to more than a scale and a translation.
     """
     ndim = len(shape)
-    start = np.array(_numbers_of(who, meta, "translate", ndim, 0.0))
-    linear = np.diag(_numbers_of(who, meta, "scale", ndim, 1.0))
+    start = np.array(numbers_of(who, meta, "translate", ndim, 0.0))
+    linear = np.diag(numbers_of(who, meta, "scale", ndim, 1.0))
     blamed = []
     for name, matrix_of in (("shear", _shear), ("rotate", _rotation)):
         matrix = _embedded(who, name, matrix_of(who, meta.get(name)), ndim)
@@ -149,7 +149,7 @@ def _shear(who: str, given: Any) -> npt.NDArray[np.float64]:
     return matrix
 
 
-def _numbers_of(
+def numbers_of(
     who: str, meta: Meta, key: str, ndim: int, default: float
 ) -> tuple[float, ...]:
     """One number for each axis; as in napari, missing ones are those of the first axes.

@@ -3,14 +3,16 @@
 Only the index changes; no array is transposed as a whole.
 """
 
+import itertools
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_zarr_stream._writer.grid import AXES
+from napari_zarr_stream._writer.grid import AXES, ceil_div
 
 MEMORY_BATCH_BYTES = 4 * 2**20
 """Planes of an array in memory handed over at once: enough to hide what a call costs,
@@ -23,6 +25,8 @@ would decode the whole chunk again. As much as the queue of a stream."""
 
 class PlaneReader:
     """The planes of an array, in C order over the axes before `y, x`.
+
+    Planes are read in blocks that begin and end where the array's own chunks do.
 
     Parameters
     ----------
@@ -46,11 +50,24 @@ class PlaneReader:
         self.shape = tuple(int(array.shape[i]) for i in self._order)
         self._backwards = [axis in backwards for axis in self.axes]
         self._outer = self.shape[:-2]
-        self._batch_axis, self._batch_steps = self._batch()
+        self.is_in_memory = isinstance(array, np.ndarray)
+        self._chunk_ends = [self._ends_of_chunks(i) for i in range(len(self._outer))]
+        self.read_within(MEMORY_BATCH_BYTES if self.is_in_memory else CHUNK_BATCH_BYTES)
         self._block: tuple[int, npt.NDArray[np.generic]] | None = None
 
     def __len__(self) -> int:
         return math.prod(self._outer)
+
+    def read_within(self, limit: int) -> None:
+        """Read at most `limit` bytes at once, and a plane at the least.
+
+        Where that is not enough for a whole run of chunks, these are read more often
+        than once: `times_read`.
+        """
+        self._cut, ends, self.times_read = self._blocks_within(limit)
+        self._starts = [0, *ends[:-1]]
+        steps = max((b - a for a, b in itertools.pairwise([0, *ends])), default=1)
+        self.block_bytes = steps * self._bytes_inside(self._cut)
 
     def planes_from(self, first: int) -> npt.NDArray[np.generic]:
         """Read plane number `first`, and those after it that come with it.
@@ -69,40 +86,79 @@ class PlaneReader:
         """Let go of what was read."""
         self._block = None
 
-    def _batch(self) -> tuple[int, int]:
-        """The axis along which planes are read together, and how many of its steps."""
-        in_memory = isinstance(self._array, np.ndarray)
-        limit = MEMORY_BATCH_BYTES if in_memory else CHUNK_BATCH_BYTES
-        chunks = self.shape if in_memory else self._chunk_sizes()
-        inner = math.prod(self.shape[-2:]) * self.dtype.itemsize
-        batch = (len(self._outer) - 1, 1)
-        for axis in reversed(range(len(self._outer))):
-            if inner > limit:
-                break
-            if chunks[axis] > 1:
-                batch = (axis, min(chunks[axis], limit // inner))
-                if batch[1] < chunks[axis]:
-                    break
-            inner *= self._outer[axis]
-        return batch
+    def _bytes_inside(self, axis: int) -> int:
+        """Of one step along an outer axis: all planes within."""
+        return math.prod(self.shape[axis + 1 :]) * self.dtype.itemsize
 
-    def _chunk_sizes(self) -> tuple[int, ...]:
-        """How many pixels of each axis lie in a chunk; 1 where nobody knows."""
-        chunks = getattr(self._array, "chunks", None) or (1,) * len(self.shape)
-        # dask lists the sizes of all chunks of an axis
-        sizes = [max(c) if isinstance(c, Sequence) else int(c) for c in chunks]
-        return tuple(sizes[i] for i in self._order)
+    def _blocks_within(self, limit: int) -> tuple[int, list[int], int]:
+        """The axis that blocks cut, where they end along it, how often a chunk is read.
+
+        All that lies inside a step along that axis is in one block. An outer axis along
+        which chunks have one pixel costs nothing to cut; each other one that is cut
+        finer than its chunks has them read again.
+        """
+        last = len(self._outer) - 1
+        if last < 0:
+            return 0, [1], 1
+        deep = [axis for axis in range(last + 1) if self._most(axis) > 1]
+        best = last, list(range(1, self._outer[last] + 1)), self._rereads(last, 1)
+        for axis in reversed(deep):
+            steps = limit // self._bytes_inside(axis)
+            if not steps:
+                break
+            rereads = self._rereads(axis, steps)
+            if rereads < best[2]:
+                best = axis, self._cut_ends(axis, steps), rereads
+        return best
+
+    def _most(self, axis: int) -> int:
+        """The pixels of the largest chunk along an axis."""
+        ends = self._chunk_ends[axis]
+        return max(b - a for a, b in itertools.pairwise([0, *ends]))
+
+    def _rereads(self, axis: int, steps: int) -> int:
+        """How often a chunk is read, if blocks are so many steps along an axis."""
+        outside = math.prod(self._most(other) for other in range(axis))
+        return outside * ceil_div(self._most(axis), steps)
+
+    def _cut_ends(self, axis: int, steps: int) -> list[int]:
+        """Ends of chunks, and of equal parts of chunks that are longer than `steps`."""
+        ends: list[int] = []
+        for start, end in itertools.pairwise([0, *self._chunk_ends[axis]]):
+            parts = ceil_div(end - start, steps)
+            ends += [start + (end - start) * i // parts for i in range(1, parts + 1)]
+        return ends
+
+    def _ends_of_chunks(self, axis: int) -> list[int]:
+        """Where chunks end along an outer axis, in the order in which it is read.
+
+        An array in memory is one chunk, as far as it is handed over at once. Where
+        nobody knows, every step is one.
+        """
+        size = self._outer[axis]
+        if self.is_in_memory:
+            return [size]
+        chunks = getattr(self._array, "chunks", None)
+        sizes: Any = chunks[self._order[axis]] if chunks else 1
+        if not isinstance(sizes, Sequence):  # dask lists those of all chunks
+            step = max(1, min(int(sizes), size))
+            sizes = [step] * (size // step) + ([size % step] if size % step else [])
+        if self._backwards[axis]:
+            sizes = sizes[::-1]
+        return list(itertools.accumulate(size for size in map(int, sizes) if size))
 
     def _read_block(self, first: int) -> tuple[int, npt.NDArray[np.generic]]:
         """The planes that are read together with plane number `first`."""
         index: list[int | slice] = [slice(0, size) for size in self.shape]
         start = first
         if self._outer:
-            axis, steps = self._batch_axis, self._batch_steps
+            axis = self._cut
             place = [int(i) for i in np.unravel_index(first, self._outer)]
-            begin = place[axis] - place[axis] % steps
+            number = bisect_right(self._starts, place[axis])
+            begin = self._starts[number - 1]
+            end = [*self._starts, self._outer[axis]][number]
             index[:axis] = place[:axis]
-            index[axis] = slice(begin, min(begin + steps, self._outer[axis]))
+            index[axis] = slice(begin, end)
             place[axis:] = [begin, *[0] * (len(self._outer) - axis - 1)]
             start = int(np.ravel_multi_index(place, self._outer))
         return start, self._read(index).reshape(-1, *self.shape[-2:])

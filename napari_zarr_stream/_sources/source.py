@@ -163,3 +163,24 @@ class PlaneSource(Protocol):
 
     def stop(self) -> None:
         """See `Source.stop`."""
+
+    def smaller(self) -> "Sequence[PlaneSource]":
+        """Its lower levels that there are already, the largest first."""
+
+    @property
+    def is_decimated(self) -> bool:
+        """Whether these have every other pixel of the one above."""
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether reading takes neither time nor memory."""
+
+    def read_within(self, max_bytes: int) -> int:
+        """Read so much at once at the most; returns what a read may take.
+
+        That is more where a single plane is, and 0 where all is in memory already.
+        """
+
+    @property
+    def times_read(self) -> int:
+        """How often a chunk of what it reads from is read: 1 unless memory is short."""

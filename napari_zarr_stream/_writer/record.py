@@ -69,6 +69,11 @@ class RecordKey(StrEnum):
     FRAMES_LATE = "frames_late"
     FRAMES_MISSING = "frames_missing"
 
+    VERIFIED = "verified"
+    """How pixels were read back and compared before the store took its name."""
+    LEVELS_KEPT = "levels_kept"
+    """How many levels the source had, and are as they were."""
+
     REPAIRED = "repaired"
 
 

@@ -27,6 +27,14 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="what the axes of the file are, as in tzyx; guessed if absent",
     )
     parser.add_argument("--plugin", help="the napari plugin to read with")
+    parser.add_argument(
+        "--first-level", type=int, default=0, metavar="N",
+        help="of a pyramid: the level to begin with, counted from 0",
+    )  # fmt: skip
+    parser.add_argument(
+        "--verify", action=argparse.BooleanOptionalAction, default=True,
+        help="read every plane back and compare it (on unless --no-verify)",
+    )  # fmt: skip
     add_storage(parser)
 
 
@@ -34,7 +42,12 @@ def _export(given: argparse.Namespace) -> int:
     properties = storage_properties(given, DeviceKind.ZARR_V3_ZSTD)
     check_outside_of_stores(properties.path)
     sources = layer_sources(
-        local_path(given.file), given.layer, given.axes, given.plugin, say
+        local_path(given.file),
+        given.layer,
+        given.axes,
+        given.plugin,
+        say,
+        given.first_level,
     )
     with (
         Interrupt() as interrupt,
@@ -51,6 +64,7 @@ def _export(given: argparse.Namespace) -> int:
             progress,
             should_stop=lambda: interrupt.count > 0,
             tell=say,
+            verify=given.verify,
         )
     if not whole:
         say("interrupted, nothing was written")

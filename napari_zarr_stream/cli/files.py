@@ -24,6 +24,7 @@ def layer_sources(
     axes: str | None = None,
     plugin: str | None = None,
     tell: Tell = warn,
+    first_level: int = 0,
 ) -> list[LayerSource]:
     """The image and labels layers of a file.
 
@@ -38,6 +39,8 @@ def layer_sources(
         The napari plugin to read with.
     tell : callable, optional
         Called with what is left out; warns if not given.
+    first_level : int
+        As for `LayerSource`.
 
     Raises
     ------
@@ -67,7 +70,7 @@ def layer_sources(
     if others and not wanted:
         tell(left_out(others))
     return [
-        LayerSource(data, meta, kind, axes=axes)
+        LayerSource(data, meta, kind, axes=axes, first_level=first_level)
         for data, meta, kind in (layers[i] for i in chosen)
     ]
 

@@ -38,7 +38,9 @@ def add_storage(parser: argparse.ArgumentParser) -> None:
         help="tiles that share a shard; 0 0: whole frames",
     )
     group.add_argument("--multiscale", action=boolean, help="write a pyramid")
-    group.add_argument("--downsampling", choices=list(map(str, DownsamplingMethod)))
+    group.add_argument(
+        "--downsampling", "--method", choices=list(map(str, DownsamplingMethod))
+    )
     group.add_argument(
         "--buffer-s",
         type=float,

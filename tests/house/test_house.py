@@ -105,6 +105,8 @@ MAY_START_THREADS = {
     "_recording/disk.py",
     "_recording/recording.py",
     "_recording/together.py",
+    "_saving/image.py",
+    "_saving/verify.py",
     "_viewer/background.py",
     "cameras/registry.py",
     "cameras/thread.py",

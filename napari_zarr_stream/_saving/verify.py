@@ -1,0 +1,196 @@
+"""What was written is read back and compared with what was sent, by checksum.
+
+Files are found and decoded by the rules of the Zarr specifications; nothing is taken
+from the memory of the stream that wrote them.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import blosc
+import numpy as np
+import numpy.typing as npt
+
+from napari_zarr_stream._writer import system
+from napari_zarr_stream._writer.codecs import EMPTY, checksum_of, parse_shard_index
+from napari_zarr_stream._writer.errors import WriteFailed
+from napari_zarr_stream._writer.grid import ceil_div
+from napari_zarr_stream._writer.local_store import writing
+from napari_zarr_stream._writer.memory import WORKERS
+from napari_zarr_stream._writer.ngff import serializer_of
+from napari_zarr_stream._writer.plan import Plan
+from napari_zarr_stream._writer.properties import DeviceKind
+from napari_zarr_stream._writer.store import read_json
+from napari_zarr_stream._writer.tiles import lay_tiles
+
+from .course import Course
+
+FILES_AT_ONCE = 4 * WORKERS
+"""Given to the workers before it is asked again whether to go on."""
+
+Pixels = npt.NDArray[np.generic]
+
+
+class Sent:
+    """Checksums of the planes that are sent, one for each tile of each plane.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of an array with an end.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        assert plan.planes is not None
+        down, across = plan.tile_grid(0)
+        self.plan = plan
+        self.sums = np.zeros((plan.planes, down, across), np.uint32)
+        # What is beyond the edge of a plane is stored as zeros.
+        self._tiles = np.zeros((1, down, across, *plan.tile_shape[1:]), plan.dtype)
+        self._each_tile = self._tiles.reshape(down * across, -1)
+
+    def see(self, planes: Pixels, first: int) -> None:
+        """Take (n, height, width), the first of which is plane number `first`."""
+        for number, plane in enumerate(planes, first):
+            lay_tiles(plane[np.newaxis], self._tiles)
+            self.sums[number].flat = list(map(checksum_of, self._each_tile))
+
+
+class ReadBack:
+    """Level 0 of an image as it lies on the disk.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the image.
+    kind : DeviceKind
+    sent : Sent
+    name : str
+        Of the image, for messages.
+    """
+
+    def __init__(self, folder: Path, kind: DeviceKind, sent: Sent, name: str) -> None:
+        self._array = folder / "0"
+        self._kind = kind
+        self._sent = sent
+        self._plan = sent.plan
+        self._name = name
+
+    def compare(self, course: Course) -> None:
+        """Read every plane.
+
+        Raises
+        ------
+        WriteFailed
+            One is not what was sent; says which.
+        Stopped
+        """
+        key = "zarr.json" if self._kind.zarr_format == 3 else ".zarray"
+        said = (read_json(self._array / key) or {}).get("shape")
+        if said != list(self._plan.shape):
+            raise WriteFailed(
+                f"{self._name}: {self._plan.shape} was sent, but {self._array / key} "
+                f"says {said}. Nothing was saved."
+            )
+        with ThreadPoolExecutor(WORKERS, "verify") as pool:
+            files = iter(self._files())
+            while some := list(itertools.islice(files, FILES_AT_ONCE)):
+                # A thread is not worth its while for one file.
+                each = pool.map if len(some) > 1 else map
+                for tiles in each(self._compare_file, some):
+                    course.verified(tiles / self._plan.tiles_per_plane)
+
+    def _files(self) -> Iterator[tuple[int, ...]]:
+        """The places of the files: those of shards, or of chunks."""
+        file_shape = self._plan.shard_shape or self._plan.chunk_shape
+        return np.ndindex(
+            *(
+                ceil_div(size or 1, per_file)
+                for size, per_file in zip(self._plan.shape, file_shape, strict=True)
+            )
+        )
+
+    def _compare_file(self, place: tuple[int, ...]) -> int:
+        """Thread "verify"; returns how many tiles of planes were in the file."""
+        prefix = serializer_of(self._kind.zarr_format).chunk_prefix
+        path = self._array / (prefix + "/".join(map(str, place)))
+        with writing(path), system.closing(system.open_to_read(path)) as file:
+            if not self._plan.shard_shape:
+                data = system.read_at(file, system.size_of(file), 0)
+                return self._compare_chunk(path, place, data)
+            size = 16 * self._plan.chunks_per_shard + 4
+            end = system.size_of(file)
+            index = parse_shard_index(
+                system.read_at(file, size, max(0, end - size)),
+                self._plan.chunks_per_shard,
+            )
+            if index is None:
+                raise self._differs(path, place, "its index is damaged")
+            tiles = 0
+            for number, within in enumerate(np.ndindex(*self._plan.shard_grid)):
+                chunk = tuple(
+                    at * chunks + here
+                    for at, chunks, here in zip(
+                        place, self._plan.shard_grid, within, strict=True
+                    )
+                )
+                if not self._is_in_array(chunk):
+                    continue
+                if index[number, 0] == EMPTY:
+                    raise self._differs(path, chunk, "a chunk is missing")
+                offset, length = index[number].tolist()
+                data = system.read_at(file, length, offset)
+                tiles += self._compare_chunk(path, chunk, data)
+            return tiles
+
+    def _is_in_array(self, chunk: tuple[int, ...]) -> bool:
+        return all(
+            at * side < (size or 1)
+            for at, side, size in zip(
+                chunk, self._plan.chunk_shape, self._plan.shape, strict=True
+            )
+        )
+
+    def _compare_chunk(self, path: Path, chunk: tuple[int, ...], data: bytes) -> int:
+        plan = self._plan
+        if self._kind.compressor:
+            try:
+                data = blosc.decompress(data)
+            except blosc.blosc_extension.error as error:
+                raise self._differs(path, chunk, str(error)) from error
+        if len(data) != plan.bytes_per_chunk:
+            raise self._differs(path, chunk, f"{len(data)} bytes came back")
+        pixels = np.frombuffer(data, plan.dtype).reshape(plan.chunk_shape)
+        *outer, down, across = chunk
+        tiles = 0
+        for within in np.ndindex(*plan.chunk_shape[:-2]):
+            place = [
+                at * side + here
+                for at, side, here in zip(outer, plan.chunk_shape, within, strict=False)
+            ]
+            if any(p >= (s or 1) for p, s in zip(place, plan.outer, strict=True)):
+                continue
+            number = 0
+            for at, size in zip(place, plan.outer, strict=True):
+                number = number * (size or 1) + at
+            tiles += 1
+            if checksum_of(pixels[within]) != self._sent.sums[number, down, across]:
+                raise self._differs(path, chunk, f"in plane {number}")
+        return tiles
+
+    def _differs(self, path: Path, chunk: tuple[int, ...], why: str) -> WriteFailed:
+        return WriteFailed(
+            f"{self._name} did not come back from the disk as it was sent: chunk "
+            f"{chunk} in {path.name} of {path.parent} differs ({why}). Nothing was "
+            "saved. Save it again, on another disk if it happens again"
+        )
+
+
+def verify_bytes(plan: Plan) -> int:
+    """Memory that both take: checksums, tiles of a plane, chunks being decoded."""
+    tiles = plan.tiles_per_plane
+    padded = tiles * math.prod(plan.tile_shape[1:]) * plan.dtype.itemsize
+    return 4 * tiles * (plan.planes or 0) + padded + 2 * WORKERS * plan.bytes_per_chunk

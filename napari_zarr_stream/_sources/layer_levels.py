@@ -73,7 +73,7 @@ def place_at(
     InvalidProperties
         There is no such level.
     """
-    if first >= len(levels):
+    if not 0 <= first < len(levels):
         raise InvalidProperties(
             f"{who} has {len(levels)} levels, counted from 0: there is no level {first}"
         )

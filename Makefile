@@ -75,7 +75,7 @@ test-windows: setup-windows
 	$(SCREEN) $(BIN)/python tools/windows_tests.py $(TESTS)
 
 demo-windows: setup-windows
-	$(SCREEN) $(BIN)/python tools/windows_bed.py examples/demo.py --by-itself
+	$(SCREEN) $(BIN)/python tools/windows_bed.py examples/demo.py --by-itself --small
 
 bench-windows: setup-windows
 	$(BIN)/python tools/windows_bed.py -m benchmarks --output .windows $(BENCH_ARGS)

@@ -1,7 +1,7 @@
 """The main job: napari with the Record widget on a simulated camera.
 
 With `--by-itself` it clicks Record, waits for the pyramid, takes a screenshot of the
-window and prints what happened.
+window and prints what happened. `--small` is for computers that are slow.
 """
 
 import argparse
@@ -16,14 +16,15 @@ from napari_zarr_stream._viewer.session import session_of
 from napari_zarr_stream._widget import RecordWidget
 
 FOLDER = Path("demo-output").absolute()
-FRAMES = 300
 
 
 def main() -> int:
     """Open napari; record if nobody is there to click."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--by-itself", action="store_true")
-    by_itself = parser.parse_args().by_itself
+    parser.add_argument("--small", action="store_true")
+    arguments = parser.parse_args()
+    side, frames, frame_rate = (512, 60, 5.0) if arguments.small else (2048, 300, 30.0)
 
     viewer = napari.Viewer(title="napari-zarr-stream")
     viewer.window.resize(1500, 950)
@@ -31,13 +32,14 @@ def main() -> int:
     widget = RecordWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Record to Zarr", area="right")
     widget.uri.value = FOLDER
-    widget.camera_settings["width"].value = 2048
-    widget.camera_settings["height"].value = 2048
+    widget.camera_settings["width"].value = side
+    widget.camera_settings["height"].value = side
+    widget.camera_settings["frame_rate"].value = frame_rate
     widget.pixel_size_um.value = 0.325
-    if not by_itself:
+    if not arguments.by_itself:
         napari.run()
         return 0
-    widget.frame_count.value = FRAMES
+    widget.frame_count.value = frames
     return record(viewer, widget)
 
 
@@ -64,7 +66,9 @@ def record(viewer: napari.Viewer, widget: RecordWidget) -> int:
         f"{status.frames_committed} committed, {status.frames_lost} lost"
     )
     viewer.close()
-    complete = status.frames_committed == FRAMES and status.frames_lost == 0
+    complete = (
+        status.frames_committed == widget.frame_count.value and status.frames_lost == 0
+    )
     return 0 if complete else 1
 
 

@@ -13,12 +13,13 @@ with its reason; what is said of Windows afterwards: docs/windows.md.
 import glob
 import hashlib
 import os
+import select
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -127,6 +128,20 @@ def start(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
     )
 
 
+def output_of(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
+    """What it says until it ends: a program of Wine's may hold its pipe for longer."""
+    assert process.stdout is not None
+    pipe = process.stdout.fileno()
+    ended = False
+    while not ended:
+        ended = process.poll() is not None
+        while select.select([pipe], [], [], 0 if ended else 0.2)[0]:
+            if not (data := os.read(pipe, 2**16)):
+                process.wait()
+                return
+            yield data
+
+
 def make_libraries(folder: Path) -> None:
     """Assemble and link small libraries with GNU binutils, which know Windows'."""
     stubs = folder / "stubs.s"
@@ -233,9 +248,8 @@ def main() -> int:
     if not sys.argv[1:]:
         return 0
     process = start(sys.argv[1:])
-    assert process.stdout is not None
-    for line in process.stdout:
-        sys.stdout.buffer.write(line)
+    for data in output_of(process):
+        sys.stdout.buffer.write(data)
         sys.stdout.flush()
     return process.wait()
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
-from windows_bed import BED, PROJECT, set_up, start
+from windows_bed import BED, PROJECT, output_of, set_up, start
 
 RESULTS = BED / "results"
 PATIENCE_S = 3600
@@ -83,8 +83,7 @@ def run(file: Path, pytest_arguments: list[str]) -> Outcome:
     )  # fmt: skip
     stop = threading.Timer(PATIENCE_S, process.send_signal, [signal.SIGKILL])
     stop.start()
-    assert process.stdout is not None
-    outcome.output = process.stdout.read().decode(errors="replace")
+    outcome.output = b"".join(output_of(process)).decode(errors="replace")
     code = process.wait()
     stop.cancel()
     outcome.seconds = time.monotonic() - began

@@ -2,7 +2,6 @@
 
 import gc
 import json
-import os
 import re
 import signal
 import subprocess
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from needs import needs_signals
 from waiting import PATIENCE_S
 
 from napari_zarr_stream import cli
@@ -159,7 +159,7 @@ def test_what_cannot_be_is_refused_with_2(arguments, said, out, capsys):
 def test_several_cameras_become_images_of_one_store(out, capsys):
     several = ["--camera", "cells", "--camera", "empty", *FAST]
     said = recorded(capsys, out, *several, "--frames", 8, "--set", "2:height=32")
-    assert [line.split(":")[0] for line in said] == [str(out / "0"), str(out / "1")]
+    assert [line.split(": ")[0] for line in said] == [str(out / "0"), str(out / "1")]
     assert all("completed, 8 frames acquired, 8 committed" in line for line in said)
     shapes = [zarr.open_array(str(out / n / "0"), mode="r").shape for n in "01"]
     assert shapes == [(8, 48, 64), (8, 32, 64)]
@@ -221,9 +221,6 @@ def started(*arguments, watch=None):
     while not watch() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     return process
-
-
-needs_signals = pytest.mark.skipif(os.name == "nt", reason="no such signals")
 
 
 @needs_signals

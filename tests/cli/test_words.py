@@ -113,8 +113,8 @@ def test_an_address_gets_words_of_its_own(command, unnamed, capsys, monkeypatch)
 
 
 def test_a_file_is_an_address_that_can_be_opened(unnamed, out, capsys):
-    assert run("export", f"file://{unnamed}", f"file://{out}", "--axes", "tyx") == 0
-    assert run("info", f"file://{out}") == 0
+    assert run("export", unnamed.as_uri(), out.as_uri(), "--axes", "tyx") == 0
+    assert run("info", out.as_uri()) == 0
     assert capsys.readouterr().err == ""
 
 

@@ -10,7 +10,6 @@ import io
 import json
 import os
 import random
-import resource
 import shutil
 import struct
 import sys
@@ -19,6 +18,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from napari_zarr_stream import DeviceKind, StorageProperties, ZarrStream
 from napari_zarr_stream._reading.info import facts_of, text_of
@@ -32,6 +32,7 @@ from napari_zarr_stream._writer.repair import examine, repair
 
 LIMIT_S = 5
 LIMIT_BYTES = 2**30
+HAS_PIPES = hasattr(os, "mkfifo")
 
 TILES = {"tile_width": 16, "tile_height": 16}
 STORES = {
@@ -184,7 +185,7 @@ def spoil_tree(chance, store):
         path.symlink_to(store.parent / "outside")
     elif what == "round":
         path.symlink_to(chance.choice([path, path.parent, store]))
-    elif what == "pipe":
+    elif what == "pipe" and HAS_PIPES:
         os.mkfifo(path)
     elif what == "zero":
         path.symlink_to("/dev/zero")
@@ -229,7 +230,7 @@ def spoil_lock(chance, store):
     """What is in the place of the lock is none."""
     lock = store.with_name(f".{store.name}.lock")
     lock.unlink(missing_ok=True)
-    if chance.random() < 0.3:
+    if chance.random() < 0.3 and HAS_PIPES:
         os.mkfifo(lock)
         return
     said = {"pid": 1, "host": "", "started": 0, "since": "", "token": ""}
@@ -357,10 +358,11 @@ def outside_of(place):
 def run_batch(stores, place, numbers):
     """Open each of these stores in every way, with a limit to memory, and tell."""
     warnings.simplefilter("ignore")
-    with open("/proc/self/statm") as file:
-        held = int(file.read().split()[0]) * resource.getpagesize()
-    most = held + LIMIT_BYTES
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    if sys.platform != "win32":  # which knows no such limit, only the peak afterwards
+        import resource
+
+        most = psutil.Process().memory_info().vms + LIMIT_BYTES
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
     for number in numbers:
         here = place / str(number)
         (here / "outside" / "0").mkdir(parents=True)
@@ -382,6 +384,8 @@ def run_batch(stores, place, numbers):
 
 def peak_bytes():
     """Of this program: `getrusage` would count what its parent had at the fork."""
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset
     lines = Path("/proc/self/status").read_text().splitlines()
     (line,) = (line for line in lines if line.startswith("VmHWM:"))
     return int(line.split()[1]) * 1024

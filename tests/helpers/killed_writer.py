@@ -3,6 +3,7 @@
 import multiprocessing
 import random
 import struct
+import sys
 import time
 
 import numpy as np
@@ -93,7 +94,12 @@ def tell(pipe, appended, committed):
 
 
 def start_server():
-    """Processes are forked from one that has imported everything: a kill costs 1 s."""
+    """Processes are forked from one that has imported everything: a kill costs 1 s.
+
+    Windows has no fork: there each imports for itself.
+    """
+    if sys.platform == "win32":
+        return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
         ["killed_writer", "napari_zarr_stream._writer.kernels"]
@@ -102,7 +108,7 @@ def start_server():
 
 
 def kill(context, seed, *arguments, target=write):
-    """Kill `target` with SIGKILL at a moment that `seed` names.
+    """Kill `target` (SIGKILL, TerminateProcess) at a moment that `seed` names.
 
     Of ten, one is killed before its first frame and two about when it closes.
 

@@ -42,7 +42,7 @@ def by_zarr(path, level=0):
 
 def by_tensorstore(path, level=0):
     driver = "zarr3" if (path / "zarr.json").exists() else "zarr"
-    spec = {"driver": driver, "kvstore": f"file://{path / str(level)}"}
+    spec = {"driver": driver, "kvstore": (path / str(level)).as_uri()}
     return tensorstore.open(spec).result().read().result()
 
 

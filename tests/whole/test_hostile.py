@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import zarr
 from hostile import build
+from needs import needs_links, needs_pipes
 
 from napari_zarr_stream import InvalidStore, WriteFailed
 from napari_zarr_stream._reading.info import facts_of
@@ -89,6 +90,7 @@ def test_a_path_that_leads_out_of_the_store(store, name):
             call(store)
 
 
+@needs_links
 def test_a_link_that_leads_out_of_the_store(store):
     (store / "0").rename(store.parent / "outside")
     (store / "0").symlink_to(store.parent / "outside")
@@ -132,6 +134,7 @@ def plain(path, **options):
     )
 
 
+@needs_pipes
 @pytest.mark.timeout(60)
 def test_a_chunk_that_is_a_pipe(tmp_path):
     plain(tmp_path / "a.zarr")[:] = 7
@@ -196,7 +199,13 @@ def test_a_plane_of_single_pixels(tmp_path):
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(
-    "said", [None, {"pid": 1e400}, {"pid": -1}, {"started": 9e999}]
+    "said",
+    [
+        pytest.param(None, id="a pipe", marks=needs_pipes),
+        {"pid": 1e400},
+        {"pid": -1},
+        {"started": 9e999},
+    ],
 )
 def test_a_lock_that_lies(store, said):
     lock = store.with_name(f".{store.name}.lock")
@@ -233,6 +242,7 @@ def lie_about_end(path):
     path.write_text(json.dumps(document))
 
 
+@needs_links
 def test_repair_stays_in_a_series(tmp_path, stores):
     shutil.copytree(stores / "v3-zstd", tmp_path / "another")
     root = tmp_path / "a.zarr"

@@ -11,6 +11,7 @@ from dataclasses import asdict
 import numpy as np
 import psutil
 import pytest
+from needs import needs_zombies
 
 from napari_zarr_stream import StorageProperties, StoreInUse, ZarrStream
 from napari_zarr_stream._writer import system
@@ -158,6 +159,7 @@ def test_a_process_on_another_computer_may_live(store):
     assert lock_path(store).exists(), "it is not ours any more"
 
 
+@needs_zombies
 def test_a_zombie_is_dead(store):
     StoreLock(store)
     process = subprocess.Popen([sys.executable, "-c", ""])

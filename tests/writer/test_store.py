@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from needs import needs_links
 
 from napari_zarr_stream import StorageProperties, StoreExists, WriteFailed, ZarrStream
 from napari_zarr_stream._writer import system
@@ -338,6 +339,7 @@ def test_what_came_meanwhile_is_not_replaced(tmp_path, overwrite):
     assert (path / "0" / "precious").exists()
 
 
+@needs_links
 def test_a_link_stays_a_link_and_its_target_is_replaced(tmp_path):
     target = tmp_path / "disk" / "b.zarr"
     target.parent.mkdir()
@@ -351,6 +353,7 @@ def test_a_link_stays_a_link_and_its_target_is_replaced(tmp_path):
     assert [p.name for p in target.iterdir()] == ["new.json"]
 
 
+@needs_links
 def test_a_link_to_nowhere_is_not_replaced(tmp_path):
     link = tmp_path / "a.zarr"
     link.symlink_to(tmp_path / "unplugged")

@@ -1,0 +1,35 @@
+"""What some tests need that not every system has; each mark says who lacks it."""
+
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+
+def _makes_links():
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            Path(folder, "link").symlink_to(folder)
+        except OSError:
+            return False
+        return Path(folder, "link").is_symlink()
+
+
+needs_links = pytest.mark.skipif(
+    not _makes_links(), reason="Wine makes no symbolic links; Windows, if it is allowed"
+)
+needs_pipes = pytest.mark.skipif(
+    not hasattr(os, "mkfifo"), reason="Windows has no pipes in folders"
+)
+needs_signals = pytest.mark.skipif(
+    not hasattr(signal, "SIGKILL"), reason="Windows sends no signals to other programs"
+)
+needs_zombies = pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows keeps no process that has ended"
+)
+needs_proc = pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux has /proc, which tells"
+)

@@ -75,7 +75,7 @@ if sys.platform == "win32":
     set_size = windows.set_size
     allow_holes = windows.allow_holes
     _full = windows.full_path
-    _size_on_disk = windows.size_on_disk
+    size_on_disk = windows.size_on_disk
 
 else:
     _CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
@@ -121,7 +121,8 @@ else:
         """The path in a form that may be as long as the disk takes."""
         return path
 
-    def _size_on_disk(descriptor: int) -> int:
+    def size_on_disk(descriptor: int) -> int:
+        """Bytes that a file takes; a hole takes none."""
         return os.fstat(descriptor).st_blocks * 512
 
 
@@ -197,7 +198,7 @@ def has_holes(folder: Path) -> bool:
         allowed = allow_holes(descriptor)
         set_size(descriptor, 2**20)
         write_at(descriptor, 2**20, (b"\0",))
-        size = _size_on_disk(descriptor)
+        size = size_on_disk(descriptor)
     remove(probe)
     return allowed and size < 2**19
 

@@ -177,7 +177,7 @@ def allow_holes(descriptor: int) -> bool:
 
 
 def size_on_disk(descriptor: int) -> int:
-    """Bytes that a file takes."""
+    """See `system.size_on_disk`."""
     said = _StandardInfo()
     if not _kernel.GetFileInformationByHandleEx(
         msvcrt.get_osfhandle(descriptor), _STANDARD_INFO,

@@ -1,16 +1,19 @@
 """Documents that another program has open, which Windows does not replace."""
 
 import errno
+import json
 import os
 import threading
+import time
 
 import numpy as np
 import pytest
+import zarr
 from disks import SHAPE, WAYS, read, stream_of
 from frames import plane, planes
 from waiting import wait_until
 
-from napari_zarr_stream import WriteFailed
+from napari_zarr_stream import StorageProperties, WriteFailed, ZarrStream
 from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.repair import repair
 
@@ -71,3 +74,85 @@ def test_at_the_end_a_document_must_be_written(tmp_path, monkeypatch, way):
     assert not [t for t in threading.enumerate() if t.name.startswith("zarr-stream")]
     np.testing.assert_array_equal(read(path)[:8], planes(8, SHAPE))
     assert repair(path).planes_after == 16
+
+
+class Reader:
+    """Opens each document of a store twenty times a second, as others do: with `open`.
+
+    What it is refused it looks at the next time: while Windows replaces a document
+    nobody can open it.
+    """
+
+    PAUSE_S = 1 / 20
+
+    def __init__(self, path):
+        self._path = path
+        self._is_over = threading.Event()
+        self.looks = self.refused = 0
+        self.seen = set()
+        self.frames = [0]  # that were said to be there
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._is_over.set()
+        self._thread.join()
+
+    def _look(self):
+        due_s = time.perf_counter()
+        while not self._is_over.is_set():
+            for document in self._path.rglob("zarr.json"):
+                try:
+                    with open(document, "rb") as file:
+                        said = json.loads(file.read())
+                except PermissionError:
+                    self.refused += 1
+                    continue
+                self.seen.add(document)
+                if document.parent == self._path / "0":
+                    self.frames.append(said["shape"][0])
+            self.looks += 1
+            due_s = max(due_s + self.PAUSE_S, time.perf_counter())
+            self._is_over.wait(max(0.0, due_s - time.perf_counter()))
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    [
+        3,
+        pytest.param(600, marks=[pytest.mark.long, pytest.mark.timeout(0)]),
+    ],
+)
+def test_a_reader_that_looks_all_the_time_ends_nothing(tmp_path, seconds):
+    path = tmp_path / "a.zarr"
+    properties = StorageProperties(
+        path, "ZarrV3Blosc1Lz4ByteShuffle", tile_width=32, tile_height=32, sharded=True
+    )
+    stream = ZarrStream(properties, axes="tyx", shape=(None, *SHAPE), dtype="uint16")
+    end_s = time.monotonic() + seconds
+    frames = 0
+    with Reader(path) as reader:
+        while time.monotonic() < end_s:
+            stream.append(plane(frames, SHAPE))
+            frames += 1
+            time.sleep(0.01)
+        stream.close()
+    print(
+        f"{frames} frames in {seconds} s, {reader.looks} looks at each document, "
+        f"{reader.refused} refused"
+    )
+    assert stream.status().frames_committed == frames
+    assert reader.frames == sorted(reader.frames), "frames went away again"
+    assert reader.frames[-1] <= frames
+    assert len(set(reader.frames)) > 2, "it was told of frames while they came"
+    assert len(reader.seen) == 4, "the group and three levels"
+    found = zarr.open_array(path / "0", mode="r")
+    assert found.shape == (frames, *SHAPE)
+    for first in range(0, frames, 1000):
+        count = min(1000, frames - first)
+        wanted = planes(count, SHAPE, first=first)
+        np.testing.assert_array_equal(found[first : first + count], wanted)
+    assert not list(path.rglob("*.partial"))

@@ -54,6 +54,7 @@ def properties_of(path, case, multiscale):
 def write(pipe, path, case, multiscale, frames, pause_s, make=ZarrStream):
     """Record, and tell after every frame how many were appended and committed."""
     first = plane(0, (SIDE, SIDE))
+    tell(pipe, 0, 0)
     stream = make(
         properties_of(path, case, multiscale),
         axes="tyx",
@@ -73,6 +74,7 @@ VOLUME = (5, 64, 48)
 
 def write_volumes(pipe, path, options, frames, pause_s):
     """Record volumes by the same rules, of planes that `frames.plane` numbers."""
+    tell(pipe, 0, 0)
     stream = ZarrStream(
         StorageProperties(path, tile_width=16, tile_height=16, **options),
         axes="tzyx",
@@ -91,6 +93,20 @@ def write_volumes(pipe, path, options, frames, pause_s):
 def tell(pipe, appended, committed):
     """Say how many frames there are, in one write that a kill cannot cut."""
     pipe.send_bytes(struct.pack("<QQ", appended, committed))
+
+
+def hear(pipe, process):
+    """What it told next; EOFError when it has ended, and nothing is left to hear.
+
+    On Windows the pipe may not end with a program that was killed.
+    """
+    try:
+        while not pipe.poll(0.01):
+            if not process.is_alive() and not pipe.poll():
+                raise EOFError
+        return struct.unpack("<QQ", pipe.recv_bytes())
+    except BrokenPipeError:
+        raise EOFError from None
 
 
 def start_server():
@@ -129,12 +145,13 @@ def kill(context, seed, *arguments, target=write):
     sender.close()
     appended = committed = 0
     try:
+        hear(receiver, process)  # it begins
         while appended < stop_at:
-            appended, committed = struct.unpack("<QQ", receiver.recv_bytes())
+            appended, committed = hear(receiver, process)
         time.sleep(then_s)
         process.kill()
         while True:
-            appended, committed = struct.unpack("<QQ", receiver.recv_bytes())
+            appended, committed = hear(receiver, process)
     except EOFError:
         pass
     finally:

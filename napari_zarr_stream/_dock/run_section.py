@@ -28,6 +28,14 @@ class RunSection(QWidget):
         self.record = PushButton(name="record", text="Record")
         self.stop = PushButton(name="stop", text="Stop", enabled=False)
         self.progress = ProgressBar(name="progress", label="", visible=False)
+        self.live = PushButton(
+            name="live",
+            text="Live",
+            enabled=False,
+            tooltip="Show the newest frame. Move the time slider to look at those that "
+            "are recorded already; its end is the newest",
+        )
+        self.live.native.setCheckable(True)
         self.counts = Label(name="counts", label="", value="")
         self.trouble = Label(name="trouble", label="", value="", visible=False)
         self._timer = QTimer(self)
@@ -37,7 +45,14 @@ class RunSection(QWidget):
     @property
     def widgets(self) -> list[Widget]:
         """All of them, as children of a container."""
-        return [self.record, self.stop, self.progress, self.counts, self.trouble]
+        return [
+            self.record,
+            self.stop,
+            self.progress,
+            self.live,
+            self.counts,
+            self.trouble,
+        ]
 
     def lay_out(self) -> QWidget:
         """Put the widgets in their places."""
@@ -50,11 +65,13 @@ class RunSection(QWidget):
         for part in (
             beside(self.record.native, self.stop.native),
             self.progress.native,
+            self.live.native,
             self.trouble.native,
             self.counts.native,
         ):
             layout.addWidget(part)
         self.stop.clicked.connect(self._stop)
+        self.live.clicked.connect(self._set_live)
         return self
 
     @property
@@ -69,8 +86,21 @@ class RunSection(QWidget):
         self._session.stop()
         self.show_status()
 
+    def _set_live(self) -> None:
+        look_back = self._session.look_back
+        if look_back is not None:
+            look_back.set_live(self.live.native.isChecked())
+
+    def _show_live(self) -> None:
+        look_back = self._session.look_back
+        self.live.enabled = look_back is not None and look_back.can_look_back
+        self.live.native.setChecked(look_back is None or look_back.is_live)
+
     def show_start(self) -> None:
         """Follow the session to its end."""
+        if self._session.look_back is not None:
+            self._session.look_back.changed.connect(self._show_live)
+        self._show_live()
         self.record.enabled, self.stop.enabled = False, True
         self.show_status()
         self._timer.start()
@@ -78,6 +108,7 @@ class RunSection(QWidget):
     def show_end(self) -> None:
         """Say how it ended, and follow no more."""
         self._timer.stop()
+        self._show_live()
         self.show_status()
         self.record.enabled, self.stop.enabled = True, False
 

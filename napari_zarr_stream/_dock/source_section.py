@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_zarr_stream._sources.layer import LayerSource
 from napari_zarr_stream._sources.source import SourceDescription
-from napari_zarr_stream._viewer.live import LivePlane
+from napari_zarr_stream._viewer.live import is_live
 from napari_zarr_stream._viewer.session import Session
 from napari_zarr_stream._viewer.starting import Job
 from napari_zarr_stream._writer.errors import InvalidProperties
@@ -113,7 +113,7 @@ class SourceSection(QWidget):
         """Image layers by the names they have in the list of sources."""
         layers = {}
         for layer in self._viewer.layers:
-            if isinstance(layer, Image) and not isinstance(layer.data, LivePlane):
+            if isinstance(layer, Image) and not is_live(layer):
                 taken = layer.name in self._cameras_known
                 layers[f"{layer.name} (layer)" if taken else layer.name] = layer
         return layers

@@ -170,6 +170,11 @@ class LazyArray:
         named: Pixels = block[places]
         return named
 
+    def over(self, array: Any) -> "LazyArray":
+        """The same view of another array, along all of its first axis."""
+        ranges = (range(array.shape[0]), *self._ranges[1:])
+        return LazyArray(array, ranges, self._order)
+
     def transpose(self, *axes: Any) -> "LazyArray":
         """View with the axes in another order."""
         if not axes or axes == (None,):

@@ -7,9 +7,11 @@ import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_zarr_stream._reading.growing import GrowingArray
 from napari_zarr_stream._sources.source import SourceDescription
 from napari_zarr_stream._writer.ngff import range_of
 
+from .live_image import LiveImage
 from .napari_compat import OutlivedLayers, units_beside
 
 FASTEST_PREVIEW_S = 1 / 30
@@ -28,6 +30,16 @@ so it comes after it: that is what painting costs. One of 0 ms comes before it."
 
 LIVE = "Live: "
 """Names of live layers begin with it; they are no sources."""
+
+FRESH_S = 0.05
+"""A frame that was copied when the last one was shown is shown if no other comes for so
+long: it is as old as the time between two previews."""
+
+LOOK_MS = 4
+"""How often it is looked whether a frame has come."""
+
+LOOKED_BACK_S = 0.5
+"""How often the newest frame is kept while somebody looks back."""
 
 SLOWEST_PREVIEW_S = 1.0
 """However crowded it is: a picture that stands still is taken for the sample."""
@@ -70,6 +82,12 @@ class LivePlane:
         return np.array(self.plane, dtype=dtype, copy=copy)
 
 
+def is_live(layer: Any) -> bool:
+    """Whether a layer shows what still comes: it is no source."""
+    data = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
+    return isinstance(data, LivePlane | GrowingArray)
+
+
 def is_colour(shape: tuple[int | None, ...]) -> bool:
     """Whether a frame is red, green and blue, as (3, height, width)."""
     return len(shape) == 3 and shape[0] == 3
@@ -100,13 +118,21 @@ class LivePreview(QObject):
     source : SourceDescription
     left : float
         Where the layer begins, to the right of others, in its units.
+    image : LiveImage, optional
+        What was recorded so far, to be looked back at. The layer is of two axes, and
+        has the newest frame only, where there is none.
     """
 
     showed = Signal(object)
     removed = Signal()
 
     def __init__(
-        self, viewer: Any, feed: Feed, source: SourceDescription, left: float = 0.0
+        self,
+        viewer: Any,
+        feed: Feed,
+        source: SourceDescription,
+        left: float = 0.0,
+        image: LiveImage | None = None,
     ) -> None:
         super().__init__()
         self._viewer = viewer
@@ -120,23 +146,36 @@ class LivePreview(QObject):
         height, width = (size or 1 for size in source.shape[-2:])
         frame = (3, height, width) if source.planes_per_frame == 3 else (height, width)
         self._left = left
-        self.layer = self._add(as_shown(np.zeros(frame, source.dtype)))
+        self.image = image
+        self.is_looked_back = False
+        self.planes_per_frame = source.planes_per_frame
+        self._dark = as_shown(np.zeros(frame, source.dtype))
+        self.layer = self._add(self._dark)
         self._limits = source.channels[0].contrast_limits if source.channels else None
 
     def _add(self, plane: npt.NDArray[np.generic]) -> Any:
         source = self._source
         value_range = source.value_range or range_of(source.dtype)
-        top, left = source.translation[-2:]
-        units = [unit or "pixel" for unit in source.units[-2:]]
+        rgb = plane.ndim == 3
+        axes = [
+            axis
+            for axis, name in enumerate(source.axes)
+            if name in "yx" or (self.image and not (rgb and name == "c"))
+        ]
+        units = [source.units[axis] or "pixel" for axis in axes]
+        starts = [source.translation[axis] for axis in axes]
+        starts[-1] += self._left
+        levels = list[Any](self.image.levels if self.image else [LivePlane(plane)])
         layer = self._viewer.add_image(
-            LivePlane(plane),
+            levels if len(levels) > 1 else levels[0],
+            multiscale=len(levels) > 1,
             name=f"{LIVE}{source.name}",
-            rgb=plane.ndim == 3,
+            rgb=rgb,
             contrast_limits=value_range,
-            scale=source.scale[-2:],
-            translate=(top, left + self._left),
+            scale=[source.scale[axis] for axis in axes],
+            translate=starts,
             units=units_beside(self._viewer, units),
-            axis_labels=("y", "x"),
+            axis_labels=[source.axes[axis] for axis in axes],
         )
         offer_range(layer, value_range)
         return layer
@@ -144,7 +183,7 @@ class LivePreview(QObject):
     @property
     def right(self) -> float:
         """Where the next layer to the right may begin."""
-        width = self.layer.data.shape[1] * self.layer.scale[-1]
+        width = self._dark.shape[1] * self.layer.scale[-1]
         return float(self._left + (1 + GAP) * width)
 
     def start(self) -> None:
@@ -159,20 +198,40 @@ class LivePreview(QObject):
             return
         started = time.perf_counter()
         is_overdue = started - self._shown_at > SLOWEST_PREVIEW_S
-        may_show = is_overdue or not self._feed.is_crowded
-        frame = self._feed.newest() if may_show else None
-        if frame is not None:
-            self._show(frame)
-        QTimer.singleShot(PROBE_MS, lambda: self._painted(started, frame is not None))
+        if is_overdue or not self._feed.is_crowded:
+            # It came when the last one was shown. A newer one is asked for by this.
+            self._look(started, self._feed.newest())
+        else:
+            self._wait()
 
-    def _painted(self, started: float, shown: bool) -> None:
-        if shown:
-            cost_s = time.perf_counter() - started
-            # Smoothed: one slow paint is often somebody else's.
-            self._paint_s += 0.2 * (cost_s - self._paint_s)
+    def _look(self, since: float, known: npt.NDArray[np.generic] | None) -> None:
+        """Show the next frame, or the one that is known if none comes soon."""
+        if not self._running:
+            return
+        started = time.perf_counter()
+        frame = self._feed.newest()
+        if frame is None and started - since > FRESH_S:
+            frame = known
+            if frame is None:
+                self._wait()
+                return
+        if frame is None:
+            QTimer.singleShot(LOOK_MS, lambda: self._look(since, known))
+            return
+        self._show(frame)
+        QTimer.singleShot(PROBE_MS, lambda: self._painted(started))
+
+    def _painted(self, started: float) -> None:
+        cost_s = time.perf_counter() - started
+        # Smoothed: one slow paint is often somebody else's.
+        self._paint_s += 0.2 * (cost_s - self._paint_s)
+        self._wait()
+
+    def _wait(self) -> None:
         wait_s = max(FASTEST_PREVIEW_S, self._paint_s / PAINTING_SHARE)
-        wait_s = min(wait_s, SLOWEST_PREVIEW_S)
-        QTimer.singleShot(round(1000 * wait_s), self._tick)
+        if self.is_looked_back:
+            wait_s = LOOKED_BACK_S
+        QTimer.singleShot(round(1000 * min(wait_s, SLOWEST_PREVIEW_S)), self._tick)
 
     def _show(self, frame: npt.NDArray[np.generic]) -> None:
         if self.layer not in self._viewer.layers:
@@ -180,14 +239,17 @@ class LivePreview(QObject):
             self.removed.emit()
             return
         plane = as_shown(frame)
-        live = self.layer.data
-        if (plane.shape, plane.dtype) != (live.shape, live.dtype):
+        if (plane.shape, plane.dtype) != (self._dark.shape, self._dark.dtype):
             self._running = False  # whoever changed the format makes another layer
             return
-        live.plane = plane
         self._shown_at = time.perf_counter()
-        self._follow_limits()
-        self.layer.refresh(extent=False, thumbnail=False, highlight=False)
+        if self.image is not None:
+            self.image.newest = frame if is_colour(frame.shape) else plane
+        else:
+            self.layer.data.plane = plane
+        if not self.is_looked_back:
+            self._follow_limits()
+            self.layer.refresh(extent=False, thumbnail=False, highlight=False)
         self.showed.emit(frame)
 
     def _follow_limits(self) -> None:

@@ -156,10 +156,26 @@ def units_beside(viewer: Any, units: Sequence[str]) -> list[Any]:
     those that are true all the same.
     """
     others = viewer.layers.extent.units if len(viewer.layers) else None
-    if others is None or len(others) < len(units):
+    if others is None:
         return list(units)
-    beside = zip(others[-len(units) :], units, strict=True)
-    return [unit if other.is_compatible_with(unit) else other for other, unit in beside]
+    alone = list(units[: -len(others)])
+    beside = zip(others[-len(units) :], units[-len(others) :], strict=True)
+    return alone + [
+        unit if other.is_compatible_with(unit) else other for other, unit in beside
+    ]
+
+
+def show_growth(viewer: Any, layers: Sequence[Any]) -> None:
+    """Have the sliders reach what layers have grown by.
+
+    napari 0.9 looks at the shape of data that is assigned, and at no other time.
+    Assigned anew, data of several levels show the smallest one until the next paint.
+    """
+    for layer in layers:
+        layer._clear_extent()  # noqa: SLF001
+    if len(viewer.layers):
+        extent = viewer.layers.extent
+        viewer.dims.range = tuple(zip(*extent.world, extent.step, strict=True))
 
 
 def settings_folder() -> Path | None:

@@ -11,8 +11,8 @@ from .live import offer_range
 
 def reopen(
     viewer: Any, path: Path, described: SourceDescription, source: Any, left: float
-) -> None:
-    """Add the layers of a store.
+) -> list[Any]:
+    """Add the layers of a store, and return them.
 
     Parameters
     ----------
@@ -33,16 +33,19 @@ def reopen(
     layers = layers_of(path)
     is_there = source is not None and source in viewer.layers
     axes = described.axes if is_there and source.ndim == len(described.axes) else ""
+    all_added: list[Any] = []
     for given in layers:
         data, meta, kind = _with_axes_of(axes, *given)
         added = getattr(viewer, f"add_{kind}")(data, **meta)
         for layer in added if isinstance(added, list) else [added]:
+            all_added.append(layer)
             if described.value_range and kind == "image":
                 offer_range(layer, described.value_range)
             if left:
                 layer.translate = (*layer.translate[:-1], left)
     if is_there:
         source.visible = False
+    return all_added
 
 
 def _with_axes_of(

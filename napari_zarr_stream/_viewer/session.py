@@ -26,6 +26,8 @@ from napari_zarr_stream._writer.errors import ZarrStreamError
 
 from .layer_watch import LayerWatch
 from .live import LivePreview
+from .live_image import LiveImage
+from .look_back import LookBack, in_step_with
 from .napari_compat import (
     close_as_asked,
     is_taken_apart,
@@ -71,13 +73,17 @@ class RecordingFeed:
 class _Run:
     """One job: its live layer, its recording, and whether its failure was told."""
 
-    def __init__(self, viewer: Any, job: Job, left: float) -> None:
+    def __init__(
+        self, viewer: Any, job: Job, left: float, first: "_Run | None"
+    ) -> None:
         self.title = job.title
         self.left = left
         self.described = job.source.describe()
         self.layer = job.layer
         self.feed = RecordingFeed()
-        self.live = LivePreview(viewer, self.feed, self.described, left)
+        image = LiveImage.planned(job.properties, self.described)
+        shown = in_step_with(self.described, (first or self).described)
+        self.live = LivePreview(viewer, self.feed, shown, left, image)
         self.watch = LayerWatch(viewer, job.layer) if job.layer else None
         self.failure_told = False
 
@@ -111,6 +117,7 @@ class Session(QObject):
         self._viewer = viewer
         self._runs: list[_Run] = []
         self._starting: Starting | None = None
+        self.look_back: LookBack | None = None
         self.troubles: list[str] = []  # told of the runs, for as long as they are shown
         # Weak: the widget, and so the session, may outlive the window.
         self._window = _no_window
@@ -155,10 +162,11 @@ class Session(QObject):
         runs: list[_Run] = []
         for job in jobs:
             left = runs[-1].live.right if runs else 0.0
-            runs.append(_Run(self._viewer, job, left))
+            runs.append(_Run(self._viewer, job, left, runs[0] if runs else None))
         if len(runs) > 1:
             self._viewer.reset_view()  # they lie side by side
         self._runs, self.troubles, self._has_started = runs, [], False
+        self.look_back = LookBack(self._viewer, self.lives)
         self._starting = Starting(jobs, one_store)
         self._guard(main_window_of(self._viewer))
         if threading.current_thread() is threading.main_thread():  # else none comes
@@ -243,9 +251,12 @@ class Session(QObject):
             self._give_up(self._starting)
             return
         statuses = [run.status() for run in self._runs]
+        assert self.look_back is not None
+        self.look_back.grow(statuses)
         if any(status.is_busy for status in statuses):
             self._tell_of_failures(statuses)
             return
+        self.look_back.stop()
         try:
             for run, status in zip(self._runs, statuses, strict=True):
                 # An empty viewer forgets what is in view; where there are others, the
@@ -296,12 +307,17 @@ class Session(QObject):
         self._is_busy = False
         self._at_end.close()
         _busy.discard(self)
+        if self.look_back is not None:
+            self.look_back.stop()
+            self.look_back = None
         for run in self._runs:
             run.end()
 
     def _reopen(self, path: Path, run: _Run) -> None:
+        assert self.look_back is not None
         try:
-            reopen(self._viewer, path, run.described, run.layer, run.left)
+            added = reopen(self._viewer, path, run.described, run.layer, run.left)
+            self.look_back.restore(added[0])
         except (ZarrStreamError, OSError) as error:
             said = f"{path} was recorded but could not be opened: {error}"
             self._tell(show_error, said)

@@ -1,0 +1,185 @@
+"""Levels of an image that is still written: arrays whose first axis grows.
+
+They only ever show what is committed. Nothing tells them how far that is: whoever has
+them says so, and reading follows.
+"""
+
+import math
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_zarr_stream._writer.errors import InvalidStore
+
+from .lazy import LazyArray
+
+Pixels = npt.NDArray[np.generic]
+
+ATTEMPTS = 3
+"""To read what is committed. Where no lease keeps readers away while the end of a shard
+moves, the first may meet it."""
+
+READS_KEPT = 2
+"""Of each level: napari reads the smallest one for the thumbnail at every change of the
+view, and again for the picture where it shows that one."""
+
+
+class StoredLevel:
+    """A level on disk, opened when it is read, and again for what came later.
+
+    Parameters
+    ----------
+    path : Path or None
+        None while it is not known where it will be: nothing is committed then.
+    shape : tuple of int
+        Now. The first number is assigned anew when more is committed.
+    dtype : numpy.dtype
+    chunks : tuple of int
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        shape: tuple[int, ...],
+        dtype: np.dtype[np.generic],
+        chunks: tuple[int, ...],
+    ) -> None:
+        self.path = path
+        self.shape = shape
+        self.dtype = dtype.newbyteorder("=")
+        self.chunks = chunks
+        self._array: Any = None
+        self._kept: OrderedDict[str, Pixels] = OrderedDict()
+
+    def grow(self, steps: int) -> None:
+        """So many steps along the first axis are committed."""
+        self.shape = (steps, *self.shape[1:])
+
+    def __getitem__(self, key: tuple[int | slice, ...]) -> Pixels:
+        """Read pixels; as `ZarrArray`, within the present shape.
+
+        Raises
+        ------
+        InvalidStore
+            It cannot be read, or is not as long as its shape.
+        """
+        name = repr(key)
+        kept = self._kept.pop(name, None)
+        if kept is None:
+            kept = self._read(key)
+        self._kept[name] = kept
+        while len(self._kept) > READS_KEPT:
+            self._kept.popitem(last=False)
+        return kept.copy()
+
+    def _read(self, key: tuple[int | slice, ...]) -> Pixels:
+        first = key[0]
+        steps = first.stop if isinstance(first, slice) else first + 1
+        for attempt in range(ATTEMPTS):
+            try:
+                pixels: Pixels = self._opened(steps)[key]
+            except InvalidStore:
+                self._array = None
+                if attempt + 1 == ATTEMPTS:
+                    raise
+            else:
+                return pixels
+        raise AssertionError("the last attempt returns or raises")
+
+    def _opened(self, steps: int) -> Any:
+        from .zarr_array import ZarrArray  # 0.3 s, which listing readers need not cost
+
+        if self._array is None or self._array.shape[0] < steps:
+            if self.path is None:
+                raise InvalidStore("nothing is committed yet")
+            array = ZarrArray(self.path)
+            if array.shape[0] < steps or array.shape[1:] != self.shape[1:]:
+                raise InvalidStore(
+                    f"array {self.path} is of shape {array.shape}, and should have "
+                    f"{steps} steps of {self.shape[1:]}"
+                )
+            self._array = array
+        return self._array
+
+
+class Growing(Protocol):
+    """Pixels whose first axis grows: a `StoredLevel`, or what knows of more."""
+
+    dtype: np.dtype[np.generic]
+    chunks: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Now."""
+
+    def __getitem__(self, key: tuple[int | slice, ...]) -> Pixels:
+        """As of `StoredLevel`."""
+
+
+class GrowingArray:
+    """A view of pixels that grow, with the shape that they have when it is asked.
+
+    Parameters
+    ----------
+    pixels : Growing
+    view : LazyArray, optional
+        Of which channel, and in which order of axes, they are seen. The first axis
+        stays the first.
+    """
+
+    def __init__(self, pixels: Growing, view: LazyArray | None = None) -> None:
+        self.pixels = pixels
+        self._view = view or LazyArray(pixels)
+        self.dtype = pixels.dtype
+        self.ndim = self._view.ndim
+
+    @property
+    def now(self) -> LazyArray:
+        """The view of what there is now."""
+        return self._view.over(self.pixels)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Now."""
+        return (self.pixels.shape[0], *self._view.shape[1:])
+
+    @property
+    def size(self) -> int:
+        """Number of pixels, now."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Size in memory once it is read."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """How many pixels of each axis are stored together."""
+        return self._view.chunks
+
+    def __len__(self) -> int:
+        return self.pixels.shape[0]
+
+    def __repr__(self) -> str:
+        return f"GrowingArray(shape={self.shape}, dtype={self.dtype})"
+
+    def __getitem__(self, key: Any) -> LazyArray | Pixels:
+        """As of `LazyArray`."""
+        return self.now[key]
+
+    def transpose(self, *axes: Any) -> LazyArray:
+        """As of `LazyArray`; it grows no more."""
+        return self.now.transpose(*axes)
+
+    def astype(self, dtype: npt.DTypeLike) -> Pixels:
+        """Read, and convert."""
+        return self.now.astype(dtype)
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> Pixels:
+        return self.now.__array__(dtype, copy)

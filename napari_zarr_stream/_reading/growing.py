@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from napari_zarr_stream._writer.errors import InvalidStore
 
+from .kept import KeptArray
 from .lazy import LazyArray
 
 Pixels = npt.NDArray[np.generic]
@@ -95,7 +96,7 @@ class StoredLevel:
         if self._array is None or self._array.shape[0] < steps:
             if self.path is None:
                 raise InvalidStore("nothing is committed yet")
-            array = ZarrArray(self.path)
+            array = KeptArray(ZarrArray(self.path))
             if array.shape[0] < steps or array.shape[1:] != self.shape[1:]:
                 raise InvalidStore(
                     f"array {self.path} is of shape {array.shape}, and should have "

@@ -6,7 +6,7 @@ SCREEN = $(if $(filter Linux,$(SYSTEM)),xvfb-run --auto-servernum --server-args=
 # Every warning is an error.
 SITE = $(BIN)/python -m sphinx --quiet --fail-on-warning --fresh-env docs build/site
 
-.PHONY: demo test test-long check setup setup-test wheel docs bench bench-quick bench-live bench-browse
+.PHONY: demo test test-pretend test-long check setup setup-test wheel docs bench bench-quick bench-live bench-browse
 .PHONY: setup-windows test-windows demo-windows bench-windows
 
 setup:
@@ -26,10 +26,20 @@ endif
 
 test: setup-test check
 	$(SCREEN) $(BIN)/python -m pytest -n 3 --dist loadscope
+	$(MAKE) test-pretend
+
+# On Linux, with all that Windows lacks and refuses: tests/helpers/pretend_windows.py.
+PRETEND = PYTHONPATH=tests/helpers $(BIN)/python -m pytest -p pretend_windows -p no:napari -p no:pytest-qt
+test-pretend: setup
+ifeq ($(SYSTEM),Linux)
+	$(PRETEND) -n 3 --dist loadscope tests/pretend tests/whole/test_bytes_written.py \
+		tests/whole/test_documents_in_use.py tests/writer/test_lock.py tests/writer/test_store.py
+endif
 
 # Soak, thousands of hostile stores, hundreds of kills, an empty environment: hours.
 test-long: setup-test
 	$(SCREEN) $(BIN)/python -m pytest -m long
+	$(PRETEND) -m long tests/pretend
 
 check: setup
 	$(BIN)/ruff check

@@ -15,6 +15,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_zarr_stream._recording.disk import free_bytes
 from napari_zarr_stream._recording.naming import free_paths
 from napari_zarr_stream._viewer.background import in_background
+from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.errors import InvalidProperties
 
 BLINK_S = 0.2
@@ -111,7 +112,7 @@ def _room_for(path: Path) -> int | None:
     there = next(parent for parent in path.parents if os.path.lexists(parent))
     if not there.is_dir():
         raise InvalidProperties(f"{there} is not a folder: choose another place.")
-    if not os.access(there, os.W_OK):
+    if not system.may_write(there):
         raise InvalidProperties(f"You may not write to {there}: choose another folder.")
     free = free_bytes(there)
     if free == 0:

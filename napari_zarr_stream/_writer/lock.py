@@ -182,6 +182,8 @@ class StoreLock:
             try:
                 with system.closing(descriptor):
                     system.write_at(descriptor, 0, (text,))
+                with contextlib.suppress(OSError):  # then it is seen
+                    system.hide(self._path)
             except BaseException:
                 system.remove(self._path)
                 raise

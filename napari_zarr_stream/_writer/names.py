@@ -8,18 +8,23 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from itertools import chain, count
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
+from urllib.parse import unquote
+
+from . import system
 
 _ENDING = re.compile(
     r"(\.ome)?\.(zarr|tiff?)|\.(btf|bmp|czi|gif|ims|jpe?g|lif|lsm|mrc|nd2|npy|png|stk)",
     re.IGNORECASE,
 )
 
-_RESERVED = re.compile(
-    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[\d¹²³]) *(\..*)?|zarr\.json",
-    re.IGNORECASE,
+_DEVICE = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[\d¹²³]) *([.:].*)?", re.IGNORECASE
 )
-"""Windows' devices, also with an ending; the document of the folder they lie in."""
+"""Of Windows, also with an ending."""
+
+_FILE = re.compile(r"file:(?://(?P<host>[^/\\]*))?(?P<path>[/\\].*)?", re.IGNORECASE)
+"""RFC 8089: a file of this computer, or of another one that is named."""
 
 MAX_BYTES = 200
 """Of a folder's name: systems have 255, and a number may be added."""
@@ -59,7 +64,8 @@ def folder_name(name: str, taken: Iterable[str] = ()) -> str:
     normal = unicodedata.normalize("NFC", name)
     safe = "".join(c if c.isalnum() or c in " -_.()" else "_" for c in normal)
     safe = safe.encode()[:MAX_BYTES].decode(errors="ignore").strip(" .") or "labels"
-    if _RESERVED.fullmatch(safe):
+    # The document of the folder that it lies in is called so.
+    if _DEVICE.fullmatch(safe) or safe.lower() == "zarr.json":
         safe = f"_{safe}"
     others = {_folded(other) for other in taken}
     numbered = (f"{safe}_{number}" for number in count(2))
@@ -71,20 +77,56 @@ def _folded(name: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
+def refused_by_windows(path: str) -> str:
+    """What Windows has against a path, in words; "" where it takes it.
+
+    >>> refused_by_windows("D:/data/aux.zarr")
+    "Windows keeps the name 'aux.zarr' for a device"
+    """
+    pure = PureWindowsPath(path)
+    if pure.drive and not pure.root:
+        return f"{pure.drive} is a drive, and no folder on it is named"
+    for name in pure.parts[1:] if pure.anchor else pure.parts:
+        if _DEVICE.fullmatch(name):
+            return f"Windows keeps the name {name!r} for a device"
+        if name not in {".", ".."} and name != name.rstrip(" ."):
+            return f"Windows has no name that ends in a dot or a space: {name!r}"
+        if odd := sorted({c for c in name if c in '<>:"|?*' or c < " "}):
+            return f"Windows has no name with {' '.join(map(ascii, odd))}: {name!r}"
+    return ""
+
+
 def split_scheme(text: str) -> tuple[str, str]:
     """The scheme of an address, and the path: of this computer where there is none.
 
     >>> split_scheme("s3://bucket/cells.zarr")
     ('s3', 's3://bucket/cells.zarr')
-    >>> split_scheme("file:///data/cells.zarr")
-    ('', '/data/cells.zarr')
+    >>> split_scheme("file:///data/my%20cells.zarr")
+    ('', '/data/my cells.zarr')
+    >>> split_scheme("C:/data/cells.zarr")
+    ('', 'C:/data/cells.zarr')
     """
+    if file := _FILE.fullmatch(text):
+        here = _path_of(file["host"] or "", unquote(file["path"] or ""))
+        return ("", here) if here else ("file", text)
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", text)
-    if scheme is None:
-        return "", text
-    if scheme[1].lower() == "file":
-        return "", text[scheme.end() :]
-    return scheme[1], text
+    return (scheme[1], text) if scheme else ("", text)
+
+
+def _path_of(host: str, path: str) -> str:
+    """What "file://host/path" is here; "" where another computer has it.
+
+    Drives and shares are Windows' own; elsewhere they would be odd names.
+    """
+    drive = re.match(r"([A-Za-z])[:|]$", host) or re.match(
+        r"[/\\]([A-Za-z])[:|](?=[/\\]|$)", path
+    )
+    if drive:
+        rest = path if drive.string is host else path[drive.end() :]
+        return f"{drive[1]}:{rest or '/'}" if system.IS_WINDOWS else ""
+    if host.lower() in {"", "localhost"}:
+        return path
+    return f"//{host}{path}" if system.IS_WINDOWS else ""
 
 
 def from_home(path: str) -> str:

@@ -2,11 +2,14 @@
 
 import math
 import operator
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy.typing as npt
 
+from . import system
 from .axes import voxel_of
 from .codecs import MAX_BLOSC_BYTES, blosc_block, stored_dtype
 from .errors import InvalidProperties
@@ -41,6 +44,11 @@ told: half a second of a disk."""
 MAX_FILES_AT_ONCE = 2**16
 """That fill together. Making so many takes a file system seconds; a folder of more is
 slow to list, to copy, to delete."""
+
+MANY_STEPS = 10**7
+"""More than a recording without an end has: a day at 100 frames a second."""
+
+LONGEST_DOCUMENT = "frame_log/device_time_ns/zarr.json.12345678.partial"
 
 MANY_FILES = 10**6
 """Are said: copying them takes hours."""
@@ -179,6 +187,32 @@ def _with_short_shards(grid: Grid) -> Grid:
     first, *others = grid.shard_shape
     there = ceil_div(size, grid.chunk_shape[0]) * grid.chunk_shape[0]
     return replace(grid, shard_shape=(min(first, there), *others))
+
+
+def _refuse_long_paths(properties: StorageProperties, grid: Grid) -> None:
+    """Refuse a place that is so deep that a file of the store has no name there.
+
+    While it is made, and while it is replaced, a store has another name beside its own.
+    """
+    here = Path(os.path.abspath(properties.path))
+    names = here.name, f".{here.name[:40]}.12345678.replaced"
+    counts = [
+        ceil_div(size or MANY_STEPS, per_file)
+        for size, per_file in zip(
+            grid.shape, grid.shard_shape or grid.chunk_shape, strict=True
+        )
+    ]
+    place = "/".join(str(count - 1) for count in counts)
+    keys = f"{len(grid.level_shapes)}/c/{place}", LONGEST_DOCUMENT
+    longest = max(
+        system.path_length(here.with_name(name) / key) for name in names for key in keys
+    )
+    if longest > system.LONGEST_PATH:
+        raise InvalidProperties(
+            f"Files of this store would have paths of {longest} characters, and "
+            f"{system.LONGEST_PATH} are the most here: choose a shorter name, or a "
+            f"folder less deep than {here.parent}"
+        )
 
 
 def _refuse_too_many(grid: Grid) -> None:
@@ -347,6 +381,7 @@ def plan(
     )
     grid = _with_short_shards(grid)
     _refuse_too_many(grid)
+    _refuse_long_paths(properties, grid)
     if (files := sum(grid.files_per_level)) > MANY_FILES and not properties.sharded:
         notes.append(f"{files:,} files: sharding would make few of them")
     of_grid = {name: getattr(grid, name) for name in Grid.__dataclass_fields__}

@@ -12,9 +12,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
+from . import system
 from .colours import WHITE, hex_of
 from .errors import InvalidProperties
-from .names import from_home, split_scheme
+from .names import from_home, refused_by_windows, split_scheme
 
 
 class DeviceKind(StrEnum):
@@ -188,7 +189,10 @@ class StorageProperties:
                 f"{uri} is an address ({scheme}): only folders of this computer can "
                 "be written; write to one and upload it, or mount the storage as one"
             )
-        put("uri", from_home(path))
+        path = from_home(path)
+        if system.IS_WINDOWS and (why := refused_by_windows(path)):
+            raise InvalidProperties(f"{why}. Choose another name than {path}")
+        put("uri", path)
         put("device_kind", _choice(DeviceKind, self.device_kind, "device_kind"))
         method = self.downsampling_method
         put(

@@ -58,6 +58,8 @@ def _patiently(call: Callable[[], T]) -> T:
 
 # ------------------------------------------------------- what systems do each their way
 
+IS_WINDOWS = sys.platform == "win32"
+
 if sys.platform == "win32":
     _CREATE = windows.WRITE, windows.CREATE_ALWAYS, True
     _CREATE_NEW = windows.WRITE, windows.CREATE_NEW, True
@@ -73,8 +75,14 @@ if sys.platform == "win32":
     write_at = windows.write_at
     read_at = windows.read_at
     set_size = windows.set_size
+    data_ranges = windows.data_ranges
     allow_holes = windows.allow_holes
+    hide = windows.hide
+    may_write = windows.may_write
+    LONGEST_PATH = windows.LONGEST_PATH
+    path_length = windows.path_length
     _full = windows.full_path
+    _tree = windows.tree_path
     size_on_disk = windows.size_on_disk
 
 else:
@@ -117,9 +125,40 @@ else:
         """Have what is never written take no space; False where it always does."""
         return True
 
+    def data_ranges(descriptor: int) -> Iterator[tuple[int, int]]:
+        """Where something was written, start and end; all of it if none can tell."""
+        size = os.fstat(descriptor).st_size
+        end = 0
+        while end < size:
+            start = end
+            try:
+                start = os.lseek(descriptor, start, os.SEEK_DATA)
+                end = os.lseek(descriptor, start, os.SEEK_HOLE)
+            except OSError as error:
+                if error.errno == errno.ENXIO:
+                    return  # nothing but a hole is left
+                end = size  # macOS says EINVAL, others what they like: all may be data
+            yield start, end
+
+    def hide(path: Path) -> None:
+        """Have it not be seen among files; a dot before its name does that here."""
+
+    def may_write(folder: Path) -> bool:
+        """Whether this user may make something in a folder that is there."""
+        return os.access(folder, os.W_OK)
+
+    LONGEST_PATH = 1023 if sys.platform == "darwin" else 4095
+    """Bytes that a path may have here: limits.h, PATH_MAX."""
+
+    def path_length(path: Path) -> int:
+        """How long a path is, as `LONGEST_PATH` counts."""
+        return len(os.fsencode(path))
+
     def _full(path: Path) -> Path:
         """The path in a form that may be as long as the disk takes."""
         return path
+
+    _tree = _full
 
     def size_on_disk(descriptor: int) -> int:
         """Bytes that a file takes; a hole takes none."""
@@ -201,25 +240,6 @@ def has_holes(folder: Path) -> bool:
         size = size_on_disk(descriptor)
     remove(probe)
     return allowed and size < 2**19
-
-
-def data_ranges(descriptor: int) -> Iterator[tuple[int, int]]:
-    """Where something was written, start and end; all of the file if none can tell."""
-    size = size_of(descriptor)
-    if sys.platform == "win32":
-        yield 0, size
-        return
-    end = 0
-    while end < size:
-        start = end
-        try:
-            start = os.lseek(descriptor, start, os.SEEK_DATA)
-            end = os.lseek(descriptor, start, os.SEEK_HOLE)
-        except OSError as error:
-            if error.errno == errno.ENXIO:
-                return  # nothing but a hole is left
-            end = size  # macOS says EINVAL, others what they like: all may be data
-        yield start, end
 
 
 # ------------------------------------------------------------------------- leases
@@ -327,7 +347,7 @@ def remove_folder(path: Path) -> None:
 
 def remove_tree(folder: Path) -> None:
     """Take away a folder with all in it."""
-    _patiently(lambda: shutil.rmtree(_full(folder)))
+    _patiently(lambda: shutil.rmtree(_tree(folder)))
 
 
 def make_folder(folder: Path, *, exist_ok: bool = False) -> None:
@@ -348,7 +368,7 @@ def is_taken(path: Path) -> bool:
 def state_of(folder: Path) -> bytes:
     """What is another when anything in a folder was written: names, sizes, times."""
     state = hashlib.blake2b()
-    for where, folders, files in os.walk(_full(folder)):
+    for where, folders, files in os.walk(_tree(folder)):
         folders.sort()
         for name in [".", *sorted(files)]:
             path = os.path.join(where, name)

@@ -8,7 +8,7 @@ import ctypes
 import msvcrt
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from ctypes import wintypes
 from pathlib import Path
 
@@ -26,6 +26,9 @@ _NO_LINK = 0x00200000  # FILE_FLAG_OPEN_REPARSE_POINT
 _REPARSE_POINT = 0x400
 _SET_SPARSE = 0x900C4
 _STANDARD_INFO = 1
+_HIDDEN = 0x2
+_ADD_FILE = 0x2  # of a folder
+_BACKUP_SEMANTICS = 0x02000000  # folders are opened so
 _END_OF_FILE_INFO = 6
 _HANDLE_EOF = 38
 _MOST_AT_ONCE = 2**30
@@ -53,6 +56,18 @@ for _call in (
     _call.argtypes = [
         wintypes.HANDLE, ctypes.c_int, ctypes.c_void_p, wintypes.DWORD,
     ]  # fmt: skip
+_kernel.SetFileAttributesW.argtypes = [wintypes.LPCWSTR, wintypes.DWORD]
+_kernel.CloseHandle.argtypes = [wintypes.HANDLE]
+
+
+def _takes_long_paths() -> bool:
+    """Whether all programs here may; those before Windows 10 know no such switch."""
+    switch = getattr(ctypes.WinDLL("ntdll"), "RtlAreLongPathsEnabled", None)
+    return switch is None or bool(switch() & 0xFF)
+
+
+LONGEST_PATH = 32_766 if _takes_long_paths() else 259
+"""Longer ones could be written here, but readers could not open them."""
 
 
 class _Overlapped(ctypes.Structure):
@@ -87,7 +102,13 @@ def _error(path: str | None = None) -> OSError:
 def full_path(path: Path) -> str:
     """The same path, in a form that may be as long as the disk takes."""
     text = os.path.abspath(path)
-    if len(text) < _LONG or text.startswith("\\\\?\\"):
+    return text if len(text) < _LONG else tree_path(path)
+
+
+def tree_path(path: Path) -> str:
+    """The same of a folder in which paths may be long."""
+    text = os.path.abspath(path)
+    if text.startswith("\\\\?\\"):
         return text
     return "\\\\?\\UNC" + text[1:] if text.startswith("\\\\") else "\\\\?\\" + text
 
@@ -174,6 +195,34 @@ def allow_holes(descriptor: int) -> bool:
             handle, _SET_SPARSE, None, 0, None, 0, ctypes.byref(done), None
         )
     )
+
+
+def path_length(path: Path) -> int:
+    """See `system.path_length`: in units of UTF-16."""
+    return len(os.path.abspath(path).encode("utf-16-le", "surrogatepass")) // 2
+
+
+def data_ranges(descriptor: int) -> Iterator[tuple[int, int]]:
+    """See `system.data_ranges`: all of it."""
+    yield 0, os.fstat(descriptor).st_size
+
+
+def hide(path: Path) -> None:
+    """See `system.hide`: a dot before a name hides nothing in an explorer."""
+    if not _kernel.SetFileAttributesW(full_path(path), _HIDDEN):
+        raise _error(str(path))
+
+
+def may_write(folder: Path) -> bool:
+    """See `system.may_write`: `os.access` looks at no rights, and says yes."""
+    access, flags = _ADD_FILE, _BACKUP_SEMANTICS
+    handle = _kernel.CreateFileW(
+        full_path(folder), access, _SHARE_ALL, None, OPEN_EXISTING, flags, None
+    )
+    if handle == wintypes.HANDLE(-1).value:
+        return False
+    _kernel.CloseHandle(handle)
+    return True
 
 
 def size_on_disk(descriptor: int) -> int:

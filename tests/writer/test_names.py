@@ -6,10 +6,18 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_zarr_stream import StorageProperties, ZarrStream
-from napari_zarr_stream._reading.reader import layers_of
+from napari_zarr_stream import InvalidProperties, StorageProperties, ZarrStream
+from napari_zarr_stream._reading.reader import get_reader, layers_of
 from napari_zarr_stream._recording.naming import free_path
-from napari_zarr_stream._writer.names import image_name, is_store_name, split_ending
+from napari_zarr_stream._writer import system
+from napari_zarr_stream._writer.names import (
+    image_name,
+    is_store_name,
+    refused_by_windows,
+    split_ending,
+    split_scheme,
+)
+from napari_zarr_stream._writer.plan import plan
 
 # fmt: off
 NAMES = {
@@ -83,3 +91,91 @@ def test_a_name_that_is_taken_is_counted_up_before_its_ending(tmp_path, path):
     (tmp_path / path).mkdir()
     stem, ending = NAMES[path]
     assert free_path(tmp_path / path) == tmp_path / f"{stem}_0002{ending}"
+
+
+# fmt: off
+ADDRESSES = {
+    # text: as Windows has it, as others have it; None: not of this computer
+    "C:/data/a.zarr": ("C:/data/a.zarr", "C:/data/a.zarr"),
+    "C:\\data\\a.zarr": ("C:\\data\\a.zarr", "C:\\data\\a.zarr"),
+    "c://data/a.zarr": ("c://data/a.zarr", "c://data/a.zarr"),
+    "\\\\server\\share\\a": ("\\\\server\\share\\a", "\\\\server\\share\\a"),
+    "//server/share/a.zarr": ("//server/share/a.zarr", "//server/share/a.zarr"),
+    "\\\\?\\C:\\data\\a.zarr": ("\\\\?\\C:\\data\\a.zarr", "\\\\?\\C:\\data\\a.zarr"),
+    "file:///data/a.zarr": ("/data/a.zarr", "/data/a.zarr"),
+    "file:/data/a.zarr": ("/data/a.zarr", "/data/a.zarr"),
+    "FILE://localhost/data/a.zarr": ("/data/a.zarr", "/data/a.zarr"),
+    "file:///data/my%20%C2%B5.zarr": ("/data/my µ.zarr", "/data/my µ.zarr"),
+    "file:///data/50%.zarr": ("/data/50%.zarr", "/data/50%.zarr"),
+    "file:///C:/data/a.zarr": ("C:/data/a.zarr", None),
+    "file:///C:/my%20data/a.zarr": ("C:/my data/a.zarr", None),
+    "file:///c|/data/a.zarr": ("c:/data/a.zarr", None),
+    "file://C:/data/a.zarr": ("C:/data/a.zarr", None),
+    "file:///C:\\data\\a.zarr": ("C:\\data\\a.zarr", None),
+    "file://server/share/a.zarr": ("//server/share/a.zarr", None),
+    "file:////server/share/a.zarr": ("//server/share/a.zarr", "//server/share/a.zarr"),
+    "file.zarr": ("file.zarr", "file.zarr"),
+    "file/a.zarr": ("file/a.zarr", "file/a.zarr"),
+    "s3://bucket/a.zarr": (None, None),
+    "https://server/a%20b.zarr": (None, None),
+}
+REFUSED_BY_WINDOWS = {
+    "D:/data/cells.zarr": "", "\\\\server\\share\\cells.zarr": "", "../a/./b.zarr": "",
+    "Zellwände µm 細胞.zarr": "", "auxiliary.zarr": "", "com10.zarr": "", "a.con": "",
+    "\\\\?\\C:\\data\\a.zarr": "",
+    "CON": "device", "aux.1": "device", "a/nul.zarr/a": "device", "Com1.zarr": "device",
+    "lpt².zarr": "device", "prn .zarr": "device", "CONIN$": "device",
+    "a.zarr.": "dot or a space", "a.zarr ": "dot or a space", "a./b": "dot or a space",
+    "10:30.zarr": "':'", "what?.zarr": "'?'", 'a"b': "'\"'", "a<b>.zarr": "'<' '>'",
+    "a\tb": r"'\t'", "C:cells.zarr": "C: is a drive", "x:": "x: is a drive",
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("is_windows", [True, False])
+@pytest.mark.parametrize("text", ADDRESSES)
+def test_an_address_of_a_file_is_a_path(monkeypatch, text, is_windows):
+    monkeypatch.setattr(system, "IS_WINDOWS", is_windows)
+    scheme, path = split_scheme(text)
+    expected = ADDRESSES[text][0 if is_windows else 1]
+    assert (path if not scheme else None) == expected
+    if scheme:
+        assert (scheme, path) == (text.split(":")[0], text)
+
+
+@pytest.mark.parametrize("path", REFUSED_BY_WINDOWS)
+def test_what_windows_has_against_a_name(monkeypatch, path):
+    why = refused_by_windows(path)
+    assert REFUSED_BY_WINDOWS[path] in why
+    assert bool(REFUSED_BY_WINDOWS[path]) == bool(why)
+    StorageProperties(path)  # here it may be
+    monkeypatch.setattr(system, "IS_WINDOWS", True)
+    if why:
+        with pytest.raises(InvalidProperties, match="Choose another name"):
+            StorageProperties(path)
+    else:
+        StorageProperties(path)
+
+
+def test_an_address_of_a_file_is_written_and_read(tmp_path):
+    store = tmp_path / "my cells 50%.zarr"
+    with ZarrStream(
+        StorageProperties(store.as_uri()), axes="tyx", shape=(None, 8, 8), dtype="uint8"
+    ) as stream:
+        stream.append(np.ones((8, 8), "uint8"))
+    assert store.is_dir()
+    [(_, meta, _)] = get_reader(store.as_uri())(store.as_uri())
+    assert meta["name"] == "my cells 50%"
+
+
+@pytest.mark.parametrize("depth", [3, 17])
+def test_a_folder_so_deep_that_files_have_no_name_there_is_refused(tmp_path, depth):
+    deep = tmp_path.joinpath(*["a" * 240] * depth)
+    given = {"axes": "tyx", "shape": (None, 8, 8), "dtype": "uint8"}
+    properties = StorageProperties(deep)
+    if depth == 3 and system.LONGEST_PATH > 1024:
+        assert plan(properties, **given)
+        return
+    with pytest.raises(InvalidProperties, match="choose a shorter name, or a folder"):
+        plan(properties, **given)
+    assert list(tmp_path.iterdir()) == []

@@ -26,6 +26,7 @@ _FIRST = (
     RecordKey.FRAMES_ACQUIRED,
     RecordKey.FRAMES_COMMITTED,
     RecordKey.FRAMES_LOST,
+    RecordKey.NOTES,
 )
 """What is asked most of our own record."""
 

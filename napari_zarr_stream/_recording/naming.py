@@ -1,5 +1,6 @@
 """A name for the next recording that nothing has yet."""
 
+import datetime
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,24 +8,24 @@ from typing import TYPE_CHECKING
 from napari_zarr_stream._writer.errors import InvalidProperties
 from napari_zarr_stream._writer.names import is_store_name, split_ending
 
+from .name_template import NameTemplate
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-STEM = "recording"
 
-
-def free_path(chosen: Path) -> Path:
+def free_path(chosen: Path, name: str = "") -> Path:
     """The store to be made for what the user chose.
 
     A name that ends in `.zarr` is taken as it is while nothing is there, and counted up
     otherwise: `cells.zarr`, `cells_0002.zarr`. Anything else is a folder, in which
-    recordings are counted from `recording_0001.zarr`.
+    recordings are called by a `NameTemplate`.
     """
-    [path] = free_paths(chosen, 1)
+    [path] = free_paths(chosen, 1, name)
     return path
 
 
-def free_paths(chosen: Path, cameras: int) -> list[Path]:
+def free_paths(chosen: Path, cameras: int, name: str = "") -> list[Path]:
     """The same for several cameras at once: `cells_camera1.zarr`, `cells_camera2.zarr`.
 
     Their names count up together.
@@ -34,6 +35,7 @@ def free_paths(chosen: Path, cameras: int) -> list[Path]:
     InvalidProperties
         No name there can be used: it is too long, or in a folder that is closed to you.
     """
+    template = NameTemplate(name)  # a wrong one is said, also where it is not used
     chosen = chosen.expanduser().absolute()
     if is_store_name(chosen):
         folder = chosen.parent
@@ -42,8 +44,9 @@ def free_paths(chosen: Path, cameras: int) -> list[Path]:
             [stem], (f"{stem}_{number:04}" for number in count(2))
         )
     else:
-        folder, ending = chosen, ".zarr"
-        stems = (f"{STEM}_{number:04}" for number in count(1))
+        folder, ending = chosen, template.ending
+        there = _names_in(folder) if template.is_counted else []
+        stems = template.stems(datetime.datetime.now().astimezone(), there)
     for stem in stems:
         names = [f"_camera{number + 1}" for number in range(cameras)]
         paths = [
@@ -53,6 +56,17 @@ def free_paths(chosen: Path, cameras: int) -> list[Path]:
         if not any(map(_is_taken, paths)):
             return paths
     raise AssertionError("numbers do not end")
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return [path.name for path in folder.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise InvalidProperties(
+            f"{error.strerror}, choose another folder: {folder}"
+        ) from error
 
 
 def _is_taken(path: Path) -> bool:

@@ -10,6 +10,7 @@ Guarantees of the recording thread:
 """
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from napari_zarr_stream._writer.errors import IllegalTransition, SourceFailed
 from napari_zarr_stream._writer.local_store import LocalStore
 from napari_zarr_stream._writer.plan import Plan
 from napari_zarr_stream._writer.properties import StorageProperties
+from napari_zarr_stream._writer.record import RecordKey
 from napari_zarr_stream._writer.store import Store
 
 from .disk import RESERVE_BYTES, DiskWatch
@@ -37,6 +39,11 @@ class Recording:
         As for `configure`.
     reserve_bytes : int
         Left free on the disk: the recording stops itself before. 0 for none.
+
+    Attributes
+    ----------
+    notes : str
+        Kept in the record of the next run.
     """
 
     def __init__(
@@ -47,6 +54,7 @@ class Recording:
         reserve_bytes: int = RESERVE_BYTES,
     ) -> None:
         self.reserve_bytes = reserve_bytes
+        self.notes = ""
         # One of `configure`, `start`, `close` at a time; taken before _lock.
         self._control = threading.Lock()
         self._lock = threading.Lock()
@@ -136,8 +144,12 @@ class Recording:
         disk = DiskWatch(self._properties.path, self._reserve_with_queue())
         disk.check()
         place = store or LocalStore(self._properties.path, self._properties.overwrite)
-        stream = open_stream(self._properties, self._description, place)
-        run = Run(self._source, self._description, stream, disk, gate)
+        described = self._description
+        if self.notes:
+            record = {**described.record, RecordKey.NOTES: self.notes}
+            described = replace(described, record=record)
+        stream = open_stream(self._properties, described, place)
+        run = Run(self._source, described, stream, disk, gate)
         thread = threading.Thread(
             target=self._record, args=(run,), name="recording", daemon=False
         )

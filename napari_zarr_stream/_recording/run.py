@@ -360,7 +360,9 @@ class Run:
         self._stream.annotate(
             channels=self._channels(),
             record=record,
-            interval_s=self._timetable.interval_s or self._infos.interval_s,
+            interval_s=(self._timetable.interval_s or self._infos.interval_s)
+            if self._description.axes[0] == "t"
+            else None,
         )
 
     def _channels(self) -> Sequence[Channel] | None:

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from napari_zarr_stream._writer.colours import NAMED, RGB, given_color
+from napari_zarr_stream._writer.colours import NAMED, RGB, WHITE, given_color
+from napari_zarr_stream._writer.errors import InvalidProperties
 from napari_zarr_stream._writer.intake import Place
 from napari_zarr_stream._writer.properties import Channel
 from napari_zarr_stream._writer.record import RecordKey, universal_time
@@ -244,23 +245,33 @@ def describe_camera(
     elif colours == (len(RGB),):
         named = [(each, NAMED[each]) for each in RGB]
     channels = tuple(Channel(*each, value_range=value_range) for each in named)
+    first = "z" if take.z_step_um else "t"
+    if colours and take.z_step_um:
+        raise InvalidProperties(
+            f"z_step_um {take.z_step_um:g}: the frames of {name} have "
+            f"{colours[0]} channels each, and planes of a stack have one: set it to 0, "
+            "or choose grey pixels"
+        )
     return SourceDescription(
         name=name,
-        axes="tcyx" if colours else "tyx",
+        axes=f"{first}cyx" if colours else f"{first}yx",
         shape=(take.frames(frames), *camera.shape),
         dtype=camera.dtype,
         scale=(
-            interval_s or 1.0,
+            take.z_step_um or interval_s or 1.0,
             *[1.0] * len(colours),
             *[size or 1.0] * 2,
         ),
         translation=(0.0,) * (1 + len(camera.shape)),
         units=(
-            "second" if interval_s else None,
+            "micrometer" if take.z_step_um else "second" if interval_s else None,
             *[None] * len(colours),
             *["micrometer" if size else None] * 2,
         ),
         channels=channels or None,
+        channel=Channel(
+            take.channel_name or name, take.color or WHITE, value_range=value_range
+        ),
         value_range=value_range,
         planes_per_frame=math.prod(colours),
         frame_rate=1 / interval_s if interval_s else None,

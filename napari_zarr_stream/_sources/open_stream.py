@@ -61,5 +61,8 @@ def plan_of(properties: StorageProperties, description: SourceDescription) -> Pl
 def channels_of(description: SourceDescription) -> Sequence[Channel] | None:
     """Those of a source, or one named as it is where there is no axis for them."""
     if description.channels is None and "c" not in description.axes:
-        return (Channel(description.name, value_range=description.value_range),)
+        return (
+            description.channel
+            or Channel(description.name, value_range=description.value_range),
+        )
     return description.channels

@@ -30,6 +30,8 @@ class SourceDescription:
     units : tuple of str or None
     channels : tuple of Channel or None
         None: contrast is taken from the first frame.
+    channel : Channel or None
+        How the one channel is called and coloured then; None: as the image, and white.
     is_label : bool
     value_range : (float, float) or None
         Smallest and largest value a pixel can have, where it is not that of the dtype.
@@ -56,6 +58,7 @@ class SourceDescription:
     translation: tuple[float, ...]
     units: tuple[str | None, ...]
     channels: tuple[Channel, ...] | None = None
+    channel: Channel | None = None
     is_label: bool = False
     value_range: tuple[float, float] | None = None
     planes_per_frame: int = 1

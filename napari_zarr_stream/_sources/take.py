@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from napari_zarr_stream._writer.colours import NAMED, hex_of
 from napari_zarr_stream._writer.errors import InvalidProperties
 
 REST_FROM_S = 0.2
@@ -22,6 +23,12 @@ class Take:
         How long frames are taken; 0: no end.
     pixel_size_um : float or None
         Of the sample, in micrometres; None leaves it to the camera.
+    z_step_um : float
+        From one frame to the next, where frames are the planes of a stack and not
+        moments in time; 0 where they are not.
+    channel_name, channel_color : str
+        How a grey image is called, and the colour that it is shown in: one of napari's
+        names, or six hexadecimal digits. Empty: as its store, and white.
 
     Raises
     ------
@@ -32,12 +39,25 @@ class Take:
     interval_s: float = 0.0
     duration_s: float = 0.0
     pixel_size_um: float | None = None
+    z_step_um: float = 0.0
+    channel_name: str = ""
+    channel_color: str = ""
 
     def __post_init__(self) -> None:
-        for field in ("interval_s", "duration_s", "pixel_size_um"):
+        for field in ("interval_s", "duration_s", "pixel_size_um", "z_step_um"):
             value = getattr(self, field)
             if value is not None and not 0 <= value < math.inf:
                 raise InvalidProperties(f"{field} must be 0 or more, not {value!r}")
+        if self.channel_color and not self.color:
+            raise InvalidProperties(
+                f"channel_color {self.channel_color!r} is not one of "
+                f"{', '.join(NAMED)}, and not six hexadecimal digits"
+            )
+
+    @property
+    def color(self) -> str | None:
+        """`channel_color` as six digits; None where it is none."""
+        return hex_of(NAMED.get(self.channel_color.lower(), self.channel_color))
 
     def frames(self, frame_count: int) -> int | None:
         """How many there will be, of at most `frame_count` (0: any); None if unknown.

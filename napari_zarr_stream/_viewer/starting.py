@@ -32,12 +32,15 @@ class Job(NamedTuple):
         What people call the source.
     layer : napari.layers.Layer or None
         The one that the source reads.
+    notes : str
+        To be kept in the record.
     """
 
     source: Source
     properties: StorageProperties
     title: str = ""
     layer: Any = None
+    notes: str = ""
 
 
 class Starting:
@@ -65,6 +68,8 @@ class Starting:
             self._together = Recordings.in_one_store(sources, properties[0])
         else:
             self._together = Recordings(sources, properties)
+        for job, recording in zip(self._jobs, self._together.recordings, strict=True):
+            recording.notes = job.notes
         if self.was_stopped:
             return False
         self._together.start()

@@ -36,6 +36,7 @@ class RecordKey(StrEnum):
     Z_HALVING = "z_halving"
     BUFFER_S = "buffer_s"
     PLANNED = "planned"
+    NOTES = "notes"
 
     SOURCE = "source"
     LAYER = "layer"

@@ -1,36 +1,15 @@
-"""Which cameras are meant by their names, and how they are set: `--camera`, `--set`."""
+"""The cameras that there are, and what of `--set` is meant for each."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 
-from napari_zarr_stream._writer.errors import InvalidProperties, ZarrStreamError
+from napari_zarr_stream._writer.errors import InvalidProperties
 from napari_zarr_stream.cameras import (
-    Camera,
     CameraError,
     Setting,
-    SettingValue,
     find_cameras,
 )
-
-
-def meant_by(wanted: str | None) -> tuple[Callable[[], Camera], str]:
-    """What makes the camera that is meant, and its name."""
-    found = find_cameras()
-    names = list(found.cameras)
-    if wanted is None and len(names) == 1:
-        return found.cameras[names[0]], names[0]
-    exact = [name for name in names if name.lower() == (wanted or "").lower()]
-    alike = [name for name in names if wanted and wanted.lower() in name.lower()]
-    for chosen in (exact, alike):
-        if len(chosen) == 1:
-            return found.cameras[chosen[0]], chosen[0]
-    problem = (
-        f"no single camera is meant by {wanted!r}" if wanted else "choose a --camera"
-    )
-    there = ", ".join(names) or "none"
-    failed = "".join(f"; {title} failed: {why}" for title, why in found.failed.items())
-    raise InvalidProperties(f"{problem}: there are {there}{failed}")
 
 
 def list_cameras() -> int:
@@ -52,29 +31,21 @@ def list_cameras() -> int:
     return 0
 
 
-def settings_of(number: int, cameras: int, settings: Sequence[str]) -> list[str]:
+def settings_of(number: int, cameras: int, settings: Sequence[str]) -> dict[str, str]:
     """What of `--set` is meant for camera number 1, 2, ..."""
-    mine = []
+    mine: dict[str, str] = {}
     for setting in settings:
         which, colon, assignment = setting.partition(":")
         if not (colon and which.isdecimal()):
-            mine.append(setting)
+            mine |= _assigned(setting)
         elif not 1 <= int(which) <= cameras:
             raise InvalidProperties(
                 f"--set {setting}: there is no camera {which}, they are numbered 1 to "
                 f"{cameras}"
             )
         elif int(which) == number:
-            mine.append(assignment)
+            mine |= _assigned(assignment)
     return mine
-
-
-def prepare(camera: Camera, settings: Sequence[str]) -> None:
-    """Open a camera and set it."""
-    camera.open()
-    # An address comes first: nothing else can be set before it.
-    for setting in sorted(settings, key=_is_no_address):
-        _set(camera, setting)
 
 
 def _described(setting: Setting) -> str:
@@ -88,30 +59,8 @@ def _described(setting: Setting) -> str:
     return f"{setting.name} = {setting.value}{unit}{of}"
 
 
-def _is_no_address(assignment: str) -> bool:
-    return not assignment.startswith("address=")
-
-
-def _set(camera: Camera, assignment: str) -> None:
+def _assigned(assignment: str) -> dict[str, str]:
     name, equals, text = assignment.partition("=")
-    settings = {setting.name: setting for setting in camera.settings}
-    if not equals or name not in settings:
-        raise InvalidProperties(
-            f"--set {assignment}: settings are NAME=VALUE, with {', '.join(settings)}"
-        )
-    value: SettingValue = text
-    if isinstance(settings[name].value, bool):
-        value = text.lower() in ("1", "true", "yes", "on")
-    try:
-        in_force = camera.set(name, value)
-    except ZarrStreamError as error:
-        raise InvalidProperties(f"--set {assignment}: {error}") from error
-    if str(in_force) not in (text, str(value)) and not _same_number(in_force, text):
-        print(f"{name} is {in_force} instead of {text}", file=sys.stderr)
-
-
-def _same_number(value: SettingValue, text: str) -> bool:
-    try:
-        return float(value) == float(text)
-    except ValueError:
-        return False
+    if not equals:
+        raise InvalidProperties(f"--set {assignment}: settings are NAME=VALUE")
+    return {name: text}

@@ -2,34 +2,53 @@
 
 import argparse
 import sys
-from contextlib import ExitStack, closing
-from functools import partial
+from dataclasses import fields
+from pathlib import Path
 
 from tqdm import tqdm
 
 from napari_zarr_stream._recording.counts import totals_in_words
-from napari_zarr_stream._recording.disk import RESERVE_BYTES
 from napari_zarr_stream._recording.interrupt import Interrupt
+from napari_zarr_stream._recording.prepared import makes_of, prepared
+from napari_zarr_stream._recording.settings import (
+    RecordSettings,
+    load_settings,
+    unknown_in_words,
+)
 from napari_zarr_stream._recording.states import FinishReason, RecordingStatus
 from napari_zarr_stream._recording.together import Recordings
-from napari_zarr_stream._sources.camera import CameraSource
-from napari_zarr_stream._sources.take import Take
 from napari_zarr_stream._writer.errors import InvalidProperties, SourceFailed
-from napari_zarr_stream._writer.names import image_name
-from napari_zarr_stream._writer.properties import DeviceKind
 from napari_zarr_stream._writer.words import (
     count_in_words,
     duration_in_words,
     size_in_words,
 )
-from napari_zarr_stream.cameras import CameraThread
 
-from .cameras import list_cameras, meant_by, prepare, settings_of
+from .cameras import list_cameras, settings_of
 from .command import FAILED, FRAMES_LOST, INTERRUPTED, Command, say
-from .storage import add_storage, storage_properties
+from .storage import add_storage
 
 POLL_S = 0.1
 """How often the progress bar is renewed."""
+
+
+_OPTIONS = (
+    (("--name",), str, "TEXT", "how a store in a folder is called: free text with "
+     "{date}, {time} and {counter}"),
+    (("--notes",), str, "TEXT", "kept in the record of the store"),
+    (("--frame-count", "--frames"), int, "N", "0: until Ctrl-C (default)"),
+    (("--interval-s",), float, "S", "from one frame to the next; 0: as fast as they "
+     "come (default)"),
+    (("--duration-s",), float, "S", "how long to record; 0: no end (default)"),
+    (("--pixel-size-um",), float, "UM", "of the sample, in micrometres"),
+    (("--z-step-um",), float, "UM", "from one frame to the next where they are the "
+     "planes of a stack"),
+    (("--channel-name",), str, "TEXT", "how a grey image is called"),
+    (("--channel-color",), str, "COLOR", "and coloured: green, or 00FF00"),
+    (("--reserve-mib",), int, "MIB", "stop when no more than this is free on the disk "
+     "(default 1024)"),
+)  # fmt: skip
+"""By the names that they have in a file of settings, too."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -44,101 +63,81 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="[N:]NAME=VALUE",
-        dest="settings",
+        dest="assignments",
         help="a setting of the camera; may be repeated. With several cameras it is for "
         "all of them, or for the Nth as in 2:exposure_ms=5",
     )  # fmt: skip
     parser.add_argument(
-        "--frames",
-        type=int,
-        default=0,
-        metavar="N",
-        help="0: until Ctrl-C (default)",
+        "--settings",
+        type=Path,
+        metavar="FILE",
+        dest="settings_file",
+        help="all that can be asked of a recording, as the dock saves it; what is said "
+        "here as well goes before it",
     )
-    parser.add_argument(
-        "--interval-s",
-        type=float,
-        default=0.0,
-        metavar="S",
-        help="from one frame to the next; 0: as fast as they come (default)",
-    )
-    parser.add_argument(
-        "--duration-s",
-        type=float,
-        default=0.0,
-        metavar="S",
-        help="how long to record; 0: no end (default)",
-    )
-    parser.add_argument(
-        "--pixel-size-um",
-        type=float,
-        metavar="UM",
-        help="of the sample, in micrometres",
-    )
-    parser.add_argument(
-        "--reserve-mib",
-        type=int,
-        default=RESERVE_BYTES // 2**20,
-        metavar="MIB",
-        help="stop when no more than this is free on the disk (default 1024)",
-    )
+    for names, kind, metavar, said in _OPTIONS:
+        parser.add_argument(*names, type=kind, metavar=metavar, help=said)
     add_storage(parser)
+
+
+def _asked(given: argparse.Namespace) -> RecordSettings:
+    """What a file says, and what the options say instead."""
+    settings = RecordSettings()
+    if given.settings_file is not None:
+        settings, unknown = load_settings(given.settings_file)
+        if unknown:
+            say(unknown_in_words(given.settings_file, unknown))
+    known = {field.name for field in fields(RecordSettings)}
+    said = {
+        name: value
+        for name, value in vars(given).items()
+        if name in known and value is not None
+    }
+    said["overwrite"] = given.overwrite or settings.overwrite
+    if tuple(said.get("cameras", settings.cameras)) != settings.cameras:
+        said["camera_settings"] = ()  # those of the file are of others
+    settings = settings.changed(**said)
+    count = max(1, len(settings.cameras))
+    of_cameras = [
+        {
+            **settings.settings_of(number),
+            **settings_of(number + 1, count, given.assignments),
+        }
+        for number in range(count)
+    ]
+    return settings.changed(camera_settings=tuple(of_cameras))
 
 
 def _record(given: argparse.Namespace) -> int:
     if given.list_cameras:
         return list_cameras()
-    if given.out is None:
+    if given.out is None and given.settings_file is None:
         raise InvalidProperties("record needs the store to be made: record OUT")
-    # What the widget has as its defaults.
-    properties = storage_properties(
-        given, DeviceKind.ZARR_V3_LZ4, max_bytes_per_chunk=0
-    )
-    if given.frames < 0:
-        raise InvalidProperties(f"--frames must be 0 or more, not {given.frames}")
-    with ExitStack() as opened:
-        cameras = []
-        for make, name in map(meant_by, given.cameras or [None]):
-            cameras.append(opened.enter_context(closing(CameraThread(make, name))))
-        for number, camera in enumerate(cameras, 1):
-            mine = settings_of(number, len(cameras), given.settings)
-            camera.call(partial(prepare, settings=mine))
-        take = Take(given.interval_s, given.duration_s, given.pixel_size_um)
-        image = image_name(properties.path)
-        sources = [
-            CameraSource(
-                camera,
-                image if len(cameras) == 1 else camera.name,
-                given.frames,
-                take,
-            )
-            for camera in cameras
-        ]
-        if len(sources) == 1:
-            recordings = Recordings(sources, [properties])
-        else:
-            recordings = Recordings.in_one_store(sources, properties)
-        for recording in recordings.recordings:
-            recording.reserve_bytes = given.reserve_mib * 2**20
-        with Interrupt(recordings.stop, recordings.abort) as interrupt:
-            try:
-                recordings.start()
-            except SourceFailed as failure:
-                if not interrupt.count:
-                    raise
-                say(str(failure))
-                return INTERRUPTED
-            if interrupt.count:  # before there was anything to stop
-                recordings.stop()
-            try:
-                _follow(recordings)
-            finally:
-                statuses = recordings.status()
-                failed = [status for status in statuses if status.error]
-                if len(statuses) > 1 or not failed:
-                    for status in statuses:
-                        print(_summary(status))
-    has_end = given.frames or given.duration_s
+    settings = _asked(given)
+    properties = settings.properties(given.out)
+    makes = makes_of(settings.cameras)
+    with (
+        prepared(settings, properties, makes, _tell) as recordings,
+        Interrupt(recordings.stop, recordings.abort) as interrupt,
+    ):
+        try:
+            recordings.start()
+        except SourceFailed as failure:
+            if not interrupt.count:
+                raise
+            say(str(failure))
+            return INTERRUPTED
+        if interrupt.count:  # before there was anything to stop
+            recordings.stop()
+        try:
+            _follow(recordings)
+        finally:
+            statuses = recordings.status()
+            failed = [status for status in statuses if status.error]
+            if len(statuses) > 1 or not failed:
+                for status in statuses:
+                    print(_summary(status))
+    has_end = settings.frame_count or settings.duration_s
     if interrupt.count > 1 or (interrupt.count and has_end):
         return INTERRUPTED
     if reasons := {status.stop_reason for status in statuses if status.stop_reason}:
@@ -182,6 +181,10 @@ def _summary(status: RecordingStatus) -> str:
         f"{status.path}: {reason}, {totals_in_words(status)}; "
         f"{size_in_words(status.bytes_written)} in {status.elapsed_s:.1f} s"
     )
+
+
+def _tell(said: str) -> None:
+    print(said, file=sys.stderr)
 
 
 RECORD = Command(

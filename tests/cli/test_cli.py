@@ -19,6 +19,7 @@ from needs import needs_signals
 from waiting import PATIENCE_S
 
 from napari_zarr_stream import cli
+from napari_zarr_stream._reading.info import facts_of, text_of
 from napari_zarr_stream._reading.reader import layers_of
 from napari_zarr_stream._saving.export import default_properties, export_layers
 from napari_zarr_stream._sources.layer import LayerSource
@@ -95,6 +96,67 @@ def test_a_time_lapse(out, capsys):
     [said] = recorded(capsys, out, "--camera", "cells", *STAMPED, *times)
     assert "completed, 3 frames acquired, 3 committed, 0 lost" in said
     frames_are_those_of_the_log(out)
+
+
+SETTINGS = {
+    "cameras": ["Simulated: cells"],
+    "camera_settings": [{"width": 64, "height": 48, "frame_rate": 200, "stamp": True}],
+    "name": "{date}_{counter} µM",
+    "notes": "wild type, 37 °C",
+    "frame_count": 4,
+    "interval_s": 0.05,
+    "channel_name": "GFP",
+    "channel_color": "green",
+    "tile_width": 32,
+    "device_kind": "ZarrV3Blosc1ZstdByteShuffle",
+}
+
+
+def settings_file(folder, **more):
+    path = folder / "settings.json"
+    settings = SETTINGS | {"uri": str(folder)} | more
+    document = {"format": "napari-zarr-stream settings", "version": 1}
+    path.write_text(json.dumps(document | {"settings": settings}), "utf-8")
+    return path
+
+
+def test_all_that_is_asked_may_come_from_a_file(tmp_path, capsys):
+    file = settings_file(tmp_path, colour="red")
+    assert run("record", "--settings", file) in (0, 3)
+    said = capsys.readouterr()
+    assert "has settings that are not known here: colour" in said.err
+    assert run("record", "--settings", file) in (0, 3)
+    stores = sorted(path.name for path in tmp_path.glob("*.zarr"))
+    assert [name[10:] for name in stores] == ["_0001 µM.zarr", "_0002 µM.zarr"]
+    facts = text_of(facts_of(tmp_path / stores[0]))
+    assert re.search("notes +wild type, 37 °C", facts)
+    assert re.search(r"channel +GFP, #00FF00", facts)
+    assert re.search(r"axis t +4 x 0.05 second", facts)
+    assert "codec blosc zstd" in facts
+    assert "chunks 1 x 48 x 32" in facts
+
+
+def test_what_is_said_goes_before_the_file(tmp_path, out, capsys):
+    file = settings_file(tmp_path)
+    asked = ["--frames", 2, "--tile-width", 0, "--no-multiscale", "--set", "width=40"]
+    assert run("record", out, "--settings", file, *asked) in (0, 3)
+    facts = text_of(facts_of(out))
+    assert "level 0               2 x 48 x 40 " in facts
+    assert "chunks 1 x 48 x 40" in facts
+    assert "level 1" not in facts
+
+
+def test_a_file_with_a_bad_value_is_refused_with_2(tmp_path, capsys):
+    assert run("record", "--settings", settings_file(tmp_path, interval_s="1")) == 2
+    assert "interval_s must be a number, not '1'" in capsys.readouterr().err
+
+
+def test_frames_may_be_the_planes_of_a_stack(out, capsys):
+    asked = ["--frames", 5, "--z-step-um", 0.5, "--pixel-size-um", 0.1]
+    recorded(capsys, out, "--camera", "cells", *FAST, *asked)
+    facts = text_of(facts_of(out))
+    assert re.search("axis z +5 x 0.5 micrometer", facts)
+    assert re.search("axis x +64 x 0.1 micrometer", facts)
 
 
 def test_storage_is_as_asked(out, capsys):

@@ -7,7 +7,7 @@ no other: a read that hung in its driver and comes back later finds its own run 
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -41,6 +41,10 @@ LOG_INTERVAL_S = 0.1
 NEAR_S = 0.2
 """So long before a frame is due, those that come are looked at one by one: one that is
 in time may have waited in a ring behind others."""
+
+NOTE_INTERVAL_S = 1.0
+"""What was changed while it records is in the record this soon: a program that is
+killed then has not lost it."""
 
 GATE_POLL_S = 0.01
 """How late a source without frames may be at a gate that opens."""
@@ -270,7 +274,8 @@ class Run:
         room = stream.plan.planes
         sink = WatchedStream(stream, self.viewfinder.look, self._is_wanted)
         frames = 0
-        logged_at = self._started_at
+        logged_at = noted_at = self._started_at
+        noted: Sequence[Mapping[str, Any]] = ()
         while room is None or frames * stream.planes_per_frame < room:
             if self._is_stopping():
                 return
@@ -293,6 +298,11 @@ class Run:
             if now - logged_at > LOG_INTERVAL_S:
                 stream.log_frames(self._infos.take())
                 logged_at = now
+            if now - noted_at > NOTE_INTERVAL_S:
+                noted_at, before = now, noted
+                noted = source.events
+                if len(noted) > len(before):
+                    stream.log_frames({}, {RecordKey.EVENTS: list(noted)})
             self._stop_reason = self._disk.reason_to_stop
             if self._stop_reason:
                 return
@@ -371,10 +381,8 @@ class Run:
         limits = self.viewfinder.contrast_limits
         if self._description.channels is not None or not channels or not limits:
             return channels
-        # A float, or 12 bits in the upper ones of 16: wider than was to be expected.
         expected = self._description.value_range or range_of(self._stream.plan.dtype)
-        span = min(expected[0], limits[0]), max(expected[1], limits[1])
-        return (replace(channels[0], contrast_limits=limits, value_range=span),)
+        return (replace(channels[0], contrast_limits=limits, value_range=expected),)
 
 
 def _is_orphan(room: int | None) -> bool:

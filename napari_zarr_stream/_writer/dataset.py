@@ -5,6 +5,7 @@ stream says how far that is.
 """
 
 import contextlib
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -37,7 +38,9 @@ class Dataset:
         self._store = store
         self._steps = 0  # that readers were told of
         record = beginning(properties, image.plan) | dict(image.record)
-        self._image = replace(image, record=record)
+        self._lock = threading.Lock()  # held while documents of the image are written
+        self._image = replace(image, record=record)  # guarded by _lock
+        self._is_noted = False  # and not written yet; guarded by _lock
         self._serializer = serializer_of(properties.kind.zarr_format)
         self.frame_log = FrameLog(store, self._serializer)
         block_bytes = image.plan.blosc_block_bytes
@@ -71,10 +74,16 @@ class Dataset:
     def commit(self, steps: int) -> None:
         """Tell readers how far the levels go, level 0 last: it promises the others.
 
+        Before that, what was noted.
+
         Raises
         ------
         WriteFailed
         """
+        with self._lock:
+            if self._is_noted:
+                self._write(self._serializer.image(self._image))
+                self._is_noted = False
         for level in self.levels:
             level.publish()
         # After a flush, those of files that are full are fewer than those known.
@@ -83,6 +92,23 @@ class Dataset:
                 shape = level.plan.level_shape_after(level.level, steps)
                 self._write(level.documents(shape))
             self._steps = steps
+
+    def note(self, record: Mapping[str, Any]) -> None:
+        """Add to what is kept; it is written with the next commit.
+
+        Raises
+        ------
+        InvalidProperties
+            A record that is not JSON.
+        """
+        with self._lock:
+            self._image = self._recording(record)
+            self._is_noted = True
+
+    def _recording(self, record: Mapping[str, Any]) -> Image:
+        """The image with more of a record. Caller must hold `_lock`."""
+        merged = check_record(dict(self._image.record) | dict(record))
+        return replace(self._image, record=merged)
 
     def annotate(
         self,
@@ -99,22 +125,23 @@ class Dataset:
             interval where there is no time.
         WriteFailed
         """
-        image = self._image
-        if interval_s is not None:
-            if image.plan.axes[0] != "t":
-                raise InvalidProperties(f"axes {image.plan.axes!r} have no time axis")
-            image = replace(
-                image,
-                scale=check_scale((interval_s, *image.scale[1:]), image.plan.axes),
-                units=("second", *image.units[1:]),
-            )
-        if channels is None:
-            channels = self._image.channels
-        else:
-            channels = check_channels(channels, self._image.plan)
-        merged = check_record(dict(self._image.record) | dict(record))
-        self._image = replace(image, channels=tuple(channels), record=merged)
-        self._write(self._serializer.image(self._image))
+        with self._lock:
+            image = self._recording(record)
+            if interval_s is not None:
+                if image.plan.axes[0] != "t":
+                    raise InvalidProperties(
+                        f"axes {image.plan.axes!r} have no time axis"
+                    )
+                image = replace(
+                    image,
+                    scale=check_scale((interval_s, *image.scale[1:]), image.plan.axes),
+                    units=("second", *image.units[1:]),
+                )
+            if channels is not None:
+                named = check_channels(channels, image.plan)
+                image = replace(image, channels=tuple(named))
+            self._image = image
+            self._write(self._serializer.image(self._image))
 
     def flush(self) -> None:
         """Make what lies in files that are not full readable, though more will come.
@@ -155,18 +182,18 @@ class Dataset:
         ------
         WriteFailed
         """
-        channels = self._image.channels
-        plan = self._image.plan
-        if plan.axes[0] == "c":
-            here = replace(plan, shape=plan.level_shape_after(0, steps))
-            named = check_channels(None, here)
-            channels = (*channels[: len(named)], *named[len(channels) :])
-        record = ending(self._image.record, reason, frames_committed, planes_padded)
-        self._image = replace(self._image, channels=channels, record=record)
-        try:
-            self._write(self._serializer.image(self._image))
-        finally:
-            self._store.close()
+        with self._lock:
+            channels, plan = self._image.channels, self._image.plan
+            if plan.axes[0] == "c":
+                here = replace(plan, shape=plan.level_shape_after(0, steps))
+                named = check_channels(None, here)
+                channels = (*channels[: len(named)], *named[len(channels) :])
+            record = ending(self._image.record, reason, frames_committed, planes_padded)
+            self._image = replace(self._image, channels=channels, record=record)
+            try:
+                self._write(self._serializer.image(self._image))
+            finally:
+                self._store.close()
 
     def _write(self, documents: Mapping[str, Document]) -> None:
         for key, document in documents.items():

@@ -24,10 +24,7 @@ from .intake import Intake, Place
 from .local_store import LocalStore
 from .memory import WORKERS, check_memory
 from .names import image_name
-from .ngff import (
-    Image,
-    check_channels,
-)
+from .ngff import Image, check_channels
 from .plan import plan
 from .properties import Channel, StorageProperties
 from .record import FinishReason, RecordKey, check_record
@@ -133,9 +130,8 @@ class ZarrStream:
             levels = self._dataset.levels
             if self.plan.cascades:
                 self._cascade = Cascade(self.plan, levels, properties.method)
-            new_slot = partial(
-                Slot, self.plan, levels, properties.method, halver, self._cascade
-            )
+            shared = levels, properties.method, halver, self._cascade
+            new_slot = partial(Slot, self.plan, *shared)
             self._queue = SlotQueue(self.plan, new_slot, self._commit)
             self._intake = Intake(self.plan, self._queue)
             undo.callback(self._stop_workers)
@@ -150,13 +146,10 @@ class ZarrStream:
     def _start_workers(self) -> None:
         # Daemons, so that a stream nobody closed cannot keep the interpreter from
         # ending; `_close_forgotten` runs before they are killed.
+        work = partial(self._queue.work, self._intake.seal_old)
         for number in range(WORKERS):
-            worker = threading.Thread(
-                target=self._queue.work,
-                args=(self._intake.seal_old,),
-                name=f"zarr-stream-{number}",
-                daemon=True,
-            )
+            name = f"zarr-stream-{number}"
+            worker = threading.Thread(target=work, name=name, daemon=True)
             worker.start()
             self._workers.append(worker)
 
@@ -262,8 +255,7 @@ class ZarrStream:
         record : mapping, optional
             JSON values.
         interval_s : float, optional
-            Seconds from one step along t to the next, where they were measured: the
-            scale of that axis.
+            Seconds from one step along t to the next, as they were measured.
 
         Raises
         ------
@@ -282,15 +274,21 @@ class ZarrStream:
                 self._undescribed = self._undescribed or failure
                 raise
 
-    def log_frames(self, columns: Mapping[str, npt.NDArray[np.generic]]) -> None:
-        """Keep further values of each frame, such as ids and times, as 1-D arrays.
+    def log_frames(
+        self,
+        columns: Mapping[str, npt.NDArray[np.generic]],
+        record: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Keep further values of each frame, ids and times, as 1-D arrays.
 
-        They are written by a worker, soon.
+        A worker writes them soon: nobody waits here.
 
         Parameters
         ----------
         columns : mapping of str to array, (n,)
             Bool, integers, floats. Each column grows by what it is given.
+        record : mapping, optional
+            As for `annotate`.
 
         Raises
         ------
@@ -303,7 +301,9 @@ class ZarrStream:
             if self._intake.is_closed:
                 raise IllegalTransition("log_frames after close")
             self._dataset.frame_log.add(columns)
-        if columns:
+            if record:
+                self._dataset.note(record)
+        if columns or record:
             self._queue.want_commit()
 
     def flush(self) -> None:
@@ -335,8 +335,8 @@ class ZarrStream:
         Raises
         ------
         WriteFailed
-            Something could not be written, now or before. What was committed is there
-            and can be opened. Not raised a second time.
+            Something could not be written, now or before, and once only. What was
+            committed is there and can be opened.
         """
         self._end(abort=False)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import zarr
 from programs import run_python, start_python
+from waiting import wait_until
 
 import napari_zarr_stream._sources.camera as camera_module
 from napari_zarr_stream import (
@@ -601,6 +602,23 @@ def test_what_is_changed_while_it_records_is_in_the_record(tmp_path, camera):
         moment = datetime.datetime.fromisoformat(event["time"]).timestamp() * 1e9
         assert times[0] < moment < times[-1] + 1e6
     assert attributes(path)["settings"]["exposure_ms"] not in (2.0, 3.5)
+
+
+def test_what_was_changed_is_known_when_a_script_is_killed(tmp_path):
+    path = tmp_path / "a.zarr"
+    wait = """
+import time
+camera.call(lambda opened: opened.set("exposure_ms", 2.5), 5)
+print("changed", flush=True)
+time.sleep(60)
+"""
+    program = SCRIPT.replace("argv[1]", "argv[1], sharded=True") + wait
+    with start_python(program, path, 0) as script:
+        assert script.stdout.readline() == "changed\n"
+        wait_until(lambda: "events" in attributes(path))
+        script.kill()
+    events = [e for e in attributes(path)["events"] if e["setting"] == "exposure_ms"]
+    assert [event["value"] for event in events] == [2.5]
 
 
 @pytest.mark.parametrize(

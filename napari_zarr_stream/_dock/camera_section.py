@@ -23,6 +23,7 @@ from napari_zarr_stream._viewer.live import (
 )
 from napari_zarr_stream._writer.contrast import contrast_limits_of
 from napari_zarr_stream.cameras import CameraError
+from napari_zarr_stream.cameras.viewfinder import picture_of
 
 from .camera_control import CameraControl
 from .camera_panel import CameraPanel
@@ -228,16 +229,17 @@ class CameraSection(QWidget):
 
     def _add_snap(self, frame: npt.NDArray[np.generic]) -> None:
         described = self.describe(self.control.name, 0)
-        pixels = as_shown(frame)
         rgb = is_colour(frame.shape)
+        pixels = as_shown(frame) if rgb else frame
+        planes = pixels.ndim - 2 - rgb  # of several cameras, each by itself
         layer = self._viewer.add_image(
             pixels,
             name=f"Snap: {described.name}",
             rgb=rgb,
-            scale=described.scale[-2:],
-            units=[unit or "pixel" for unit in described.units[-2:]],
-            axis_labels=("y", "x"),
-            contrast_limits=None if rgb else contrast_limits_of(pixels),
+            scale=[1.0] * planes + list(described.scale[-2:]),
+            units=["pixel"] * planes + [u or "pixel" for u in described.units[-2:]],
+            axis_labels=("c", "y", "x")[1 - planes :],
+            contrast_limits=None if rgb else contrast_limits_of(picture_of(frame)),
         )
         if described.value_range is not None and not rgb:
             offer_range(layer, described.value_range)

@@ -10,6 +10,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_zarr_stream._reading.growing import GrowingArray
 from napari_zarr_stream._sources.source import SourceDescription
 from napari_zarr_stream._writer.ngff import range_of
+from napari_zarr_stream.cameras.viewfinder import picture_of
 
 from .live_image import LiveImage
 from .napari_compat import OutlivedLayers, units_beside
@@ -94,11 +95,9 @@ def is_colour(shape: tuple[int | None, ...]) -> bool:
 
 
 def as_shown(frame: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-    """A frame as napari takes it: colours last, or the last of several planes."""
-    if is_colour(frame.shape):
-        return np.moveaxis(frame, 0, -1)
-    plane: npt.NDArray[np.generic] = frame[-1] if frame.ndim == 3 else frame
-    return plane
+    """A frame, or its picture, as napari takes it: colours last."""
+    picture = picture_of(frame)
+    return np.moveaxis(picture, 0, -1) if is_colour(picture.shape) else picture
 
 
 class LivePreview(QObject):
@@ -144,12 +143,12 @@ class LivePreview(QObject):
         self._outlived: OutlivedLayers | None = None
         self._limits_are_ours = True
         height, width = (size or 1 for size in source.shape[-2:])
-        frame = (3, height, width) if source.planes_per_frame == 3 else (height, width)
+        planes = (source.planes_per_frame,) if source.planes_per_frame > 1 else ()
         self._left = left
         self.image = image
         self.is_looked_back = False
         self.planes_per_frame = source.planes_per_frame
-        self._dark = as_shown(np.zeros(frame, source.dtype))
+        self._dark = as_shown(np.zeros((*planes, height, width), source.dtype))
         self.layer = self._add(self._dark)
         self._limits = source.channels[0].contrast_limits if source.channels else None
 

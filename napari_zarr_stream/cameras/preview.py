@@ -4,6 +4,7 @@ All of it runs in the camera's own thread, which also does what else is asked fo
 between two frames.
 """
 
+import math
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -12,10 +13,9 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from napari_zarr_stream._writer.contrast import WideningLimits
-
 from .protocol import Camera, CameraError
 from .thread import CameraThread
+from .viewfinder import Viewfinder
 
 READ_TIMEOUT_S = 0.1
 """A stop is heard at least this often."""
@@ -29,7 +29,7 @@ Image = npt.NDArray[np.generic]
 
 
 class Preview:
-    """Runs a camera until it is stopped; keeps nothing but a copy of the newest frame.
+    """Runs a camera until it is stopped; keeps nothing but what is shown of a frame.
 
     Parameters
     ----------
@@ -39,36 +39,29 @@ class Preview:
 
     def __init__(self, thread: CameraThread) -> None:
         self._thread = thread
-        self._wanted = threading.Event()
         self._stop = threading.Event()
-        self._newest: Image | None = None
+        self._viewfinder: Viewfinder | None = None  # before there is a frame
         self._lock = threading.Lock()
         self._snap: Future[Image] | None = None  # guarded by _lock
         self._is_over = False  # guarded by _lock
-        self._limits = WideningLimits()
         self.ended = thread.submit(self._run, is_long=True)
 
     @property
     def contrast_limits(self) -> tuple[float, float] | None:
-        """Those of the first second, or what was set since."""
-        return self._limits.limits
+        """See `Viewfinder.contrast_limits`."""
+        return self._viewfinder.contrast_limits if self._viewfinder else None
 
     @contrast_limits.setter
     def contrast_limits(self, limits: tuple[float, float] | None) -> None:
-        if limits is not None:
-            self._limits.keep(limits)
+        if limits is not None and self._viewfinder is not None:
+            self._viewfinder.contrast_limits = limits
 
     is_crowded = False
     """Nobody waits for the frames of a preview."""
 
     def newest(self) -> Image | None:
-        """A copy of the newest frame that nobody was given yet, None if there is none.
-
-        Asks for the next one: frames are copied only as often as they are shown.
-        """
-        self._wanted.set()
-        frame, self._newest = self._newest, None
-        return frame
+        """See `Viewfinder.newest`."""
+        return self._viewfinder.newest() if self._viewfinder else None
 
     def snap(self) -> "Future[Image]":
         """The next frame."""
@@ -100,25 +93,21 @@ class Preview:
         """Read frames until stopped, in the camera's thread."""
         try:
             camera.start()
-            out = np.empty(camera.shape, camera.dtype)
+            out = np.empty(0, camera.dtype)
             while self._thread.serve() and not self._stop.is_set():
                 # What was asked for in between may have changed the format.
                 if (out.shape, out.dtype) != (camera.shape, camera.dtype):
                     out = np.empty(camera.shape, camera.dtype)
+                    finder = Viewfinder(math.prod(camera.shape[:-2]))
+                    self._viewfinder = finder
                 if camera.read_into(out, READ_TIMEOUT_S) is not None:
-                    self._look_at(out)
+                    finder.look(out)
+                    self._give(out)
         finally:
             try:
                 camera.stop()
             finally:
                 self._give(None)  # whoever waits for a frame gets none
-
-    def _look_at(self, frame: Image) -> None:
-        self._limits.see(frame.reshape(-1, frame.shape[-1]))
-        self._give(frame)
-        if self._wanted.is_set():
-            self._wanted.clear()
-            self._newest = frame.copy()
 
 
 def take_one(camera: Camera) -> Image:

@@ -10,6 +10,24 @@ import numpy.typing as npt
 
 from napari_zarr_stream._writer.contrast import WideningLimits
 
+Planes = npt.NDArray[np.generic]
+
+
+def picture_of(frame: Planes) -> Planes:
+    """What is shown of a frame: its colours, or all its planes, side by side.
+
+    Parameters
+    ----------
+    frame : array, (height, width) or (planes, height, width)
+
+    Returns
+    -------
+    (height, width) or, of three planes, red, green and blue, (3, height, width)
+    """
+    if frame.ndim == 2 or len(frame) == 3:
+        return frame
+    return np.hstack(tuple(frame))
+
 
 class Viewfinder:
     """Looks at frames while they are valid.
@@ -18,7 +36,6 @@ class Viewfinder:
     ----------
     planes_per_frame : int
         3 of a colour camera: red, green and blue are shown together.
-
     """
 
     def __init__(self, planes_per_frame: int) -> None:
@@ -26,7 +43,7 @@ class Viewfinder:
         self._planes_per_frame = planes_per_frame
         self._wanted = threading.Event()
         self._wanted.set()
-        self._newest: npt.NDArray[np.generic] | None = None
+        self._newest: Planes | None = None
 
     @property
     def contrast_limits(self) -> tuple[float, float] | None:
@@ -37,23 +54,28 @@ class Viewfinder:
     def contrast_limits(self, limits: tuple[float, float]) -> None:
         self._limits.keep(limits)
 
-    def newest(self) -> npt.NDArray[np.generic] | None:
-        """A copy of the newest plane that nobody was given yet, None if there is none.
+    def newest(self) -> Planes | None:
+        """A copy of the newest picture that nobody was given yet, None where none is.
 
-        (3, height, width) of a colour camera.
-        Asks for the next one: frames are copied only as often as they are shown.
+        See `picture_of`. Asks for the next one: frames are copied only as often as they
+        are shown.
         """
         self._wanted.set()
         plane, self._newest = self._newest, None
         return plane
 
-    def look(self, planes: npt.NDArray[np.generic]) -> None:
+    def look(self, planes: Planes) -> None:
         """Look at (height, width) or (n, height, width), oldest first."""
-        plane = planes
+        frame = planes
         if planes.ndim == 3:
-            plane = planes[-1 - self._planes_per_frame // 2]
-        self._limits.see(plane)
+            count = self._planes_per_frame
+            frame = planes[-count:] if count > 1 else planes[-1]
+        is_one = frame.ndim == 2 or len(frame) == 3
+        if is_one:
+            self._limits.see(frame if frame.ndim == 2 else frame[1])
         if self._wanted.is_set():
             self._wanted.clear()
-            shown = planes[-3:] if self._planes_per_frame == 3 else plane
-            self._newest = shown.copy()
+            picture = picture_of(frame)
+            if not is_one:  # the cameras beside each other have their own light
+                self._limits.see(picture)
+            self._newest = picture.copy()

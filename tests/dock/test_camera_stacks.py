@@ -82,7 +82,9 @@ def test_two_cameras_that_are_one_to_micro_manager(dock, viewer, qtbot):
         wait_until(lambda: len(viewer.layers) == 1)
         click(widget.snap, qtbot)
         wait_until(lambda: len(viewer.layers) == 2)
-        assert {layer.data.shape for layer in viewer.layers} == {(64, 96)}
+        live, snap = viewer.layers
+        assert live.data.shape == (64, 2 * 96)  # side by side
+        assert snap.data.shape == (2, 64, 96)
         status, stored = record(widget, viewer, qtbot)
         assert stored.shape == (8, 2, 64, 96)
         assert status.frames_acquired == status.frames_committed == 8

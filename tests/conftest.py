@@ -25,8 +25,8 @@ settings.load_profile("project")
 def pytest_collection_finish(session):
     """What all tests have imported is no garbage.
 
-    Many tests have it collected, napari's for each viewer: of 400,000 objects that takes
-    0.2 s each time.
+    Many tests have it collected, napari's for each viewer: of 400,000 objects that
+    takes 0.2 s each time.
     """
     gc.collect()
     gc.freeze()

@@ -182,7 +182,8 @@ class LivePreview(QObject):
     @property
     def right(self) -> float:
         """Where the next layer to the right may begin."""
-        width = self._dark.shape[1] * self.layer.scale[-1]
+        pixels = self._source.shape[-1] if self.image else self._dark.shape[1]
+        width = (pixels or 1) * self.layer.scale[-1]
         return float(self._left + (1 + GAP) * width)
 
     def start(self) -> None:
@@ -243,7 +244,7 @@ class LivePreview(QObject):
             return
         self._shown_at = time.perf_counter()
         if self.image is not None:
-            self.image.newest = frame if is_colour(frame.shape) else plane
+            self.image.newest = frame
         else:
             self.layer.data.plane = plane
         if not self.is_looked_back:

@@ -43,7 +43,8 @@ class LiveImage:
     ----------
     length, committed : int
     newest : array or None
-        (height, width), or (3, height, width); None before the first frame.
+        (height, width), or (planes, height, width) of a frame with several; None before
+        the first frame.
     levels : tuple of GrowingArray
         (length, ..., height, width), or with the colours last. Full size first.
     """
@@ -145,7 +146,7 @@ class _LivePixels:
             )
         ]
         shown = image.newest[..., :: every[0], :: every[1]]
-        if shown.ndim == 3:  # its colours
+        if shown.ndim == 3:  # all its channels
             return np.asarray(shown[tuple(inside)])
         # Of a volume, and of channels, the newest plane is all there is.
         part = shown[tuple(inside[-2:])]

@@ -55,10 +55,10 @@ class Viewfinder:
         self._limits.keep(limits)
 
     def newest(self) -> Planes | None:
-        """A copy of the newest picture that nobody was given yet, None where none is.
+        """A copy of the newest frame that nobody was given yet, None if there is none.
 
-        See `picture_of`. Asks for the next one: frames are copied only as often as they
-        are shown.
+        (planes, height, width), or (height, width) where there is one plane. Asks for
+        the next one: frames are copied only as often as they are shown.
         """
         self._wanted.set()
         plane, self._newest = self._newest, None
@@ -75,7 +75,6 @@ class Viewfinder:
             self._limits.see(frame if frame.ndim == 2 else frame[1])
         if self._wanted.is_set():
             self._wanted.clear()
-            picture = picture_of(frame)
-            if not is_one:  # the cameras beside each other have their own light
-                self._limits.see(picture)
-            self._newest = picture.copy()
+            if not is_one:  # of several cameras, each has its own light
+                self._limits.see(picture_of(frame))
+            self._newest = frame.copy()

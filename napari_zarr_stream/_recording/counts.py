@@ -45,6 +45,33 @@ def totals_in_words(status: RecordingStatus) -> str:
     )
 
 
+NAME_LENGTH = 24
+"""Of the name of a store, what is shown before the counts."""
+
+
+def saved_in_words(status: RecordingStatus) -> str:
+    """What was saved, where, and what came of it.
+
+    napari shows some forty characters of a message: the name and the counts are first.
+    """
+    assert status.path is not None
+    saved = [
+        f"Saved {_shortened(status.path.name)}",
+        count_in_words(status.frames_committed, status.counted),
+        lost_in_words(status.frames_lost),
+        *amiss_in_words(status),
+    ]
+    return f"{', '.join(saved)}\n{totals_in_words(status)}. Saved in {status.path}"
+
+
+def _shortened(name: str) -> str:
+    """Without its middle: names differ in their ends."""
+    if len(name) <= NAME_LENGTH:
+        return name
+    half = NAME_LENGTH // 2
+    return f"{name[: half - 1]}…{name[-half:]}"
+
+
 DISK_WARNING_S = 120.0
 """With space for less than this, somebody has to do something."""
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from napari_zarr_stream._sources.source import SourceDescription
 from napari_zarr_stream._writer.plan import Plan
@@ -22,12 +23,32 @@ MAX_CRASH_S = 10.0
 Planned = tuple[Plan, StorageProperties, SourceDescription]
 
 
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What will be written, in words.
+
+    Attributes
+    ----------
+    brief : str
+        Three short lines: what one file will hold, how much disk and for how long,
+        memory.
+    details : str
+        Tiles, chunks, levels, what a crash costs, where.
+    """
+
+    brief: str
+    details: str
+
+    def __str__(self) -> str:
+        return f"{self.brief}\n{self.details}"
+
+
 def summary_of(
     planned: Sequence[Planned],
     free_bytes: int | None,
     reserve_bytes: int = RESERVE_BYTES,
-) -> str:
-    """Say what will be written: tiles, chunks, levels, memory, rate, disk, where.
+) -> Summary:
+    """Say what will be written.
 
     Parameters
     ----------
@@ -40,37 +61,64 @@ def summary_of(
     """
     if free_bytes is not None:
         free_bytes = max(0, free_bytes - reserve_bytes)
-    if len(planned) == 1:
-        return "\n".join(_lines_of(planned[0], _disk(planned, free_bytes)))
-    images = ["\n".join(_lines_of(one, _disk([one], None))) for one in planned]
-    together = ", ".join(_disk(planned, free_bytes))
-    return "\n\n".join([*images, *filter(None, [f"Together: {together}"])])
+    together = "Together: " if len(planned) > 1 else ""
+    disk = ", ".join(_disk(planned, free_bytes))
+    brief = [
+        f"One file holds {'; '.join({_file(plan): None for plan, _, _ in planned})}",
+        *filter(None, [disk and together + disk]),
+        _memory(planned),
+    ]
+    images = ["\n".join(_lines_of(each, bool(together))) for each in planned]
+    return Summary("\n".join(brief), "\n\n".join(images))
 
 
-def _lines_of(planned: Planned, disk: Sequence[str]) -> list[str]:
+def _file(plan: Plan) -> str:
+    """What is in a file of level 0 that is full: "32 frames of 512 × 512 px, 16 MiB"."""
+    held = [
+        inside if size is None else min(inside, size)
+        for inside, size in zip(
+            plan.shard_shape or plan.chunk_shape, plan.shape, strict=True
+        )
+    ]
+    *outer, height, width = held
+    noun = {"t": "frame", "z": "plane", "c": "channel"}.get(plan.axes[0], "frame")
+    frames = count_in_words(outer[0] if outer else 1, noun)
+    depth = f" × {outer[-1]} planes" if plan.tile_shape[0] > 1 and outer[1:] else ""
+    size = mebibytes_in_words(plan.dtype.itemsize * math.prod(held))
+    return f"{frames} of {width} × {height} px{depth}, {size}"
+
+
+def _lines_of(planned: Planned, is_one_of_several: bool) -> list[str]:
     plan, properties, source = planned
     _, tile_height, tile_width = plan.tile_shape
     depth = f" × {plan.tile_shape[0]} planes" if plan.tile_shape[0] > 1 else ""
     deep = math.ceil(source.planes_per_frame / plan.tile_shape[0])
     tiles = count_in_words(plan.tiles_per_plane * deep, "tile")
+    own = [_memory([planned]), *_disk([planned])]
     return [
         *_schedule(plan, source),
         f"{tiles} of {tile_width} × {tile_height}{depth} px per frame",
         _chunks(plan),
         _levels(plan),
-        f"{size_in_words(plan.peak_memory_bytes)} of memory{_pause(plan, properties)}",
-        *disk,
+        *(own if is_one_of_several else ()),
         *_layer_time(plan, source),
         *plan.notes,
         f"Saves to {properties.path}",
     ]
 
 
-def _pause(plan: Plan, properties: StorageProperties) -> str:
-    if not plan.memory.buffer_planes:
-        return ""
-    pause = interval_in_words(properties.buffer_s)
-    return f", enough for a pause of the disk of {pause}"
+def _memory(planned: Sequence[Planned]) -> str:
+    """Of all, and for how long a disk may pause with it."""
+    memory = size_in_words(sum(plan.peak_memory_bytes for plan, _, _ in planned))
+    pauses = [
+        properties.buffer_s
+        for plan, properties, _ in planned
+        if plan.memory.buffer_planes
+    ]
+    if not pauses:
+        return f"{memory} of memory"
+    pause = interval_in_words(min(pauses))
+    return f"{memory} of memory, enough for a pause of the disk of {pause}"
 
 
 def _schedule(plan: Plan, source: SourceDescription) -> list[str]:
@@ -129,7 +177,7 @@ def _levels(plan: Plan) -> str:
     return f"{count_in_words(len(sizes), 'level')}: {', '.join(sizes)}"
 
 
-def _disk(planned: Sequence[Planned], free_bytes: int | None) -> list[str]:
+def _disk(planned: Sequence[Planned], free_bytes: int | None = None) -> list[str]:
     """Before compression, which nobody can foretell: disk space lasts at least this."""
     said = []
     sizes = [_bytes_in_all(plan) for plan, _, _ in planned]

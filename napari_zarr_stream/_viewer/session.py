@@ -18,7 +18,7 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 from qtpy.QtWidgets import QMessageBox, QWidget
 
-from napari_zarr_stream._recording.counts import totals_in_words
+from napari_zarr_stream._recording.counts import saved_in_words, totals_in_words
 from napari_zarr_stream._recording.interrupt import Interrupt
 from napari_zarr_stream._recording.recording import Recording
 from napari_zarr_stream._recording.states import FinishReason, RecordingStatus
@@ -324,17 +324,19 @@ class Session(QObject):
 
     def _notify(self, run: _Run, status: RecordingStatus) -> None:
         title = f"{run.title}: " if len(self._runs) > 1 else ""
-        counts = title + totals_in_words(status)
-        saved = f"{counts}. Saved in {status.path}"
         if status.finish_reason is FinishReason.FAILED:
             is_there = status.path is not None and status.path.exists()
             place = f"in {status.path}" if is_there else "where its folder is now"
             self._tell(
                 show_error,
-                f"The recording failed: {status.error}\n{counts}. What was committed "
-                f"is {place}",
+                f"The recording failed: {status.error}\n{title}"
+                f"{totals_in_words(status)}. What was committed is {place}",
             )
-        elif status.stop_reason:
+            return
+        saved = saved_in_words(status)
+        if title:
+            saved += f" ({run.title})"
+        if status.stop_reason:
             self._tell(
                 show_warning,
                 f"The recording stopped itself: {status.stop_reason}. Make room before "

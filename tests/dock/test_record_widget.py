@@ -83,7 +83,8 @@ def test_record_a_camera_with_every_device_kind(
         np.testing.assert_allclose(layer.scale[1:], 1)
         assert str(layer.units[0]) == "second"
         lost = f"{status.frames_lost} lost"
-        assert messages()[-1].startswith(f"12 frames acquired, 12 committed, {lost}")
+        saved = f"Saved recording_{number:04}.zarr, 12 frames, {lost}"
+        assert messages()[-1].startswith(saved)
         assert str(path) in messages()[-1]
 
 

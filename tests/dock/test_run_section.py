@@ -117,7 +117,8 @@ def test_frames_that_come_oddly_are_kept_and_counted(
     widget = dock(Troubled=lambda: Troubled(**changes))
     choose(widget, "Troubled")
     record(widget, viewer, qtbot, frames=20)
-    assert messages()[-1].startswith("20 frames acquired, 20 committed, ")
+    assert messages()[-1].startswith("Saved recording_0001.zarr, 20 frames, ")
+    assert "20 frames acquired, 20 committed, " in messages()[-1]
     assert counted in messages()[-1]
     assert f"<b>{counted}</b>" in widget.counts.value.replace("&nbsp;", " ")
 

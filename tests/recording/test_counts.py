@@ -2,7 +2,11 @@
 
 import pytest
 
-from napari_zarr_stream._recording.counts import totals_in_words, warning_in_words
+from napari_zarr_stream._recording.counts import (
+    saved_in_words,
+    totals_in_words,
+    warning_in_words,
+)
 from napari_zarr_stream._recording.pace import LOSS_WINDOWS, RATE_WINDOW_S, Pace
 from napari_zarr_stream._recording.states import RecordingState, RecordingStatus
 
@@ -99,3 +103,39 @@ def test_what_somebody_should_do_now(changes, words):
 )
 def test_what_came_of_it(changes, words):
     assert totals_in_words(RecordingStatus(RecordingState.ARMED, **changes)) == words
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "first"),
+    [
+        (
+            "recording_0002.zarr",
+            {"frames_committed": 480},
+            "Saved recording_0002.zarr, 480 frames, 0 lost",
+        ),
+        (
+            "a.zarr",
+            {"frames_committed": 1, "frames_lost": None},
+            "Saved a.zarr, 1 frame, lost unknown",
+        ),
+        (
+            "a.zarr",
+            {"frames_committed": 24, "counted": "plane", "frames_incomplete": 2},
+            "Saved a.zarr, 24 planes, 0 lost, 2 incomplete",
+        ),
+        (
+            "cells of the second day, left dish_0012.zarr",
+            {"frames_committed": 9},
+            "Saved cells of th…sh_0012.zarr, 9 frames, 0 lost",
+        ),
+    ],
+    ids=["frames", "lost unknown", "planes, amiss", "a long name"],
+)
+def test_what_was_saved_begins_with_what_matters(tmp_path, name, changes, first):
+    status = RecordingStatus(
+        RecordingState.ARMED, path=tmp_path / name, frames_acquired=500, **changes
+    )
+    said = saved_in_words(status)
+    assert said.splitlines()[0] == first
+    assert said.endswith(f"Saved in {tmp_path / name}")
+    assert totals_in_words(status) in said

@@ -32,6 +32,10 @@ def camera(frame, dtype=np.uint8, rate=None, frames=None):
 
 
 def summary(properties, *sources, free=None):
+    return str(parts_of_summary(properties, *sources, free=free))
+
+
+def parts_of_summary(properties, *sources, free=None):
     return summary_of(
         [
             (
@@ -74,7 +78,7 @@ def test_all_that_is_recorded_shares_the_disk():
     text = summary(properties, grey, colours, free=2 * 10**10 + RESERVE_BYTES)
     assert "10 MB/s\n" in text
     assert "30 MB/s\n" in text
-    assert text.endswith("Together: 40 MB/s, disk space for 8 min or more")
+    assert "Together: 40 MB/s, disk space for 8 min or more\n" in text
 
 
 def test_what_does_not_fit_beside_the_reserve_is_said():
@@ -113,3 +117,44 @@ def test_the_summary_says_what_a_crash_costs(kind, options, fills, costs):
     assert (f"A chunk layer fills in {fills}" in said) == (fills is not None)
     assert ("A crash could cost" in said) == (costs is not None)
     assert costs is None or f"the last {costs}" in said
+
+
+SMALL_CAP = {"max_bytes_per_chunk": 2**24}
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "file"),
+    [
+        (
+            camera((2048, 2048), np.uint16, 30.0),
+            {"tile_width": 512, "tile_height": 512, "sharded": True, **SMALL_CAP},
+            "32 frames of 512 × 512 px, 16 MiB",
+        ),
+        (
+            camera((2048, 2048), np.uint16, 30.0),
+            SMALL_CAP,
+            "2 frames of 2048 × 2048 px, 16 MiB",
+        ),
+        (
+            camera((100, 200), frames=7),
+            SMALL_CAP,
+            "7 frames of 200 × 100 px, 0.134 MiB",
+        ),
+        (
+            dataclasses.replace(
+                camera((8, 64, 64), frames=10), axes="tzyx", planes_per_frame=1
+            ),
+            {"tile_planes": 4, **SMALL_CAP},
+            "10 frames of 64 × 64 px × 4 planes, 0.156 MiB",
+        ),
+    ],
+    ids=["shards", "whole frames", "short", "volumes"],
+)
+def test_three_lines_come_first(source, options, file):
+    given = StorageProperties("a.zarr", LZ4, **options)
+    brief = parts_of_summary(given, source, free=10**12).brief.splitlines()
+    assert brief[0] == f"One file holds {file}"
+    assert "MB/s, disk space for" in brief[1] or "in all" in brief[1]
+    assert brief[2].endswith(" of memory")
+    assert len(brief) == 3
+    assert max(map(len, brief)) <= 64

@@ -7,6 +7,7 @@ finds them there.
 from functools import partial
 
 import napari  # noqa: TC002 - napari looks for this name in the signature
+from app_model.types import KeyBinding
 from magicgui.widgets import Container
 from magicgui.widgets.bases import Widget
 from napari.utils.notifications import show_error
@@ -14,9 +15,10 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ._dock.cameras_section import CamerasSection
-from ._dock.form import scrolling
+from ._dock.form import Fold, form, scrolling
 from ._dock.kept import KeptFields
 from ._dock.plan_line import Planned
+from ._dock.reach import make_reachable
 from ._dock.remembered import Remembered
 from ._dock.run_section import RunSection
 from ._dock.schedule_section import ScheduleSection
@@ -29,6 +31,13 @@ from ._viewer.session import session_of
 from ._writer.errors import ZarrStreamError
 
 __all__ = ["RecordWidget"]
+
+GROUP_SPACING = 16
+SHORTCUT = KeyBinding.from_str("Ctrl+Alt+R")
+"""None of napari's own, in the whole window: Record, or Stop while it records."""
+
+HEAD_LABEL_WIDTH = 56
+"""Of "Save in": fields that are always in view have as much room as there is."""
 
 
 class RecordWidget(Container[Widget]):
@@ -48,7 +57,7 @@ class RecordWidget(Container[Widget]):
         self._when = ScheduleSection()
         self._what = SourceSection(viewer, self._session, remembered, self._when)
         self._how = StorageSection()
-        self._run = RunSection(self._session)
+        self._run = RunSection(self._session, str(SHORTCUT.to_text()))
         super().__init__(
             widgets=[
                 *self._what.widgets,
@@ -76,19 +85,25 @@ class RecordWidget(Container[Widget]):
     def _lay_out(self) -> None:
         """Group the widgets: magicgui's own layout is one long column.
 
-        What is set may be longer than the window, and scrolls; Record, Stop and the
-        counts are always there.
+        Source, place, Record, Stop and the state are always in view. What is set may be
+        longer than the window, and scrolls; it folds away while something is recorded.
         """
         column = QWidget()
         layout = QVBoxLayout(column)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(GROUP_SPACING)
         layout.addWidget(self._what.lay_out())
         layout.addWidget(self._when.lay_out())
         layout.addWidget(self._how.lay_out())
         layout.addStretch(1)
+        self._settings = Fold("Settings", scrolling(column), is_open=True)
+        rows = [*self._what.rows, *self._how.rows]
         below = self.native.layout()
-        below.addWidget(scrolling(column), 1)
+        below.addWidget(form(rows, label_width=HEAD_LABEL_WIDTH))
         below.addWidget(self._run.lay_out())
+        below.addWidget(self._how.plan_line.native)
+        below.addWidget(self._settings, 1)
+        make_reachable(self.native)
 
     def _connect(self) -> None:
         for field in self._kept.fields:
@@ -101,7 +116,8 @@ class RecordWidget(Container[Widget]):
         self._session.ended.connect(self._show_end)
         self._watch = DockWatch(self._viewer, self.native)
         self._watch.closed.connect(self._dock_closed)
-        self._watch.opened.connect(self._what.follow)
+        self._watch.opened.connect(self._dock_opened)
+        self._bind_key()
         if self._session.is_busy:
             self._show_start()
 
@@ -115,9 +131,11 @@ class RecordWidget(Container[Widget]):
         self._what.show_choice()
         self._how.show_choice()
         line = self._how.plan_line
-        self._run.record.enabled = line.show_plan(self._planned)
+        can_record = line.show_plan(self._planned)
+        names = self._how.names(self._what.store_count) if can_record else ""
+        self._run.show_ready(can_record, names)
         if self._what.has_problem:
-            line.clear()  # it is said below the camera's settings
+            line.clear()  # it is said below the source
 
     def _planned(self) -> tuple[Planned, int | None]:
         count = self._what.store_count
@@ -140,18 +158,34 @@ class RecordWidget(Container[Widget]):
 
     def _show_start(self) -> None:
         self._how.enable(False)
+        self._how.plan_line.native.hide()
+        self._settings.fold_away()
         self._what.show_start()
         self._run.show_start()
 
     def _show_end(self) -> None:
         self._run.show_end()
+        self._settings.bring_back()
         self._how.enable(True)
         self._how.place_look.look_again()
         if self._watch.is_closed:  # meanwhile
             self.cameras.close()
         self._what.show_end()
 
+    def _bind_key(self) -> None:
+        self._viewer.bind_key(SHORTCUT, self._press, overwrite=True)
+
+    def _press(self, _: object) -> None:
+        """Click on Record, or on Stop; neither does anything where it is grey."""
+        busy = self._session.is_busy
+        (self._run.stop if busy else self._run.record).native.click()
+
+    def _dock_opened(self) -> None:
+        self._bind_key()
+        self._what.follow()
+
     def _dock_closed(self) -> None:
+        self._viewer.bind_key(SHORTCUT, None, overwrite=True)
         self._session.stop()
         if not self._session.is_busy:
             self.cameras.close()

@@ -27,7 +27,7 @@ from napari_zarr_stream.cameras.viewfinder import picture_of
 
 from .camera_control import CameraControl
 from .camera_panel import CameraPanel
-from .form import PROBLEM_STYLE, Fold, beside, form, wrapping
+from .form import PROBLEM_STYLE, Fold, Row, beside, form, wrapping
 from .histogram import Light
 from .region_row import RegionRow
 
@@ -59,7 +59,10 @@ class CameraSection(QWidget):
         self._viewer = viewer
         self.control = CameraControl(self)
         self.source = ComboBox(
-            name="source", label="Source", choices=lambda *_: names(self)
+            name="source",
+            label="Source",
+            choices=lambda *_: names(self),
+            tooltip="The camera to record; in the first place also an open image",
         )
         self.settings = CameraPanel(self.control)
         self.preview = PushButton(
@@ -93,16 +96,17 @@ class CameraSection(QWidget):
         self._buttons = beside(*buttons)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for part in (
-            form([("Source", self.source.native)]),
-            self.fold,
-            self.message,
-            self.region,
-            self._buttons,
-            self.light,
-        ):
+        # Those of the first camera are at the top of the dock, always in view.
+        if self._removable:
+            layout.addWidget(form(self.rows))
+        for part in (self._buttons, self.light, self.fold, self.region):
             layout.addWidget(part)
         self._connect()
+
+    @property
+    def rows(self) -> list[Row]:
+        """Which camera it is, and what there is to say of it."""
+        return [("Source", self.source.native), ("", self.message)]
 
     def _connect(self) -> None:
         self.control.changed.connect(self._follow)
@@ -183,6 +187,7 @@ class CameraSection(QWidget):
     def _follow_preview(self) -> None:
         is_on = self.control.preview is not None
         self.preview.text = "Stop preview" if is_on else "Preview"
+        self.preview.native.setAccessibleName(self.preview.text)
         if is_on:
             self._show_live()
         else:

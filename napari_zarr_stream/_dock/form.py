@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtWidgets import (
     QFormLayout,
     QFrame,
@@ -16,8 +16,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-LABEL_WIDTH = 136
-"""Of the widest label, "Frames (0: no end)", so that fields line up across groups."""
+LABEL_WIDTH = 112
+"""Of most labels, so that fields line up across groups; longer ones have a row."""
+
+FIELD_WIDTH = 96
+"""At least, however long what is chosen in it: five digits between two buttons."""
 
 PROBLEM_STYLE = "color: #201800; background-color: #e8a84c; padding: 2px 4px"
 """Dark on amber, as no amber letters are readable on both the dark and the light theme:
@@ -26,8 +29,13 @@ PROBLEM_STYLE = "color: #201800; background-color: #e8a84c; padding: 2px 4px"
 Row = tuple[str, QWidget]
 
 
-def form(rows: Sequence[Row], title: str = "") -> QWidget:
-    """Lay out widgets with their labels; without a label, over the whole width."""
+def form(
+    rows: Sequence[Row], title: str = "", label_width: int = LABEL_WIDTH
+) -> QWidget:
+    """Lay out widgets with their labels; without a label, over the whole width.
+
+    A label is also what a screen reader calls the widget.
+    """
     box: QWidget = QGroupBox(title) if title else QWidget()
     layout = QFormLayout(box)
     layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
@@ -36,11 +44,19 @@ def form(rows: Sequence[Row], title: str = "") -> QWidget:
         layout.setContentsMargins(0, 0, 0, 0)
     for text, widget in rows:
         if text:
+            widget.setMinimumWidth(FIELD_WIDTH)
             label = QLabel(text)
             label.setTextFormat(Qt.TextFormat.PlainText)
-            label.setMinimumWidth(LABEL_WIDTH)
+            label.setMinimumWidth(label_width)
             label.setToolTip(widget.toolTip())
-            layout.addRow(label, widget)
+            widget.setAccessibleName(text)
+            if label.sizeHint().width() > LABEL_WIDTH:
+                # Its field is below it, so that the dock may be narrow.
+                wrapping(label)
+                layout.addRow(label)
+                layout.addRow(widget)
+            else:
+                layout.addRow(label, widget)
         else:
             layout.addRow(widget)
     return box
@@ -72,7 +88,13 @@ class _Scroll(QScrollArea):
     def minimumSizeHint(self) -> QSize:
         """See `QWidget.minimumSizeHint`."""
         bar = self.verticalScrollBar().sizeHint().width()
-        return QSize(self.widget().minimumSizeHint().width() + bar, 200)
+        return QSize(self.widget().minimumSizeHint().width() + bar, 0)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """See `QObject.eventFilter`: its size is asked for again with its content's."""
+        if event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return bool(super().eventFilter(watched, event))
 
     def sizeHint(self) -> QSize:
         """See `QWidget.sizeHint`."""
@@ -97,8 +119,11 @@ class Fold(QWidget):
     def __init__(self, title: str, content: QWidget, is_open: bool = False) -> None:
         super().__init__()
         self._title, self.content = title, content
+        self._was_open: bool | None = None  # before it was folded away
         self.button = QPushButton()
         self.button.setCheckable(True)
+        self.button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.button.setAccessibleName(title)
         self.button.setStyleSheet(
             "QPushButton { text-align: left; border: none; background: transparent; "
             "padding: 2px 0px; }"
@@ -106,8 +131,8 @@ class Fold(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(self.button)
-        layout.addWidget(content)
+        layout.addWidget(self.button, alignment=Qt.AlignmentFlag.AlignTop)
+        layout.addWidget(content, 1)
         self.button.toggled.connect(self._show)
         self.button.setChecked(is_open)
         self._show(is_open)
@@ -115,11 +140,25 @@ class Fold(QWidget):
     def setTitle(self, title: str) -> None:
         """Change the title."""
         self._title = title
+        self.button.setAccessibleName(title)
+        self.button.setToolTip(title)  # where there is no room for all of it
         self._show(self.button.isChecked())
 
     def setOpen(self, is_open: bool) -> None:
         """Show or hide the content."""
         self.button.setChecked(is_open)
+
+    def fold_away(self) -> None:
+        """Hide the content for a while."""
+        if self._was_open is None:
+            self._was_open = self.button.isChecked()
+        self.setOpen(False)
+
+    def bring_back(self) -> None:
+        """Be as before `fold_away`."""
+        if self._was_open is not None:
+            self.setOpen(self._was_open)
+        self._was_open = None
 
     def _show(self, is_open: bool) -> None:
         self.button.setText(f"{'▾' if is_open else '▸'}  {self._title}")

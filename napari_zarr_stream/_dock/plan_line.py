@@ -3,48 +3,71 @@
 from collections.abc import Callable, Sequence
 
 from magicgui.widgets import Label
+from qtpy.QtWidgets import QLabel
 
-from napari_zarr_stream._recording.summary import summary_of
+from napari_zarr_stream._recording.summary import Summary, summary_of
 from napari_zarr_stream._sources.open_stream import plan_of
 from napari_zarr_stream._sources.source import SourceDescription
 from napari_zarr_stream._writer.errors import ZarrStreamError
 from napari_zarr_stream._writer.memory import check_memory
 from napari_zarr_stream._writer.properties import StorageProperties
 
-from .form import PROBLEM_STYLE
+from .form import PROBLEM_STYLE, Fold, wrapping
 from .place import PlaceIsAwaited
 
 Planned = Sequence[tuple[SourceDescription, StorageProperties]]
 
 
 class PlanLine(Label):
-    """Says what would be written, or why nothing can be."""
+    """Says what would be written, or why nothing can be.
+
+    Its `value` is all of it. In its place are three short lines of that; the others are
+    in a fold.
+    """
 
     def __init__(self) -> None:
+        self._details = wrapping(QLabel())
+        self.details = Fold("Details", self._details)
         super().__init__(name="plan_line", label="", value="")
+        wrapping(self.native)
+
+    def get_value(self) -> str:
+        """See magicgui."""
+        return "\n".join(filter(None, [super().get_value(), self._details.text()]))
+
+    def set_value(self, value: str) -> None:
+        """See magicgui."""
+        self._say(value)
+
+    def _say(self, brief: str, details: str = "", style: str = "") -> None:
+        self._details.setText(details)
+        self.details.setVisible(bool(details))
+        super().set_value(brief)
+        self.native.setStyleSheet(style)
+        self.native.setVisible(bool(brief))
 
     def show_plan(self, planned: Callable[[], tuple[Planned, int | None]]) -> bool:
         """Say what `planned` comes to; whether it can be recorded.
 
         It gives what is to be recorded, and the bytes that are free.
         """
-        problem = ""
         try:
-            self.value, possible = _in_words(*planned()), True
+            summary = _in_words(*planned())
         except PlaceIsAwaited as awaited:
-            self.value, possible = str(awaited), False
+            self._say(str(awaited))
+            return False
         except (ZarrStreamError, OSError) as error:
-            self.value, possible, problem = str(error), False, PROBLEM_STYLE
-        self.native.setStyleSheet(problem)
-        return possible
+            self._say(str(error), style=PROBLEM_STYLE)
+            return False
+        self._say(summary.brief, summary.details)
+        return True
 
     def clear(self) -> None:
         """Say nothing."""
-        self.value = ""
-        self.native.setStyleSheet("")
+        self._say("")
 
 
-def _in_words(planned: Planned, free: int | None) -> str:
+def _in_words(planned: Planned, free: int | None) -> Summary:
     plans = [plan_of(properties, of) for of, properties in planned]
     check_memory(sum(each.peak_memory_bytes for each in plans))
     return summary_of(

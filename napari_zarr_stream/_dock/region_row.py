@@ -8,7 +8,7 @@ import numpy.typing as npt
 from magicgui.widgets import PushButton
 from napari.layers import Shapes
 from napari.utils.notifications import show_error
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from napari_zarr_stream.cameras import CameraError
 from napari_zarr_stream.cameras.region import (
@@ -44,12 +44,12 @@ class RegionRow(QWidget):
         self._whole: Region | None = None  # in force before the first region
         self.from_shape = PushButton(
             name="region_from_shape",
-            text="ROI: rectangle",
+            text="Rectangle",
             tooltip="Read out only the selected rectangle of a Shapes layer",
         )
         self.from_view = PushButton(
             name="region_from_view",
-            text="ROI: view",
+            text="In view",
             tooltip="Read out only what is in view now",
         )
         self.full_sensor = PushButton(
@@ -57,12 +57,16 @@ class RegionRow(QWidget):
             text="Full sensor",
             tooltip="Back to the size before; once more: all pixels of the sensor",
         )
-        layout = QVBoxLayout(self)
+        layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        title = QLabel("ROI")
+        title.setToolTip("Region of interest: the part of the sensor that is read out")
+        layout.addWidget(title)
         layout.addWidget(
             beside(
                 self.from_shape.native, self.from_view.native, self.full_sensor.native
-            )
+            ),
+            1,
         )
         self.from_shape.clicked.connect(self._take_rectangle)
         self.from_view.clicked.connect(self._take_view)

@@ -1,4 +1,4 @@
-"""Record, Stop, and what there is to say while recordings go on."""
+"""Record, Stop, and the state: what is always in view, from across the room as well."""
 
 from magicgui.widgets import Label, ProgressBar, PushButton
 from magicgui.widgets.bases import Widget
@@ -6,38 +6,62 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_zarr_stream._recording.counts import counts_in_words, warning_in_words
+from napari_zarr_stream._recording.states import RecordingState, RecordingStatus
 from napari_zarr_stream._viewer.session import Session
+from napari_zarr_stream._writer.words import clock_in_words
 
 from .form import PROBLEM_STYLE, beside, wrapping
+from .result_row import ResultRow
 
 STATUS_MS = 250
 """Text changes this often: each change repaints the window, and nobody reads faster."""
 
+RED = "#f04747"
+"""3.4 to 1 on the light theme and 4.2 to 1 on the dark one, which is enough for what is
+as large as the dot."""
+
+CLOCK_STYLE = "font-size: 30pt; font-weight: bold; padding: 0px"
+
 
 class RunSection(QWidget):
-    """The two buttons, how far it is, the counts, and trouble.
+    """The two buttons, how long and how far it is, the counts, trouble, the result.
 
     Parameters
     ----------
     session : Session
+    shortcut : str
+        That of both buttons, for people.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, shortcut: str) -> None:
         super().__init__()
         self._session = session
-        self.record = PushButton(name="record", text="Record")
-        self.stop = PushButton(name="stop", text="Stop", enabled=False)
+        self.record = PushButton(
+            name="record",
+            text="Record",
+            tooltip=f"Write frames to the disk from now on ({shortcut})",
+        )
+        self.stop = PushButton(
+            name="stop",
+            text="Stop",
+            enabled=False,
+            tooltip=f"Take no more frames, and write all that were taken ({shortcut})",
+        )
+        self.state = Label(name="state", label="", value="")
+        self.elapsed = Label(name="elapsed", label="", value="", visible=False)
         self.progress = ProgressBar(name="progress", label="", visible=False)
         self.live = PushButton(
             name="live",
             text="Live",
             enabled=False,
+            visible=False,
             tooltip="Show the newest frame. Move the time slider to look at those that "
             "are recorded already; its end is the newest",
         )
         self.live.native.setCheckable(True)
-        self.counts = Label(name="counts", label="", value="")
+        self.counts = Label(name="counts", label="", value="", visible=False)
         self.trouble = Label(name="trouble", label="", value="", visible=False)
+        self.result = ResultRow()
         self._timer = QTimer(self)
         self._timer.setInterval(STATUS_MS)
         self._timer.timeout.connect(self.show_status)
@@ -48,26 +72,35 @@ class RunSection(QWidget):
         return [
             self.record,
             self.stop,
+            self.state,
+            self.elapsed,
             self.progress,
             self.live,
             self.counts,
             self.trouble,
+            *self.result.widgets,
         ]
 
     def lay_out(self) -> QWidget:
         """Put the widgets in their places."""
-        for text in (self.counts, self.trouble):
+        for text in (self.state, self.counts, self.trouble):
             wrapping(text.native)
         self.trouble.native.setStyleSheet(PROBLEM_STYLE)
         self.counts.native.setTextFormat(Qt.TextFormat.RichText)
+        self.elapsed.native.setTextFormat(Qt.TextFormat.RichText)
+        self.elapsed.native.setStyleSheet(CLOCK_STYLE)
+        self.progress.native.setAccessibleName("Frames of all that are to come")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for part in (
             beside(self.record.native, self.stop.native),
+            self.elapsed.native,
             self.progress.native,
             self.live.native,
             self.trouble.native,
+            self.result.lay_out(),
             self.counts.native,
+            self.state.native,
         ):
             layout.addWidget(part)
         self.stop.clicked.connect(self._stop)
@@ -93,8 +126,17 @@ class RunSection(QWidget):
 
     def _show_live(self) -> None:
         look_back = self._session.look_back
+        is_live = look_back is None or look_back.is_live
+        self.live.visible = self._session.is_busy
         self.live.enabled = look_back is not None and look_back.can_look_back
-        self.live.native.setChecked(look_back is None or look_back.is_live)
+        self.live.native.setChecked(is_live)
+        self.live.text = "Live" if is_live else "Back to live"
+
+    def show_ready(self, can_record: bool, names: str) -> None:
+        """Whether something can be recorded now, and under which name."""
+        self.record.enabled = can_record
+        self.state.value = f"Ready for {names}"
+        self.state.visible = can_record
 
     def show_start(self) -> None:
         """Follow the session to its end."""
@@ -102,15 +144,22 @@ class RunSection(QWidget):
             self._session.look_back.changed.connect(self._show_live)
         self._show_live()
         self.record.enabled, self.stop.enabled = False, True
+        self.state.visible = False
+        self.elapsed.visible = True
         self.show_status()
         self._timer.start()
 
     def show_end(self) -> None:
         """Say how it ended, and follow no more."""
         self._timer.stop()
+        self.elapsed.visible = False
         self._show_live()
         self.show_status()
         self.record.enabled, self.stop.enabled = True, False
+        statuses = [status for _, status in self._session.statuses()]
+        self.result.show_saved(
+            [each.path for each in statuses if each.path and each.frames_committed]
+        )
 
     def show_status(self) -> None:
         """Say what the session knows now."""
@@ -124,8 +173,22 @@ class RunSection(QWidget):
             self.progress.max = sum(count or 0 for count in frames)
             self.progress.value = sum(status.frames_acquired for _, status in statuses)
         self.counts.value = self._waiting or counts_in_words(statuses)
-        warning = warning_in_words([status for _, status in statuses])
+        self.counts.visible = bool(self.counts.value)
+        snapshots = [status for _, status in statuses]
+        if self._session.is_busy:
+            self._show_clock(snapshots)
+        warning = warning_in_words(snapshots)
         self.show_trouble("\n".join(filter(None, [*self._session.troubles, warning])))
+
+    def _show_clock(self, statuses: list[RecordingStatus]) -> None:
+        taking = any(each.state is RecordingState.RUNNING for each in statuses)
+        seconds = max((each.elapsed_s for each in statuses), default=0.0)
+        dot = f'<span style="color: {RED}">●</span>' if taking else "○"
+        self.elapsed.value = f"{dot} {clock_in_words(seconds)}"
+        paths = [each.path for each in statuses if each.path]
+        self.result.show_name(
+            "Recording" if taking else "Writing the last frames of", paths
+        )
 
     def show_trouble(self, said: str) -> None:
         """What napari shows for some seconds, and in part, stays here as a whole."""

@@ -51,15 +51,14 @@ class ScheduleSection:
         )
 
     def lay_out(self) -> QWidget:
-        """Put the fields in their places, below the title."""
+        """Put the fields in their places, below each other."""
         return form(
             [
                 ("A frame every (s)", self.interval_s.native),
-                ("For (s, 0: no end)", self.duration_s.native),
-                ("Frames (0: no end)", self.frame_count.native),
+                ("For (s)", self.duration_s.native),
+                ("Frames", self.frame_count.native),
                 ("Buffer (s)", self.buffer_s.native),
-            ],
-            title="When and how long",
+            ]
         )
 
     def take(self, pixel_size_um: float | None) -> Take:

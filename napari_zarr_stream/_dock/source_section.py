@@ -21,7 +21,7 @@ from napari_zarr_stream._writer.properties import StorageProperties
 
 from .camera_section import CameraSection
 from .cameras_section import CamerasSection
-from .form import form
+from .form import Row, form
 from .remembered import Remembered
 from .schedule_section import ScheduleSection
 
@@ -96,8 +96,13 @@ class SourceSection(QWidget):
             ("Pixel size (µm)", self.pixel_size_um.native),
             ("", self.stores_row),
         ]
-        layout.addWidget(form(rows, title="What to record"))
+        layout.addWidget(form(rows))
         return self
+
+    @property
+    def rows(self) -> list[Row]:
+        """What is recorded first, always in view."""
+        return self.cameras.first.rows
 
     def _connect(self) -> None:
         self.source.changed.connect(self._choose)

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_zarr_stream._writer.properties import DeviceKind, StorageProperties
 
-from .form import Fold, form, wrapping
+from .form import Fold, Row, form
 from .place import Place, PlaceLook
 from .plan_line import PlanLine
 from .presets import PresetChoice
@@ -36,35 +36,45 @@ class StorageSection:
 
     def __init__(self) -> None:
         self.device_kind = ComboBox(
-            name="device_kind", label="Format", choices=[(t, str(k)) for t, k in KINDS]
+            name="device_kind",
+            label="Format",
+            choices=[(title, str(kind)) for title, kind in KINDS],
+            tooltip="The version of Zarr, and how pixels are compressed, without loss",
         )
-        self.tile_width = _pixels("tile_width", 512, "0: as wide as the frame")
-        self.tile_height = _pixels("tile_height", 512, "0: as high as the frame")
-        self.tile_planes = _pixels(
+        self.tile_width = _number(
+            "tile_width",
+            512,
+            "The image is stored in tiles of this width; 0: as wide as it is",
+        )
+        self.tile_height = _number(
+            "tile_height",
+            512,
+            "The image is stored in tiles of this height; 0: as high as it is",
+        )
+        self.tile_planes = _number(
             "tile_planes",
             1,
-            "Planes of a volume in one chunk; 1 keeps every plane a picture of its own",
+            "Planes of a volume that are stored together; 1 keeps each a picture of "
+            "its own, 0 takes all",
         )
-        self.max_chunk_mib = SpinBox(
-            name="max_chunk_mib",
-            label="Chunk cap (MiB)",
-            value=16,
-            min=0,
-            max=2**20,
-            tooltip="Most a chunk may hold before compression (a shard, if sharded); "
-            "at least 16 MiB",
+        self.max_chunk_mib = _number(
+            "max_chunk_mib",
+            16,
+            "The most pixels in a chunk before compression (in a file, with many "
+            "chunks in one file); at least 16 MiB",
         )
         self.sharded = CheckBox(
             name="sharded",
             text="Many chunks in one file (shards)",
             value=True,
-            tooltip="Fewer files and little memory; Zarr v3 only",
+            tooltip="Few files and little memory; only with Zarr v3",
         )
         self.multiscale = CheckBox(
             name="multiscale",
             text="Multiscale pyramid",
             value=True,
-            tooltip="Also write halved copies, so that large images open at once",
+            tooltip="Halved copies as well, so that large images open at once; takes a "
+            "third more disk",
         )
         self.uri = FileEdit(
             name="uri",
@@ -94,34 +104,40 @@ class StorageSection:
         """All of them, as children of a container."""
         return [*self.fields, self.plan_line]
 
-    def lay_out(self) -> QWidget:
-        """Put the fields in their places, below the title."""
+    @property
+    def rows(self) -> list[Row]:
+        """Where it goes, always in view."""
         self.uri.choose_btn.text = "…"
         self.uri.choose_btn.max_width = 36
-        for combo in (self.preset, self.device_kind):
+        return [("Save in", self.uri.native)]
+
+    def lay_out(self) -> QWidget:
+        """Put the fields in their places, below each other: how, and what it comes to.
+
+        `rows` and `plan_line` have places of their own.
+        """
+        for combo, of_it in ((self.preset, "Preset"), (self.device_kind, "Format")):
             combo.native.setMinimumWidth(80)  # long names make no wide dock
-        wrapping(self.plan_line.native)
+            combo.native.setAccessibleName(of_it)
         tiles = form(
             [
-                ("Tile width", self.tile_width.native),
-                ("Tile height", self.tile_height.native),
+                ("", self.device_kind.native),
+                ("Tile width (px)", self.tile_width.native),
+                ("Tile height (px)", self.tile_height.native),
                 ("Tile planes", self.tile_planes.native),
                 ("Chunk cap (MiB)", self.max_chunk_mib.native),
                 ("", self.sharded.native),
                 ("", self.multiscale.native),
             ]
         )
-        self.tiles = Fold("Tiles, chunks and pyramid", tiles)
+        self.tiles = Fold("Format, tiles and pyramid", tiles)
         return form(
             [
-                ("Save in", self.uri.native),
-                ("Made for", self.preset.native),
+                ("", self.preset.native),
                 ("", self.preset.says),
-                ("Format", self.device_kind.native),
                 ("", self.tiles),
-                ("", self.plan_line.native),
-            ],
-            title="How to store it",
+                ("", self.plan_line.details),
+            ]
         )
 
     def show_choice(self) -> None:
@@ -136,6 +152,10 @@ class StorageSection:
     def place(self, count: int = 1) -> Place:
         """Where as many stores would go; raises as `PlaceLook.place_of`."""
         return self.place_look.place_of(Path(str(self.uri.value)), count)
+
+    def names(self, count: int = 1) -> str:
+        """What as many stores would be called; raises as `place`."""
+        return ", ".join(path.name for path in self.place(count).paths)
 
     def properties(self, count: int = 1) -> list[StorageProperties]:
         """What the fields say, for as many stores, at places where nothing is yet.
@@ -162,5 +182,5 @@ class StorageSection:
         ]
 
 
-def _pixels(name: str, value: int, tooltip: str) -> SpinBox:
+def _number(name: str, value: int, tooltip: str) -> SpinBox:
     return SpinBox(name=name, value=value, min=0, max=2**20, tooltip=tooltip)

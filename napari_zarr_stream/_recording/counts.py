@@ -147,7 +147,9 @@ def counts_in_words(statuses: Sequence[tuple[str, RecordingStatus]]) -> str:
         if status.is_busy:
             lines.append(
                 f"{duration_in_words(status.elapsed_s)} elapsed, "
-                f"queue {status.queue_fill:.0%} full"
+                f"queue {100 * status.queue_fill:.0f} % full"
             )
+            if (left_s := status.disk_seconds_left) is not None:
+                lines.append(f"room on the disk for {duration_in_words(left_s)}")
         parts.append("<br>".join(lines))
     return "<br>".join(parts)

@@ -64,7 +64,7 @@ def summary_of(
     together = "Together: " if len(planned) > 1 else ""
     disk = ", ".join(_disk(planned, free_bytes))
     brief = [
-        f"One file holds {'; '.join({_file(plan): None for plan, _, _ in planned})}",
+        f"One file: {'; '.join({_file(plan): None for plan, _, _ in planned})}",
         *filter(None, [disk and together + disk]),
         _memory(planned),
     ]
@@ -73,7 +73,7 @@ def summary_of(
 
 
 def _file(plan: Plan) -> str:
-    """What is in a file of level 0 that is full: "32 frames of 512 × 512 px, 16 MiB"."""
+    """What a full file of level 0 has: "32 frames of 512 × 512 px, 16 MiB"."""
     held = [
         inside if size is None else min(inside, size)
         for inside, size in zip(

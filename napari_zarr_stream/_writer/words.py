@@ -31,6 +31,13 @@ def interval_in_words(seconds: float) -> str:
     return f"{seconds / 3600:.4g} h"
 
 
+def clock_in_words(seconds: float) -> str:
+    """Seconds as a clock shows them: "0:07", "12:34", "1:02:03"."""
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
 def mebibytes_in_words(size: int) -> str:
     """Bytes as "64 MiB": as chunk caps are given."""
     mib = size / 2**20

@@ -153,7 +153,7 @@ SMALL_CAP = {"max_bytes_per_chunk": 2**24}
 def test_three_lines_come_first(source, options, file):
     given = StorageProperties("a.zarr", LZ4, **options)
     brief = parts_of_summary(given, source, free=10**12).brief.splitlines()
-    assert brief[0] == f"One file holds {file}"
+    assert brief[0] == f"One file: {file}"
     assert "MB/s, disk space for" in brief[1] or "in all" in brief[1]
     assert brief[2].endswith(" of memory")
     assert len(brief) == 3

@@ -33,7 +33,7 @@ from ._writer.errors import ZarrStreamError
 __all__ = ["RecordWidget"]
 
 GROUP_SPACING = 16
-SHORTCUT = KeyBinding.from_str("Ctrl+Alt+R")
+SHORTCUT = KeyBinding.from_str("Ctrl+Shift+R")
 """None of napari's own, in the whole window: Record, or Stop while it records."""
 
 HEAD_LABEL_WIDTH = 56
@@ -103,6 +103,9 @@ class RecordWidget(Container[Widget]):
         below.addWidget(self._run.lay_out())
         below.addWidget(self._how.plan_line.native)
         below.addWidget(self._settings, 1)
+        self._reach()
+
+    def _reach(self) -> None:
         make_reachable(self.native)
 
     def _connect(self) -> None:
@@ -110,6 +113,7 @@ class RecordWidget(Container[Widget]):
             field.changed.connect(self._show_plan)
             field.changed.connect(self._kept.keep_soon)
         self._what.changed.connect(self._show_plan)
+        self._what.changed.connect(self._reach)  # there may be other controls
         self._how.place_look.changed.connect(self._show_plan)
         self._what.cameras.changed.connect(self._kept.keep_soon)
         self._run.record.clicked.connect(self._start)

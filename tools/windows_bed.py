@@ -12,12 +12,14 @@ with its reason; what is said of Windows afterwards: docs/windows.md.
 
 import glob
 import hashlib
+import json
 import os
 import select
 import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from collections.abc import Iterator, Sequence
 from io import BytesIO
@@ -211,17 +213,13 @@ def set_up() -> None:
             "Wine is for Linux on x86-64; on Windows, `make test` is the real one."
         )
 
-    def is_due(name: str, source: Path) -> bool:
+    def is_due(name: str, source: str) -> bool:
         stamp = BED / name
-        return not stamp.exists() or stamp.read_text() != said(source)
+        return not stamp.exists() or stamp.read_text() != source
 
-    def said(source: Path) -> str:
-        return hashlib.sha256(source.read_bytes()).hexdigest()
-
-    def note(name: str, source: Path) -> None:
-        (BED / name).write_text(said(source))
-
-    own, wanted = Path(__file__), PROJECT / "pyproject.toml"
+    own = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = json.dumps(project, indent=1)
     if is_due("python-made-from", own):
         print("Making a Windows to test on in .windows", flush=True)
         shutil.rmtree(BED, ignore_errors=True)
@@ -234,11 +232,11 @@ def set_up() -> None:
         subprocess.run(
             boot, env=environment(), stdin=quiet, stdout=quiet, stderr=quiet, check=True
         )
-        note("python-made-from", own)
+        (BED / "python-made-from").write_text(own)
     if is_due("packages-made-from", wanted):
         print("Installing Windows wheels into it", flush=True)
         install_packages()
-        note("packages-made-from", wanted)
+        (BED / "packages-made-from").write_text(wanted)
     start_services()
 
 

@@ -40,6 +40,7 @@ def _arguments() -> argparse.Namespace:
     add("--frames", type=int, default=240)
     add("--codecs", nargs="+", default=CODECS, choices=CODECS)
     add("--modes", nargs="+", default=("write", "small", "read"))
+    add("--writers", nargs="+", default=(*OPENERS, ROOFLINE))
     add(
         "--directory",
         action="append",
@@ -62,7 +63,8 @@ def _plan(arguments: argparse.Namespace, source: str) -> list[tuple[str, int, Ru
     plan: list[tuple[str, int, Run]] = []
 
     def turns(mode: str, run: Run, writers: list[str], rounds: int) -> None:
-        able = [w for w in writers if can(w, multiscale=run.multiscale)]
+        asked = [w for w in writers if w in arguments.writers]
+        able = [w for w in asked if can(w, multiscale=run.multiscale)]
         for number in range(rounds):
             for writer in able[:: -1 if number % 2 else 1]:
                 verify = number == 0

@@ -7,7 +7,6 @@ import sys
 import time
 
 import numpy as np
-import zarr
 from frames import plane
 
 from napari_zarr_stream import DeviceKind, StorageProperties, ZarrStream
@@ -163,6 +162,8 @@ def kill(context, seed, *arguments, target=write):
 
 def check_frames(path, least, paths=None):
     """Every frame of every level is the one its number says; returns how many."""
+    import zarr  # which who is killed does not need
+
     group = zarr.open_group(path, mode="r")
     # Not by listing them: zarr warns of a document that was on its way.
     names = paths or sorted(p.name for p in path.iterdir() if p.name.isdigit())

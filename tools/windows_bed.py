@@ -99,6 +99,8 @@ def environment() -> dict[str, str]:
         # No .NET and no browser; Microsoft's C runtime before Wine's.
         "WINEDLLOVERRIDES": "mscoree=;mshtml=;ucrtbase=n,b",
         "PYTHONPATH": f"Z:{PROJECT}".replace("/", "\\"),
+        # Imports take most of the time otherwise; the checkout's are this Linux's.
+        "PYTHONDONTWRITEBYTECODE": "",
         "PYTHONPYCACHEPREFIX": f"Z:{BED / 'cache'}".replace("/", "\\"),
     }
 

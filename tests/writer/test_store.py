@@ -1,5 +1,6 @@
 """Bytes -> storage: what every store does, and what a folder on a disk does."""
 
+import contextlib
 import errno
 import json
 import os
@@ -14,6 +15,7 @@ from needs import needs_links
 
 from napari_zarr_stream import StorageProperties, StoreExists, WriteFailed, ZarrStream
 from napari_zarr_stream._writer import system
+from napari_zarr_stream._writer.errors import DocumentInUse
 from napari_zarr_stream._writer.local_store import LocalStore
 from napari_zarr_stream._writer.store import read_json
 
@@ -156,7 +158,9 @@ class TestLocalStore(StoreContract):
         def write():
             try:
                 for i in range(200):
-                    store.write_json("zarr.json", documents[i % 2])
+                    # Windows, for a second: the next commit would renew it.
+                    with contextlib.suppress(DocumentInUse):
+                        store.write_json("zarr.json", documents[i % 2])
             finally:
                 done.set()
 

@@ -5,6 +5,11 @@ Importing this brings in neither Qt nor napari.
 
 from importlib.metadata import version
 
+from ._reading.open_layers import open_layers
+from ._recording.record import record
+from ._recording.settings import RecordSettings
+from ._recording.states import RecordingStatus
+from ._saving.script import export
 from ._writer.errors import (
     FrameMismatch,
     IllegalTransition,
@@ -38,6 +43,8 @@ __all__ = [
     "InvalidProperties",
     "InvalidStore",
     "Plan",
+    "RecordSettings",
+    "RecordingStatus",
     "SourceFailed",
     "StorageProperties",
     "StoreExists",
@@ -48,5 +55,8 @@ __all__ = [
     "ZarrStream",
     "ZarrStreamError",
     "__version__",
+    "export",
+    "open_layers",
     "plan",
+    "record",
 ]

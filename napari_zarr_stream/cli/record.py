@@ -45,6 +45,8 @@ _OPTIONS = (
      "planes of a stack"),
     (("--channel-name",), str, "TEXT", "how a grey image is called"),
     (("--channel-color",), str, "COLOR", "and coloured: green, or 00FF00"),
+    (("--buffer-s",), float, "S", "how long a pause of the disk is survived; takes "
+     "memory for that"),
     (("--reserve-mib",), int, "MIB", "stop when no more than this is free on the disk "
      "(default 1024)"),
 )  # fmt: skip

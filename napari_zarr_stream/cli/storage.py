@@ -1,10 +1,8 @@
 """The options that say how a store is to be laid out, as `StorageProperties`."""
 
 import argparse
-from dataclasses import replace
-from typing import Any
 
-from napari_zarr_stream._saving.export import default_properties
+from napari_zarr_stream._saving.script import PROPERTY_OF, stored_as
 from napari_zarr_stream._writer.properties import (
     DeviceKind,
     DownsamplingMethod,
@@ -41,12 +39,6 @@ def add_storage(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--downsampling", "--method", choices=list(map(str, DownsamplingMethod))
     )
-    group.add_argument(
-        "--buffer-s",
-        type=float,
-        metavar="S",
-        help="how long a pause of the disk is survived; takes memory for that",
-    )
     group.add_argument("--z-halving", choices=list(map(str, ZHalving)))
     group.add_argument(
         "--overwrite", action="store_true", help="replace a store that is there"
@@ -54,23 +46,9 @@ def add_storage(parser: argparse.ArgumentParser) -> None:
 
 
 def storage_properties(
-    given: argparse.Namespace, device_kind: DeviceKind, **defaults: Any
+    given: argparse.Namespace, device_kind: DeviceKind
 ) -> StorageProperties:
     """What was asked for, and our defaults for the rest."""
-    kind = DeviceKind(given.device_kind or device_kind)
-    asked = {
-        "tile_width": given.tile_width,
-        "tile_height": given.tile_height,
-        "tile_planes": given.tile_planes,
-        "frames_per_chunk": given.frames_per_chunk,
-        "enable_multiscale": given.multiscale,
-        "shard_chunks": given.shard_chunks,
-        "downsampling_method": given.downsampling,
-        "z_halving": given.z_halving,
-        "buffer_s": given.buffer_s,
-    }
-    if given.max_chunk_mib is not None:
-        asked["max_bytes_per_chunk"] = given.max_chunk_mib * 2**20
-    said = {field: value for field, value in asked.items() if value is not None}
-    properties = default_properties(given.out, kind, given.sharded)
-    return replace(properties, **defaults | said, overwrite=given.overwrite)
+    words = {word: getattr(given, word, None) for word in PROPERTY_OF}
+    said = {word: value for word, value in words.items() if value is not None}
+    return stored_as(given.out, given.device_kind or device_kind, given.sharded, **said)

@@ -33,7 +33,7 @@ STANDS_ON = {
     "_widget": {"_writer", "_sources", "_viewer", "_recording", "_dock"},
     "_samples": {"cameras"},
     "cli": {"_writer", "cameras", "_sources", "_recording", "_saving", "_reading"},
-    "": {"_writer"},
+    "": {"_writer", "_reading", "_recording", "_saving"},
 }
 """The rooms, and those that each may import from: the one place that says so."""
 

@@ -27,6 +27,13 @@ def test_the_python_example(tmp_path):
     assert zarr.open_array(tmp_path / "cells.zarr" / "0", mode="r").shape[0] == 50
 
 
+def test_the_script(tmp_path):
+    code = block("python", "import export")
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    assert zarr.open_array(tmp_path / "lapse.zarr" / "0", mode="r").shape[0] == 5
+    assert zarr.open_array(tmp_path / "last.zarr" / "0", mode="r").ndim == 2
+
+
 def commands():
     text = block("sh", "napari-zarr-stream record").replace("\\\n", "")
     return [shlex.split(line, comments=True) for line in text.splitlines()]

@@ -24,6 +24,7 @@ from napari_zarr_stream._writer.properties import StorageProperties
 from napari_zarr_stream._writer.record import RecordKey
 from napari_zarr_stream._writer.store import Store
 
+from .awake import kept_awake
 from .disk import RESERVE_BYTES, DiskWatch
 from .run import Gate, Run
 from .states import TRANSITIONS, RecordingEvent, RecordingState, RecordingStatus
@@ -177,13 +178,14 @@ class Recording:
     def _record(self, run: Run) -> None:
         """Record from start to end. Thread "recording"."""
         run.may_begin.wait()
-        run.read()
-        self._move(RecordingEvent.END)
-        try:
-            run.finish()
-        finally:
-            self._move(RecordingEvent.FLUSHED)
-            self._ended.set()
+        with kept_awake():
+            run.read()
+            self._move(RecordingEvent.END)
+            try:
+                run.finish()
+            finally:
+                self._move(RecordingEvent.FLUSHED)
+                self._ended.set()
 
     def wait_for_source(self, timeout_s: float) -> bool:
         """Wait until the source has started; False if it did not come in time.

@@ -4,7 +4,6 @@ They outlive the dock widget that started them. All of it runs on the GUI thread
 recordings themselves have threads of their own and are only polled.
 """
 
-import signal
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -19,7 +18,7 @@ from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 from qtpy.QtWidgets import QMessageBox, QWidget
 
 from napari_zarr_stream._recording.counts import saved_in_words, totals_in_words
-from napari_zarr_stream._recording.interrupt import Interrupt
+from napari_zarr_stream._recording.interrupt import ENDS, Interrupt
 from napari_zarr_stream._recording.recording import Recording
 from napari_zarr_stream._recording.states import FinishReason, RecordingStatus
 from napari_zarr_stream._writer.errors import ZarrStreamError
@@ -170,7 +169,7 @@ class Session(QObject):
         self._starting = Starting(jobs, one_store)
         self._guard(main_window_of(self._viewer))
         if threading.current_thread() is threading.main_thread():  # else none comes
-            terminated = Interrupt(self._close_when_written, numbers=(signal.SIGTERM,))
+            terminated = Interrupt(self._close_when_written, numbers=ENDS)
             self._at_end.enter_context(terminated)
         _busy.add(self)
         self._is_busy = True

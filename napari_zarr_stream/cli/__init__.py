@@ -1,10 +1,13 @@
 """The command line: napari-zarr-stream record | export | info | repair."""
 
 import argparse
+import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
 
+from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.errors import InvalidProperties, ZarrStreamError
 
 from .command import (
@@ -33,15 +36,24 @@ __all__ = [
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    for output in (sys.stdout, sys.stderr):
+        # Consoles of Windows, and files that they are led to, have few characters.
+        if isinstance(output, io.TextIOWrapper):
+            output.reconfigure(errors="backslashreplace")
     given = _parser().parse_args(arguments)
     try:
         code: int = given.run(given)
+        sys.stdout.flush()
     except ZarrStreamError as error:
         say(str(error))
         return REFUSED if isinstance(error, InvalidProperties) else FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
+    except OSError as error:
+        # Windows says so of a pipe that nobody reads any more.
+        closed = {errno.EPIPE, errno.EINVAL} if system.IS_WINDOWS else {errno.EPIPE}
+        if error.errno not in closed:
+            raise
         # Whoever read our output has seen enough, as `head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -1,5 +1,8 @@
 """What the command line says of what it was given, and with which exit code."""
 
+import errno
+import io
+import os
 import re
 import subprocess
 import sys
@@ -11,9 +14,10 @@ import tifffile
 import zarr
 from psutil import virtual_memory
 
-from napari_zarr_stream import cli, plan
+from napari_zarr_stream import StorageProperties, ZarrStream, cli, plan
 from napari_zarr_stream._reading.reader import layers_of
 from napari_zarr_stream._saving.export import default_properties
+from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.memory import FREE_SHARE
 
 PIXELS = np.zeros((2, 5, 3, 16, 20), "u2")
@@ -190,3 +194,78 @@ def test_repair_ends_at_an_interrupt(options, said, unnamed, out, capsys, monkey
     assert run("repair", *options, out) == cli.INTERRUPTED
     [line] = capsys.readouterr().err.splitlines()
     assert line == f"napari-zarr-stream: interrupted, {said}"
+
+
+JAPANESE = "細胞 µm Zellwände \N{MICROSCOPE}.zarr"
+
+
+@pytest.fixture
+def japanese(tmp_path):
+    path = tmp_path / JAPANESE
+    with ZarrStream(
+        StorageProperties(path), axes="tyx", shape=(None, 8, 8), dtype="uint8"
+    ) as stream:
+        stream.append(np.ones((8, 8), "uint8"))
+    return path
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "cp932", "utf-8"])
+@pytest.mark.parametrize("command", ["info", "repair", "info --json", "info of none"])
+def test_every_name_can_be_printed_in_every_console(
+    japanese, monkeypatch, encoding, command
+):
+    """Windows' consoles, and files that output is led to, have few characters."""
+    outputs = [io.TextIOWrapper(io.BytesIO(), encoding) for _ in range(2)]
+    monkeypatch.setattr(sys, "stdout", outputs[0])
+    monkeypatch.setattr(sys, "stderr", outputs[1])
+    name, *options = command.split()
+    if options == ["of", "none"]:
+        assert run(name, japanese.with_name(f"no {JAPANESE}")) == 1
+    else:
+        assert run(name, japanese, *options) == 0
+    for output in outputs:
+        output.flush()
+    said = b"".join(output.buffer.getvalue() for output in outputs).decode(encoding)
+    has_few = encoding in {"cp1252", "ascii"} or "--json" in command
+    assert (r"\u7d30\u80de" in said) == has_few
+    assert ("細胞" in said) == (not has_few)
+
+
+def test_a_name_in_a_console_of_few_characters(japanese):
+    done = subprocess.run(
+        [sys.executable, "-m", "napari_zarr_stream.cli", "info", japanese],
+        capture_output=True, env=os.environ | {"PYTHONIOENCODING": "cp1252"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert rb"\u7d30\u80de \xb5m" in done.stdout.replace(b"\xb5", rb"\xb5")
+
+
+CLOSED_PIPES = {
+    # errno, on Windows: exit code, or the error is one
+    (errno.EPIPE, False): 0,
+    (errno.EPIPE, True): 0,
+    (errno.EINVAL, True): 0,
+    (errno.EINVAL, False): None,
+    (errno.EIO, True): None,
+}
+
+
+@pytest.mark.parametrize(("number", "is_windows"), CLOSED_PIPES)
+def test_a_pipe_that_nobody_reads_is_no_error(
+    japanese, monkeypatch, number, is_windows
+):
+    class Closed(io.StringIO):
+        def flush(self):
+            raise OSError(number, "nobody reads")
+
+        def fileno(self):
+            return -1
+
+    monkeypatch.setattr(system, "IS_WINDOWS", is_windows)
+    monkeypatch.setattr(os, "dup2", lambda *_: None)
+    monkeypatch.setattr(sys, "stdout", Closed())
+    if CLOSED_PIPES[number, is_windows] is None:
+        with pytest.raises(OSError, match="nobody reads"):
+            run("info", japanese)
+    else:
+        assert run("info", japanese) == 0

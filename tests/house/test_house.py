@@ -84,9 +84,20 @@ MAKE_FILE_CALLS = {"_writer/system.py", "_writer/windows.py"}
 FILE_CALLS_ELSEWHERE = {
     "_reading/info.py": {"os.walk", "os.lstat"},
     "_reading/documents.py": {"os.DirEntry", "os.scandir"},
+    "_recording/awake.py": {
+        "ctypes.WinDLL",
+        "ctypes.c_uint32",
+        "ctypes.get_last_error",
+    },
     "_recording/disk.py": {"shutil.disk_usage"},
+    "_recording/interrupt.py": {
+        "ctypes.WINFUNCTYPE",
+        "ctypes.WinDLL",
+        "ctypes.c_int",
+        "ctypes.c_uint32",
+    },
     "_dock/place.py": {"os.path.lexists"},
-    "cli/__init__.py": {"os.dup2", "os.open", "os.O_WRONLY"},
+    "cli/__init__.py": {"io.TextIOWrapper", "os.dup2", "os.open", "os.O_WRONLY"},
 }
 """What may be asked of the system but in these two. Looking is free: pathlib
 says what is there, and whoever reads pixels has a library for it."""
@@ -102,6 +113,7 @@ CHANGING = {
 MAY_START_THREADS = {
     "_writer/stream.py",
     "_reading/ahead.py",
+    "_recording/awake.py",
     "_recording/disk.py",
     "_recording/recording.py",
     "_recording/together.py",

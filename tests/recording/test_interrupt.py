@@ -2,10 +2,16 @@
 
 import itertools
 import signal
+import threading
 
 import pytest
 
-from napari_zarr_stream._recording.interrupt import Interrupt
+from napari_zarr_stream._recording.interrupt import (
+    CLOSED,
+    ENDS,
+    Interrupt,
+    console_ends,
+)
 
 
 @pytest.fixture
@@ -63,3 +69,51 @@ def test_a_handler_that_came_meanwhile_stays(before):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
     signal.signal(signal.SIGTERM, handler)
+
+
+def test_what_is_heard_unless_it_was_said_otherwise():
+    """Ctrl-C, SIGTERM, and that the terminal was closed: SIGBREAK on Windows."""
+    with Interrupt() as interrupt:
+        for number in (signal.SIGINT, *ENDS):
+            signal.raise_signal(number)
+    assert interrupt.count == 3
+
+
+def test_who_ignores_that_the_terminal_is_closed_lives_on():
+    """nohup(1)."""
+    before = signal.signal(CLOSED, signal.SIG_IGN)
+    try:
+        with Interrupt() as interrupt:
+            signal.raise_signal(CLOSED)
+        assert not interrupt.count
+        assert signal.getsignal(CLOSED) is signal.SIG_IGN
+    finally:
+        signal.signal(CLOSED, before)
+
+
+CTRL_C, CTRL_BREAK, CTRL_CLOSE, CTRL_LOGOFF, CTRL_SHUTDOWN = 0, 1, 2, 5, 6
+
+
+@pytest.mark.parametrize("event", [CTRL_CLOSE, CTRL_LOGOFF, CTRL_SHUTDOWN])
+def test_a_console_that_is_closed_waits_for_the_end(event):
+    """Windows ends the program when the handler returns."""
+    asked, ended, answers = threading.Event(), [], []
+    with Interrupt(asked.set):
+        console = threading.Thread(
+            target=lambda: answers.append((console_ends(event), list(ended)))
+        )
+        console.start()
+        assert asked.wait(60)
+        assert not answers
+        ended.append("all is written")
+    console.join()
+    assert answers == [(True, ["all is written"])]
+
+
+@pytest.mark.parametrize("event", [CTRL_C, CTRL_BREAK, CTRL_CLOSE])
+def test_a_console_that_nobody_listens_to_is_left_to_others(event):
+    assert not console_ends(event)
+    if event != CTRL_CLOSE:
+        with Interrupt() as interrupt:
+            assert not console_ends(event), "they come as signals"
+        assert not interrupt.count

@@ -25,9 +25,11 @@ from ._dock.schedule_section import ScheduleSection
 from ._dock.source_section import SourceSection
 from ._dock.storage_section import StorageSection
 from ._dock.warm_up import WARM_UP_MS, warm_up
+from ._dock.watch_section import WatchSection
 from ._viewer.background import in_background
 from ._viewer.napari_compat import DockWatch, viewer_itself, warn_of_unsafe_qt
 from ._viewer.session import session_of
+from ._viewer.watching import watching_of
 from ._writer.errors import ZarrStreamError
 
 __all__ = ["RecordWidget"]
@@ -58,12 +60,14 @@ class RecordWidget(Container[Widget]):
         self._what = SourceSection(viewer, self._session, remembered, self._when)
         self._how = StorageSection()
         self._run = RunSection(self._session, str(SHORTCUT.to_text()))
+        self._others = WatchSection(watching_of(viewer))
         super().__init__(
             widgets=[
                 *self._what.widgets,
                 *self._when.fields,
                 *self._how.widgets,
                 *self._run.widgets,
+                *self._others.widgets,
             ],
             labels=False,
         )
@@ -101,6 +105,7 @@ class RecordWidget(Container[Widget]):
         below = self.native.layout()
         below.addWidget(form(rows, label_width=HEAD_LABEL_WIDTH))
         below.addWidget(self._run.lay_out())
+        below.addWidget(self._others.lay_out())
         below.addWidget(self._how.plan_line.native)
         below.addWidget(self._settings, 1)
         self._reach()

@@ -1,11 +1,12 @@
 """Levels of an image that is still written: arrays whose first axis grows.
 
-They only ever show what is committed. Nothing tells them how far that is: whoever has
-them says so, and reading follows.
+They only ever show what is committed. How far that is they are told by whoever has
+them, who may ask `progress_of` a store.
 """
 
 import math
 from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,8 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_zarr_stream._writer.errors import InvalidStore
+from napari_zarr_stream._writer.record import RECORD_KEY, RecordKey
 
+from .documents import mapping, open_node, sequence, understanding
+from .image import BEING_WRITTEN, StoredImage, state_of
 from .kept import KeptArray
+from .layers import LayerData
 from .lazy import LazyArray
 
 Pixels = npt.NDArray[np.generic]
@@ -184,3 +189,75 @@ class GrowingArray:
         self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
     ) -> Pixels:
         return self.now.__array__(dtype, copy)
+
+
+def as_growing(image: StoredImage, layers: list[LayerData]) -> list[LayerData]:
+    """Layers of an image that is still written, so that they can follow it."""
+    if image.channel_axis == 0:
+        return layers  # what comes are further layers
+    levels = list(zip(image.level_paths, image.levels, strict=True))
+
+    def grown(number: int, view: LazyArray) -> GrowingArray:
+        path, level = levels[number]
+        stored = StoredLevel(image.path / path, level.shape, level.dtype, level.chunks)
+        return GrowingArray(stored, view)
+
+    growing: list[LayerData] = []
+    for data, meta, kind in layers:
+        if kind == "image" and meta["multiscale"]:
+            data = [grown(*numbered) for numbered in enumerate(data)]
+        elif kind == "image":
+            data = grown(0, data)
+        growing.append((data, meta, kind))
+    return growing
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an image has come that is written by somebody.
+
+    Attributes
+    ----------
+    steps : int
+        Committed, along the first axis.
+    state : str
+        As of `state_of`.
+    finish_reason : str
+        Empty while it goes on, and where nobody has said it.
+    """
+
+    steps: int
+    state: str
+    finish_reason: str
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether somebody still writes it."""
+        return self.state.startswith(BEING_WRITTEN)
+
+
+def progress_of(image: Path, level: Path) -> Progress:
+    """Ask two small documents, and the lock.
+
+    Parameters
+    ----------
+    image : Path
+    level : Path
+        The first of its levels.
+
+    Raises
+    ------
+    InvalidStore
+        They are not there, or cannot be read now.
+    """
+    with understanding(image):
+        node = open_node(image)
+        record = mapping(node.attributes.get(RECORD_KEY)) if node else {}
+        state = state_of(image, record)
+        # Afterwards: of one that has ended it is the last word.
+        array = open_node(level)
+        if node is None or array is None:
+            raise InvalidStore(f"{image} is not there any more")
+        steps = int(sequence(array.document.get("shape"))[0])
+        reason = str(record.get(RecordKey.FINISH_REASON, ""))
+        return Progress(steps, state, reason)

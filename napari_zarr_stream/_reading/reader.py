@@ -22,6 +22,7 @@ from .contents import (
     without_words,
 )
 from .documents import Node, inside, open_node, understanding
+from .growing import as_growing
 from .image import (
     BEING_WRITTEN,
     WHOLE,
@@ -174,7 +175,10 @@ def _image_layers(node: Node, number: int, notes: Notes) -> list[LayerData]:
         if 0 in image.levels[0].shape:
             raise InvalidStore(f"{path} has no committed frames: {state}")
         notes.append(f"{path} is {state}")
-    return image_layers(readable(shown(image)), _has_colormap, notes)
+    readable_image = readable(shown(image))
+    layers = image_layers(readable_image, _has_colormap, notes)
+    goes_on = state.startswith(BEING_WRITTEN)
+    return as_growing(readable_image, layers) if goes_on else layers
 
 
 def _labels_beside(node: Node, notes: Notes) -> list[LayerData]:

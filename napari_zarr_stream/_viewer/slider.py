@@ -26,6 +26,8 @@ class GrowingSlider(QObject):
         Has them all be of a length.
     is_live : bool
         Whether it follows the newest from the start.
+    length : int
+        Of all of them now.
 
     Attributes
     ----------
@@ -40,13 +42,14 @@ class GrowingSlider(QObject):
         layers: list[Any],
         set_length: Callable[[int], None],
         is_live: bool,
+        length: int = 1,
     ) -> None:
         super().__init__()
         self._viewer = viewer
         self._all = layers
         self._set_length = set_length
         self.is_live = is_live
-        self._length = 1
+        self._length = length
         self._step = 0
         self._is_depth = False  # it has no slider while it is displayed
         self._is_moving = False  # and it is not the user who moves it
@@ -103,6 +106,11 @@ class GrowingSlider(QObject):
             with self._moving():
                 self._go_to(self._length - 2)
             self._set_live(False)
+
+    def stay(self) -> None:
+        """Follow no more, and stay at what is shown."""
+        self._step = self.step
+        self._set_live(False)
 
     def _set_live(self, is_live: bool) -> None:
         if self.is_live != is_live:

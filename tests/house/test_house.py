@@ -31,6 +31,7 @@ STANDS_ON = {
     "_viewer": {"_writer", "cameras", "_sources", "_recording", "_reading"},
     "_dock": {"_writer", "cameras", "_sources", "_recording", "_viewer"},
     "_widget": {"_writer", "_sources", "_viewer", "_recording", "_dock"},
+    "_opening": {"_reading", "_viewer"},
     "_samples": {"cameras"},
     "cli": {"_writer", "cameras", "_sources", "_recording", "_saving", "_reading"},
     "": {"_writer", "_reading", "_recording", "_saving"},

@@ -193,7 +193,7 @@ def readable(image: StoredImage) -> StoredImage:
     A viewer reads the middle of the smallest level before it shows anything.
     """
     levels, notes = list(image.levels), list(image.notes)
-    while len(levels) > 1:
+    while len(levels) > 1 and levels[-1].size:
         try:
             np.asarray(levels[-1][tuple(size // 2 for size in levels[-1].shape[:-2])])
             break

@@ -46,6 +46,7 @@ KNOWS_GUI = {
 """What a room may import of Qt, magicgui and napari."""
 
 KNOWS_GUI_INSIDE_FUNCTIONS = {
+    "_opening.py": {"napari"},
     "_reading/reader.py": {"napari"},
     "_saving/npe2_writers.py": {"napari"},
     "cli/files.py": {"npe2"},

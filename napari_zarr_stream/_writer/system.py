@@ -370,8 +370,8 @@ def state_of(folder: Path) -> bytes:
     state = hashlib.blake2b()
     for where, folders, files in os.walk(_tree(folder)):
         folders.sort()
-        for name in [".", *sorted(files)]:
-            path = os.path.join(where, name)
+        # Not by ".": in paths of Windows that may be long it is a name.
+        for path in [where, *(os.path.join(where, name) for name in sorted(files))]:
             info = os.lstat(path)
             said = info.st_ino, info.st_size, info.st_mtime_ns
             state.update(f"{path}\0{said}\0".encode(errors="surrogateescape"))

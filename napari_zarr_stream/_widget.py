@@ -22,6 +22,7 @@ from ._dock.reach import make_reachable
 from ._dock.remembered import Remembered
 from ._dock.run_section import RunSection
 from ._dock.schedule_section import ScheduleSection
+from ._dock.settings_file import SettingsFile
 from ._dock.source_section import SourceSection
 from ._dock.storage_section import StorageSection
 from ._dock.warm_up import WARM_UP_MS, warm_up
@@ -73,6 +74,7 @@ class RecordWidget(Container[Widget]):
         )
         fields = (*self._what.fields, *self._when.fields, *self._how.fields)
         self._kept = KeptFields(remembered, fields, self.native)
+        self._file = SettingsFile(fields, self._what.cameras, remembered)
         self._kept.restore()
         self._what.offer_last_camera()
         self._lay_out()
@@ -99,6 +101,7 @@ class RecordWidget(Container[Widget]):
         layout.addWidget(self._what.lay_out())
         layout.addWidget(self._when.lay_out())
         layout.addWidget(self._how.lay_out())
+        layout.addWidget(self._file.lay_out())
         layout.addStretch(1)
         self._settings = Fold("Settings", scrolling(column), is_open=True)
         rows = [*self._what.rows, *self._how.rows]
@@ -137,6 +140,7 @@ class RecordWidget(Container[Widget]):
     def _show_plan(self, *_: object) -> None:
         if self._session.is_busy:
             return
+        self._how.template = self._when.name.value
         self._what.show_choice()
         self._how.show_choice()
         line = self._how.plan_line
@@ -152,6 +156,7 @@ class RecordWidget(Container[Widget]):
         return planned, self._how.place(count).free_bytes
 
     def _start(self) -> None:
+        self._how.place_look.look_now()
         try:
             jobs = self._what.jobs(self._how.properties(self._what.store_count))
         except (ZarrStreamError, OSError) as error:
@@ -167,6 +172,7 @@ class RecordWidget(Container[Widget]):
 
     def _show_start(self) -> None:
         self._how.enable(False)
+        self._file.enable(False)
         self._how.plan_line.native.hide()
         self._settings.fold_away()
         self._what.show_start()
@@ -176,6 +182,7 @@ class RecordWidget(Container[Widget]):
         self._run.show_end()
         self._settings.bring_back()
         self._how.enable(True)
+        self._file.enable(True)
         self._how.place_look.look_again()
         if self._watch.is_closed:  # meanwhile
             self.cameras.close()

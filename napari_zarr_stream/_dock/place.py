@@ -54,7 +54,7 @@ class PlaceLook(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._chosen: tuple[Path, int] | None = None
+        self._chosen: tuple[Path, int, str] | None = None
         self._known: Future[Place] | None = None
         self._asked: Future[Place] | None = None
         self._asked_at = 0.0
@@ -62,8 +62,8 @@ class PlaceLook(QObject):
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._poll)
 
-    def place_of(self, folder: Path, count: int) -> Place:
-        """Free names for as many stores, and the room there.
+    def place_of(self, folder: Path, count: int, name: str = "") -> Place:
+        """Free names for as many stores, by a template, and the room there.
 
         Raises
         ------
@@ -71,13 +71,13 @@ class PlaceLook(QObject):
         InvalidProperties
             Nothing can be written there.
         """
-        if self._chosen != (folder, count):
-            self._chosen, self._known, self._asked = (folder, count), None, None
+        if self._chosen != (folder, count, name):
+            self._chosen, self._known, self._asked = (folder, count, name), None, None
         is_old = time.perf_counter() - self._asked_at > LOOK_AGAIN_S
         if self._asked is None and (self._known is None or is_old):
             self._asked_at = time.perf_counter()
             self._asked = in_background(
-                lambda: _look(folder, count), may_be_dropped=True
+                lambda: _look(folder, count, name), may_be_dropped=True
             )
             if self._known is None:
                 wait((self._asked,), BLINK_S)
@@ -85,6 +85,19 @@ class PlaceLook(QObject):
         if self._known is None:
             raise PlaceIsAwaited(f"Looking at {folder} …")
         return self._known.result()
+
+    def look_now(self) -> None:
+        """Have the next answer be of this moment, if the disk gives it at once.
+
+        Names with the time of day are of the moment of the click.
+        """
+        if self._chosen is None or self._asked is not None:
+            return
+        folder, count, name = self._chosen
+        now = in_background(lambda: _look(folder, count, name), may_be_dropped=True)
+        wait((now,), BLINK_S)
+        if now.done():
+            self._known, self._asked_at = now, time.perf_counter()
 
     def look_again(self) -> None:
         """What was there has changed."""
@@ -102,9 +115,9 @@ class PlaceLook(QObject):
             self.changed.emit()
 
 
-def _look(chosen: Path, count: int) -> Place:
+def _look(chosen: Path, count: int, name: str) -> Place:
     """Thread "background"."""
-    paths = free_paths(chosen, count)
+    paths = free_paths(chosen, count, name)
     return Place(paths, _room_for(paths[0]))
 
 

@@ -210,7 +210,7 @@ class SourceSection(QWidget):
         for section in self.cameras.sections:
             section.take = self._schedule.take(self.pixel_size_um.value or None)
         self.pixel_size_um.enabled = self._layer is None
-        self._schedule.enable(self._layer is None)
+        self._schedule.enable(True, is_camera=self._layer is None)
         self.stores_row.setVisible(len(self.sections) > 1)
         self.cameras.add_camera.enabled = self._layer is None
 
@@ -239,10 +239,10 @@ class SourceSection(QWidget):
         ------
         ZarrStreamError
         """
-        each = self._for_each(properties)
+        each, notes = self._for_each(properties), self._schedule.notes.value
         if self._layer is not None:
             layer = self._layer
-            return [Job(LayerSource.of(layer), each[0], layer.name, layer)]
+            return [Job(LayerSource.of(layer), each[0], layer.name, layer, notes)]
         frames = int(self._schedule.frame_count.value)
         if not self.sections[0].is_ready:
             raise InvalidProperties("Choose a camera or open an image to record from.")
@@ -251,6 +251,7 @@ class SourceSection(QWidget):
                 section.make_source(image_name(of.path), frames),
                 of,
                 section.control.name,
+                notes=notes,
             )
             for section, of in zip(self.sections, each, strict=True)
         ]
@@ -289,7 +290,7 @@ class SourceSection(QWidget):
         """Let all of it be changed, or nothing that would disturb a recording."""
         for field in self.fields:
             field.enabled = enabled
-        self._schedule.enable(enabled)
+        self._schedule.enable(enabled, is_camera=self._layer is None)
         self.cameras.show_recording(not enabled)
 
 

@@ -32,6 +32,8 @@ class StorageSection:
     ----------
     fields : tuple of Widget
         What is kept between sessions.
+    template : str
+        How a store in a folder is called; see `NameTemplate`.
     """
 
     def __init__(self) -> None:
@@ -95,6 +97,7 @@ class StorageSection:
             self.sharded,
             self.multiscale,
         )
+        self.template = ""
         self.preset = PresetChoice(settings)
         # The preset as the last: what it leaves open is as it was kept.
         self.fields: tuple[Any, ...] = (self.uri, *settings, self.preset)
@@ -151,7 +154,8 @@ class StorageSection:
 
     def place(self, count: int = 1) -> Place:
         """Where as many stores would go; raises as `PlaceLook.place_of`."""
-        return self.place_look.place_of(Path(str(self.uri.value)), count)
+        folder = Path(str(self.uri.value))
+        return self.place_look.place_of(folder, count, self.template)
 
     def names(self, count: int = 1) -> str:
         """What as many stores would be called; raises as `place`."""

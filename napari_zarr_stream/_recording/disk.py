@@ -45,6 +45,8 @@ class DiskWatch:
         Of the store.
     reserve_bytes : int
         0 for none.
+    interval_s : float
+        From one frame to the next, where that is long: a rate over less says nothing.
 
     Attributes
     ----------
@@ -52,14 +54,15 @@ class DiskWatch:
         That the reserve is reached, in words; empty before that.
     """
 
-    def __init__(self, path: Path, reserve_bytes: int) -> None:
+    def __init__(self, path: Path, reserve_bytes: int, interval_s: float = 0.0) -> None:
         self.reason_to_stop = ""
+        self._interval_s = interval_s
         self._path = path
         self._reserve = reserve_bytes
         self._free: int | None = None
         self._rate: float | None = None
         self._written: int | None = None
-        self._looked_at = time.perf_counter()
+        self._rated_at = time.perf_counter()
         self._over = threading.Event()
 
     def check(self) -> None:
@@ -103,12 +106,15 @@ class DiskWatch:
         """Look now; returns the seconds until it should be looked again."""
         free = free_bytes(self._path)
         now = time.perf_counter()
-        passed, self._looked_at = now - self._looked_at, now
-        if passed > 0 and self._written is not None:
+        passed = now - self._rated_at
+        if self._written is None:
+            self._written, self._rated_at = bytes_written, now
+        elif passed > 0 and passed >= self._interval_s:
             rate = (bytes_written - self._written) / passed
             before = rate if self._rate is None else self._rate
             self._rate = before + SMOOTHING * (rate - before)
-        self._written, self._free = bytes_written, free
+            self._written, self._rated_at = bytes_written, now
+        self._free = free
         if free is not None and free < self._reserve:
             self.reason_to_stop = self._too_little(free)
         left = self.seconds_left

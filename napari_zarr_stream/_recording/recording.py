@@ -142,7 +142,11 @@ class Recording:
         assert self._source is not None
         assert self._description is not None
         assert self._properties is not None
-        disk = DiskWatch(self._properties.path, self._reserve_with_queue())
+        disk = DiskWatch(
+            self._properties.path,
+            self._reserve_with_queue(),
+            self._description.interval_s,
+        )
         disk.check()
         place = store or LocalStore(self._properties.path, self._properties.overwrite)
         described = self._description

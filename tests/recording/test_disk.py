@@ -117,6 +117,15 @@ def test_it_looks_more_often_when_the_end_is_near(tmp_path):
     assert soon_s == pytest.approx(watch.seconds_left / 4)
 
 
+def test_between_frames_of_a_time_lapse_nothing_is_said_of_the_rate(tmp_path):
+    """One frame in one second is no such rate, if the next comes in an hour."""
+    watch = DiskWatch(tmp_path / "a.zarr", 0, interval_s=3600)
+    for written in (0, 2**40, 2**40):
+        time.sleep(0.01)
+        assert watch.look(written) == LOOK_S
+    assert watch.seconds_left is None
+
+
 def test_a_disk_that_stalls_keeps_no_frame_waiting(tmp_path, camera, monkeypatch):
     """As a network disk does: the look does not come back, frames go on."""
     go_on, has_stalled = threading.Event(), threading.Event()

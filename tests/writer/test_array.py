@@ -12,7 +12,7 @@ from napari_zarr_stream._writer.array import (
     MAX_OPEN_FILES,
     LevelArray,
 )
-from napari_zarr_stream._writer.codecs import codec_of
+from napari_zarr_stream._writer.codecs import Blosc, codec_of
 from napari_zarr_stream._writer.marks import mark_bytes
 from napari_zarr_stream._writer.ngff import ZarrV3
 from napari_zarr_stream._writer.tiles import lay_tiles
@@ -263,7 +263,13 @@ def test_a_blosc_chunk_is_written_frame_by_frame_and_complete_with_the_last():
     assert blosc.decompress(bytes(file.content)) == planes(3, size).tobytes()
 
 
-def test_frames_that_never_came_are_zeros_and_cost_one():
+def test_frames_that_never_came_are_zeros_and_cost_one(monkeypatch):
+    encoded, encode = [], Blosc.encode_blocks
+    monkeypatch.setattr(
+        Blosc,
+        "encode_blocks",
+        lambda codec, pixels: encoded.append(pixels.nbytes) or encode(codec, pixels),
+    )
     store = MemoryStore()
     size = (200, 200)
     options = {"kind": "ZarrV3Blosc1Lz4ByteShuffle"}
@@ -275,3 +281,5 @@ def test_frames_that_never_came_are_zeros_and_cost_one():
     expected[0] = planes(1, size)[0]
     assert blosc.decompress(content) == expected.tobytes()
     assert len(content) < 80_000
+    assert len(encoded) == 2  # what came, and one part of zeros for all that did not
+    assert sum(encoded) < expected.nbytes / 10

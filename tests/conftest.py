@@ -1,6 +1,5 @@
 """What all tests share."""
 
-import gc
 import subprocess
 from collections import Counter
 from pathlib import PurePosixPath
@@ -20,16 +19,6 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("project")
-
-
-def pytest_collection_finish(session):
-    """What all tests have imported is no garbage.
-
-    Many tests have it collected, napari's for each viewer: of 400,000 objects that
-    takes 0.2 s each time.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -1,5 +1,6 @@
 """Micro-Manager: its demo cameras, and Python cameras of UniMMCore."""
 
+import gc
 import logging
 import sys
 import time
@@ -44,8 +45,13 @@ logging.root.setLevel(logging.WARNING)
 
 @pytest.fixture
 def share():
+    # What is there already is no garbage of this test: to look through all of it, twice
+    # a test, takes 0.2 s each time. Not where there are windows: garbage is then found
+    # more often, in any thread, and Qt's must not be.
+    gc.freeze()
     with shared_core() as start:
         yield start
+    gc.unfreeze()
 
 
 @pytest.fixture

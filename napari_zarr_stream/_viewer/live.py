@@ -13,7 +13,7 @@ from napari_zarr_stream._writer.ngff import range_of
 from napari_zarr_stream.cameras.viewfinder import picture_of
 
 from .live_image import LiveImage
-from .napari_compat import OutlivedLayers, units_beside
+from .napari_compat import units_beside
 
 FASTEST_PREVIEW_S = 1 / 30
 """More is not seen."""
@@ -140,7 +140,6 @@ class LivePreview(QObject):
         self._running = False
         self._paint_s = FIRST_PREVIEW_S * PAINTING_SHARE
         self._shown_at = time.perf_counter()
-        self._outlived: OutlivedLayers | None = None
         self._limits_are_ours = True
         height, width = (size or 1 for size in source.shape[-2:])
         planes = (source.planes_per_frame,) if source.planes_per_frame > 1 else ()
@@ -189,7 +188,6 @@ class LivePreview(QObject):
     def start(self) -> None:
         """Begin to follow the feed."""
         self._running = True
-        self._outlived = OutlivedLayers(self._viewer)
         self.layer.events.contrast_limits.connect(self._keep_limits)
         self._tick()
 
@@ -269,11 +267,8 @@ class LivePreview(QObject):
     def stop(self) -> None:
         """Take the layer away, if the user has not."""
         self._running = False
-        outlived = self._outlived or OutlivedLayers(self._viewer)
         if self.layer in self._viewer.layers:
             self._viewer.layers.remove(self.layer)
-        outlived.disconnect_layers()
-        self._outlived = None
 
 
 def offer_range(layer: Any, value_range: tuple[float, float]) -> None:

@@ -6,12 +6,14 @@ axis of a pyramid is read at each step) stands in `_reading/lazy.py`.
 """
 
 import sys
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from napari.utils.notifications import show_warning
 from qtpy import PYSIDE6, PYSIDE_VERSION
+from qtpy.compat import isalive
 from qtpy.QtCore import QCoreApplication, QEvent, QObject, Signal
 from qtpy.QtWidgets import QWidget
 
@@ -104,48 +106,31 @@ def viewer_itself(viewer: Any) -> Any:
     return getattr(viewer, "__wrapped__", viewer)
 
 
-OUTLIVED_PAINTS = 5
-"""The next one is that which ends in a crash; however long it takes to come."""
+def free_in_own_context(viewer: Any) -> None:
+    """A layer that is removed is freed in whichever OpenGL context is current.
 
+    napari 0.9.2 has vispy delete what drew the layer at once (`VispyCanvas.
+    _clean_and_update_scenegraph`), but does not make the context of the canvas current
+    before: it is that in which Qt composed a window last, this one's or another's. A
+    program that is deleted so leaves Mesa (22.3) without a vertex shader after its next
+    flush, and if the next one drawn is the one drawn last, it ends in a segmentation
+    fault. To see it, without napari as well: docs/upstream/layer-removed.md.
 
-class OutlivedLayers(QObject):
-    """What draws a layer outlives it by some paints, or the next one ends in a crash.
-
-    napari 0.9.2, vispy 0.17: of a stack below a 2-D layer the stack is deleted, or
-    2D/3D is pressed twice and the 2-D layer is deleted: its nodes are freed at once,
-    their buffers with them, and the next `glDrawArrays` of the other layer is a
-    segmentation fault. With the nodes kept for some paints it is none. To see it
-    without any code of ours: docs/upstream/layer-removed.md.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        While this is connected, all layers that are removed from it are kept so.
+    From now on the canvas of this viewer is made current before; nothing to undo.
     """
+    # No public name leads to the canvas, or comes between a removal and the deletion.
+    canvas = viewer_itself(viewer).window._qt_viewer.canvas._scene_canvas  # noqa: SLF001
+    if "finish" in vars(canvas.context):
+        return
+    finish, canvas_of = canvas.context.finish, weakref.ref(canvas)
 
-    def __init__(self, viewer: Any) -> None:
-        window = viewer_itself(viewer).window
-        # No public name leads to what draws a layer.
-        self._canvas = window._qt_viewer.canvas  # noqa: SLF001
-        super().__init__(main_window_of(viewer))
-        self._layers = viewer_itself(viewer).layers
-        self._layers.events.removing.connect(self._keep)
+    def finish_here() -> None:
+        canvas = canvas_of()
+        if canvas is not None and isalive(canvas.native):
+            canvas.set_current()
+        finish()
 
-    def _keep(self, event: Any) -> None:
-        kept = [self._canvas.layer_to_visual.get(self._layers[event.index])]
-        drawn, paints = self._canvas.events.draw, iter(range(OUTLIVED_PAINTS))
-
-        def count(_: Any) -> None:
-            if next(paints, None) is None:
-                kept.clear()
-                drawn.disconnect(count)
-
-        drawn.connect(count)
-
-    def disconnect_layers(self) -> None:
-        """Keep no more."""
-        self._layers.events.removing.disconnect(self._keep)
-        self.deleteLater()
+    canvas.context.finish = finish_here
 
 
 def units_beside(viewer: Any, units: Sequence[str]) -> list[Any]:

@@ -29,6 +29,7 @@ from .live_image import LiveImage
 from .look_back import LookBack, in_step_with
 from .napari_compat import (
     close_as_asked,
+    free_in_own_context,
     is_taken_apart,
     main_window_of,
     viewer_itself,
@@ -128,6 +129,7 @@ class Session(QObject):
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._poll)
+        free_in_own_context(viewer)
 
     @property
     def is_busy(self) -> bool:

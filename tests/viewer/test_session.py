@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import zarr
 from docks import choose, open_dock, record, small, start, stop
-from programs import run_python
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QWidget
 from windows import click, messages, wait_until
@@ -295,45 +294,3 @@ def test_units_of_the_live_layer_go_with_those_of_others(
     wait_until(lambda: len(ticks) > 40)
     said = [said for said in messages()[before:] if "Inconsistent" in said]
     assert len(said) <= most
-
-
-PRESSED_AND_BACK = """
-import sys
-import napari, numpy as np
-from windows import wait_until
-from napari_zarr_stream._viewer.session import session_of
-from napari_zarr_stream._widget import RecordWidget
-viewer = napari.Viewer()
-viewer.window.resize(700, 500)
-viewer.add_image(np.zeros((20, 64, 64), np.uint8), name="stack")
-widget = RecordWidget(viewer)
-viewer.window.add_dock_widget(widget)
-widget.uri.value = sys.argv[1]
-session = session_of(viewer)
-wait_until(lambda: widget.record.enabled)
-for _ in range(2):
-    widget.record.native.click()
-    wait_until(lambda: session.status().frames_acquired > 5)
-    painted = []
-    session.lives[0].showed.connect(painted.append)
-    for dimensions in (3, 2):
-        viewer.dims.ndisplay = dimensions
-        painted.clear()
-        wait_until(lambda: len(painted) > 1)
-    widget.stop.native.click()
-    wait_until(lambda: not session.is_busy and widget.record.enabled)
-    drawn = []
-    viewer.window._qt_viewer.canvas.events.draw.connect(drawn.append)
-    viewer.layers["stack"].refresh()
-    wait_until(lambda: len(drawn) > 2 or viewer.layers["stack"].refresh())
-viewer.close()
-print("all drawn")
-"""
-
-
-@pytest.mark.xfail(
-    strict=False, reason="napari still ends so where the machine is busy: not mended"
-)
-def test_2d_and_3d_pressed_while_recording_end_nothing(tmp_path):
-    """napari alone ends in a segmentation fault: see `OutlivedLayers`."""
-    assert "all drawn" in run_python(PRESSED_AND_BACK, tmp_path).stdout

@@ -138,7 +138,7 @@ def replace_data(viewer, layer):
 def test_a_layer_that_changes_is_recorded_as_it_was(
     widget, viewer, qtbot, tmp_path, slow_stack, change, words
 ):
-    """napari alone ends in a segmentation fault at the first: see `OutlivedLayers`."""
+    """At the first napari alone ends in a segmentation fault: `free_in_own_context`."""
     widget.source.value = "stack"
     click(widget.record, qtbot)
     session = session_of(viewer)

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from ._dock.cameras_section import CamerasSection
 from ._dock.form import Fold, form, scrolling
 from ._dock.kept import KeptFields
+from ._dock.place import Place
 from ._dock.plan_line import Planned
 from ._dock.reach import make_reachable
 from ._dock.remembered import Remembered
@@ -150,10 +151,10 @@ class RecordWidget(Container[Widget]):
         if self._what.has_problem:
             line.clear()  # it is said below the source
 
-    def _planned(self) -> tuple[Planned, int | None]:
+    def _planned(self) -> tuple[Planned, Place]:
         count = self._what.store_count
         planned = self._what.described(self._how.properties(count))
-        return planned, self._how.place(count).free_bytes
+        return planned, self._how.place(count)
 
     def _start(self) -> None:
         self._how.place_look.look_now()

@@ -37,10 +37,13 @@ class Place:
         Nothing is there yet.
     free_bytes : int or None
         On their disk; None where nobody can say.
+    has_holes : bool
+        Whether that disk has holes in files.
     """
 
     paths: Sequence[Path]
     free_bytes: int | None
+    has_holes: bool = True
 
 
 class PlaceIsAwaited(InvalidProperties):
@@ -118,11 +121,24 @@ class PlaceLook(QObject):
 def _look(chosen: Path, count: int, name: str) -> Place:
     """Thread "background"."""
     paths = free_paths(chosen, count, name)
-    return Place(paths, _room_for(paths[0]))
+    there = next(parent for parent in paths[0].parents if os.path.lexists(parent))
+    free = _room_in(there)
+    if there not in _have_holes:  # tried once: it makes a file there, for a moment
+        try:
+            _have_holes[there] = system.has_holes(there)
+        except OSError as error:
+            raise InvalidProperties(
+                f"Nothing can be written to {there} ({error.strerror}): choose another "
+                "folder."
+            ) from error
+    return Place(paths, free, _have_holes[there])
 
 
-def _room_for(path: Path) -> int | None:
-    there = next(parent for parent in path.parents if os.path.lexists(parent))
+_have_holes: dict[Path, bool] = {}
+"""Of folders, what was found by trying."""
+
+
+def _room_in(there: Path) -> int | None:
     if not there.is_dir():
         raise InvalidProperties(f"{there} is not a folder: choose another place.")
     if not system.may_write(there):

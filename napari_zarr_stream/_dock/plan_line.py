@@ -13,7 +13,7 @@ from napari_zarr_stream._writer.memory import check_memory
 from napari_zarr_stream._writer.properties import StorageProperties
 
 from .form import PROBLEM_STYLE, Fold, wrapping
-from .place import PlaceIsAwaited
+from .place import Place, PlaceIsAwaited
 
 Planned = Sequence[tuple[SourceDescription, StorageProperties]]
 
@@ -46,10 +46,10 @@ class PlanLine(Label):
         self.native.setStyleSheet(style)
         self.native.setVisible(bool(brief))
 
-    def show_plan(self, planned: Callable[[], tuple[Planned, int | None]]) -> bool:
+    def show_plan(self, planned: Callable[[], tuple[Planned, Place]]) -> bool:
         """Say what `planned` comes to; whether it can be recorded.
 
-        It gives what is to be recorded, and the bytes that are free.
+        It gives what is to be recorded, and where.
         """
         try:
             summary = _in_words(*planned())
@@ -67,7 +67,7 @@ class PlanLine(Label):
         self._say("")
 
 
-def _in_words(planned: Planned, free: int | None) -> Summary:
+def _in_words(planned: Planned, place: Place) -> Summary:
     plans = [plan_of(properties, of) for of, properties in planned]
     check_memory(sum(each.peak_memory_bytes for each in plans))
     return summary_of(
@@ -75,5 +75,6 @@ def _in_words(planned: Planned, free: int | None) -> Summary:
             (each, properties, of)
             for each, (of, properties) in zip(plans, planned, strict=True)
         ],
-        free,
+        place.free_bytes,
+        has_holes=place.has_holes,
     )

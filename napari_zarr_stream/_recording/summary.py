@@ -47,6 +47,8 @@ def summary_of(
     planned: Sequence[Planned],
     free_bytes: int | None,
     reserve_bytes: int = RESERVE_BYTES,
+    *,
+    has_holes: bool = True,
 ) -> Summary:
     """Say what will be written.
 
@@ -58,6 +60,8 @@ def summary_of(
         On that disk; None where that is not known.
     reserve_bytes : int
         Of these, how many are left free.
+    has_holes : bool
+        Whether that disk has holes in files, which keep an index of each shard.
     """
     if free_bytes is not None:
         free_bytes = max(0, free_bytes - reserve_bytes)
@@ -67,6 +71,7 @@ def summary_of(
         f"One file: {'; '.join({_file(plan): None for plan, _, _ in planned})}",
         *filter(None, [disk and together + disk]),
         _memory(planned),
+        *([] if has_holes else _without_holes(planned)),
     ]
     images = ["\n".join(_lines_of(each, bool(together))) for each in planned]
     return Summary("\n".join(brief), "\n\n".join(images))
@@ -159,6 +164,23 @@ def _layer_time(plan: Plan, source: SourceDescription) -> list[str]:
             "fewer frames per chunk are safer"
         )
     return said
+
+
+def _without_holes(planned: Sequence[Planned]) -> list[str]:
+    """What a crash costs where shards have an index only when they are full."""
+    seconds = [
+        plan.steps_until_read(False) * plan.planes_per_step
+        / source.planes_per_frame / source.frame_rate
+        for plan, _, source in planned
+        if plan.shard_shape and plan.outer and source.frame_rate
+    ]  # fmt: skip
+    if not any(plan.shard_shape for plan, _, _ in planned):
+        return []
+    cost = f"the last {duration_in_words(max(seconds))}" if seconds else "the last file"
+    return [
+        f"This disk has no holes in files (FAT, exFAT): a crash could cost {cost}, "
+        "until it is repaired. Another disk, or a lower chunk cap, is safer"
+    ]
 
 
 def _chunks(plan: Plan) -> str:

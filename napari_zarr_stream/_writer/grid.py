@@ -138,6 +138,12 @@ class Grid:
         in_parts = self.parts_per_chunk > 1 and self.blosc_block_bytes
         return self.chunk_shape[0] if in_parts else 1
 
+    def steps_until_read(self, has_holes: bool) -> int:
+        """The same, of a disk with or without holes: there a shard has one index."""
+        if self.shard_shape and self.outer and not has_holes:
+            return self.shard_shape[0]
+        return self.steps_per_file
+
     @property
     def planes_per_block(self) -> int:
         """Planes of a block at level 0."""

@@ -137,6 +137,9 @@ class Shard(_GrowingFile):
     just before it, and the file is cut there. So whoever opens the file finds a whole
     index in its last bytes, at any moment. When the room for that is used up, one is
     written at the far end again.
+
+    On a disk without holes that would fill the file with zeros: there no index is
+    written before a shard is full, unless it is flushed.
     """
 
     def __init__(
@@ -150,6 +153,7 @@ class Shard(_GrowingFile):
     ) -> None:
         super().__init__(file, parts, 0)
         self._codec = codec
+        self._has_holes = has_holes
         self._index = empty_shard_index(room)  # guarded by _lock
         self._is_new = False  # something is not in the index; guarded by _lock
         index_bytes = len(encode_shard_index(self._index))
@@ -178,6 +182,11 @@ class Shard(_GrowingFile):
 
     def publish(self) -> None:
         """See `PartFile.publish`."""
+        if self._has_holes:
+            self.flush()
+
+    def flush(self) -> None:
+        """See `PartFile.flush`."""
         with self._lock:
             if not self._is_new:
                 return

@@ -70,12 +70,19 @@ class SlotQueue:
         Makes a slot; called `plan.memory.slots` times at most.
     commit : callable
         Makes a number of steps along the first axis known to readers.
+    has_holes : bool
+        As of the store.
     """
 
     def __init__(
-        self, plan: Plan, new_slot: Callable[[], Slot], commit: Callable[[int], None]
+        self,
+        plan: Plan,
+        new_slot: Callable[[], Slot],
+        commit: Callable[[int], None],
+        has_holes: bool = True,
     ) -> None:
         self._plan = plan
+        self._has_holes = has_holes
         self._new_slot = new_slot
         self._tell_readers = commit
         # Taken with _changed by workers, which never wait for it; alone by a flush.
@@ -342,7 +349,7 @@ class SlotQueue:
         if plan.z_is_halved and plan.axes[0] == "z":
             return 0
         steps = self._written_in_row // plan.planes_per_step
-        return steps - steps % plan.steps_per_file
+        return steps - steps % plan.steps_until_read(self._has_holes)
 
     def _commit_and_release(self, steps: int) -> None:
         began = time.perf_counter()

@@ -132,7 +132,7 @@ class ZarrStream:
                 self._cascade = Cascade(self.plan, levels, properties.method)
             shared = levels, properties.method, halver, self._cascade
             new_slot = partial(Slot, self.plan, *shared)
-            self._queue = SlotQueue(self.plan, new_slot, self._commit)
+            self._queue = SlotQueue(self.plan, new_slot, self._commit, place.has_holes)
             self._intake = Intake(self.plan, self._queue)
             undo.callback(self._stop_workers)
             self._queue.make_slots()

@@ -232,7 +232,7 @@ def sync(descriptor: int) -> None:
 
 def has_holes(folder: Path) -> bool:
     """Whether what was never written takes no space: tried with a file in `folder`."""
-    probe = folder / "hole.partial"
+    probe = partial_beside(folder / ".hole")
     with closing(create(probe)) as descriptor:
         allowed = allow_holes(descriptor)
         set_size(descriptor, 2**20)

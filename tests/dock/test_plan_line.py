@@ -66,6 +66,17 @@ def test_a_disk_that_does_not_answer_keeps_no_window_waiting(widget, monkeypatch
     assert "Saves to /tmp/recording_" in widget.plan_line.value
 
 
+def test_a_disk_without_holes_is_found_by_trying(widget, tmp_path, monkeypatch):
+    monkeypatch.setattr(place.system, "has_holes", lambda folder: False)
+    folder = tmp_path / "stick"
+    folder.mkdir()
+    widget.uri.value = folder
+    wait_until(lambda: "no holes in files" in widget.plan_line.value)
+    assert widget.record.enabled
+    widget.sharded.value = False
+    wait_until(lambda: "no holes in files" not in widget.plan_line.value)
+
+
 def test_an_impossible_setting_is_said_and_record_is_off(widget):
     settings = widget.camera_settings
     settings["width"].value = settings["height"].value = 8192

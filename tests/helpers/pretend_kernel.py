@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import threading
 from collections import Counter
 from types import ModuleType, SimpleNamespace
 
@@ -41,6 +42,7 @@ _GENERIC_WRITE = 0x40000000
 
 _real = ModuleType("real")
 _last = SimpleNamespace(error=0)
+_writing = threading.Lock()
 _sparse: set[tuple[int, int]] = set()
 _valid: dict[tuple[int, int], int] = {}
 """How far a file was written: its *valid data length*."""
@@ -94,14 +96,16 @@ def _close(handle):
 
 def _write(handle, address, size, done, place):
     identity, offset = _identity(handle), _offset(place)
-    valid = _valid.get(identity, os.fstat(handle).st_size)
-    if offset > valid and identity not in _sparse:
-        written["zeros"] += offset - valid
-        _real.pwrite(handle, bytes(offset - valid), valid)
     data = (ctypes.c_char * size).from_address(address)
-    done._obj.value = _real.pwrite(handle, data, offset)
-    written["asked"] += done._obj.value
-    _valid[identity] = max(valid, offset + done._obj.value)
+    # Nobody writes while zeros are put: they would be over what came meanwhile.
+    with contextlib.nullcontext() if identity in _sparse else _writing:
+        valid = _valid.get(identity, os.fstat(handle).st_size)
+        if offset > valid and identity not in _sparse:
+            written["zeros"] += offset - valid
+            _real.pwrite(handle, bytes(offset - valid), valid)
+        done._obj.value = _real.pwrite(handle, data, offset)
+        written["asked"] += done._obj.value
+        _valid[identity] = max(valid, offset + done._obj.value)
     return 1
 
 

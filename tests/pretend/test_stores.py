@@ -206,3 +206,28 @@ def test_the_longest_path_that_is_allowed_can_be_recorded_and_read(tmp_path):
         wait_until(lambda: stream.status().frames_committed == 40)
     [path] = tmp_path.iterdir()
     np.testing.assert_array_equal(read(path), planes(40, SHAPE))
+
+
+def test_on_a_disk_without_holes_no_zeros_are_written(tmp_path, no_holes):
+    """Shards are committed when they are full; a crash costs one, until repaired."""
+    live, path = tmp_path / "live.zarr", tmp_path / "a.zarr"
+    properties = StorageProperties(live, sharded=True, tile_width=512, tile_height=512)
+    frames = planes(80, (512, 512))
+    stream = ZarrStream(properties, axes="tyx", shape=(None, 512, 512), dtype="uint16")
+    zeros = pretend_kernel.written["zeros"]
+    per_shard = stream.plan.shard_shape[0]
+    assert per_shard < 80
+    stream.append(frames)
+    wait_until(lambda: stream.status().frames_committed == 80 // per_shard * per_shard)
+    committed = stream.status().frames_committed
+    assert len(read(live)) == committed
+    wait_until(lambda: stream.status().queue_fill == 0)
+    shutil.copytree(live, path)
+    stream.close()
+    assert stream.status().frames_committed == 80
+    np.testing.assert_array_equal(read(live), frames)
+    # Those before a chunk that was written sooner than the one before it.
+    assert pretend_kernel.written["zeros"] - zeros < 2**22
+    np.testing.assert_array_equal(read(path), frames[:committed])
+    assert repair(path).planes_after == 80
+    np.testing.assert_array_equal(read(path), frames)

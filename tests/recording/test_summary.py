@@ -53,6 +53,28 @@ ONE_LEVEL = {"enable_multiscale": False}
 
 
 @pytest.mark.parametrize(
+    ("options", "rate", "said"),
+    [
+        # 16 MiB of 512 x 512 pixels: 32 frames
+        ({"sharded": True}, 4.0, "a crash could cost the last 8 s, until it is repair"),
+        ({"sharded": True}, None, "a crash could cost the last file, until it is rep"),
+        ({"sharded": False}, 4.0, None),
+    ],
+)
+def test_what_a_crash_costs_on_a_disk_without_holes(options, rate, said):
+    properties = StorageProperties("a", tile_width=512, tile_height=512, **options)
+    of = camera((512, 512), np.uint16, rate)
+    planned = plan(properties, axes=of.axes, shape=of.shape, dtype=of.dtype)
+    words = [
+        str(summary_of([(planned, properties, of)], None, has_holes=has_holes))
+        for has_holes in (False, True)
+    ]
+    assert "no holes" not in words[1]
+    assert ("no holes" in words[0]) == bool(said)
+    assert (said or "") in words[0]
+
+
+@pytest.mark.parametrize(
     ("frame", "options", "said"),
     [
         ((1000, 1000), ONE_LEVEL, "10 MB/s, disk space for 17 min or more"),

@@ -710,6 +710,10 @@ def test_parts_per_chunk():
 def test_steps_per_file():
     plans = (camera(), stacked(), volumes(), raw(), sharded())
     assert [p.steps_per_file for p in plans] == [291, 60, 1, 1, 1]
+    for p in plans:
+        assert p.steps_until_read(True) == p.steps_per_file
+        shard = p.shard_shape and p.shard_shape[0]
+        assert p.steps_until_read(False) == (shard or p.steps_per_file)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
-"""The dock widget *Record to Zarr*: puts its sections together.
+"""The dock widgets *Record to Zarr* and *Export to Zarr*: put their sections together.
 
-The recordings themselves are the session's; a widget that is closed and opened again
+Recordings and exports belong to the viewer; a widget that is closed and opened again
 finds them there.
 """
 
 from functools import partial
+from pathlib import Path
 
 import napari  # noqa: TC002 - napari looks for this name in the signature
 from app_model.types import KeyBinding
@@ -15,6 +16,9 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ._dock.cameras_section import CamerasSection
+from ._dock.export_run import ExportRun
+from ._dock.export_what import ExportWhat
+from ._dock.export_where import ExportWhere, plan_in_words
 from ._dock.form import Fold, form, scrolling
 from ._dock.kept import KeptFields
 from ._dock.place import Place
@@ -28,13 +32,15 @@ from ._dock.source_section import SourceSection
 from ._dock.storage_section import StorageSection
 from ._dock.warm_up import WARM_UP_MS, warm_up
 from ._dock.watch_section import WatchSection
+from ._saving.settings import EXPORT_PREFIX
 from ._viewer.background import in_background
+from ._viewer.exporting import ExportJob, exporting_of
 from ._viewer.napari_compat import DockWatch, viewer_itself, warn_of_unsafe_qt
 from ._viewer.session import session_of
 from ._viewer.watching import watching_of
 from ._writer.errors import ZarrStreamError
 
-__all__ = ["RecordWidget"]
+__all__ = ["ExportWidget", "RecordWidget"]
 
 GROUP_SPACING = 16
 SHORTCUT = KeyBinding.from_str("Ctrl+Shift+R")
@@ -206,3 +212,120 @@ class RecordWidget(Container[Widget]):
         self._session.stop()
         if not self._session.is_busy:
             self.cameras.close()
+
+
+class ExportWidget(Container[Widget]):
+    """Exports layers of a viewer to OME-Zarr.
+
+    Its children go by their names: `layers`, `uri`, `export`, ...
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    """
+
+    def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
+        viewer = viewer_itself(napari_viewer)
+        self._exporting = exporting_of(viewer)
+        self._what = ExportWhat(viewer)
+        self._how = StorageSection()
+        self._run = ExportRun(self._exporting)
+        super().__init__(
+            widgets=[
+                *self._what.widgets,
+                *self._how.widgets,
+                *self._run.widgets,
+            ],
+            labels=False,
+        )
+        self._where = ExportWhere(self._how, viewer, self.native)
+        self.append(self._where.into_store)
+        self._how.preset.value = EXPORT_PRESET
+        self._how.uri.value = Path.home() / "exported"
+        fields = (*self._what.fields, *self._how.fields)
+        self._kept = KeptFields(Remembered(), fields, self.native, EXPORT_PREFIX)
+        self._kept.restore()
+        self._lay_out()
+        self._connect()
+        self._what.choose_selected()
+        self._show_plan()
+
+    def _lay_out(self) -> None:
+        """Layers, place, Export, Cancel and the state are always in view."""
+        column = QWidget()
+        layout = QVBoxLayout(column)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(GROUP_SPACING)
+        layout.addWidget(self._what.lay_out())
+        layout.addWidget(self._how.lay_out())
+        layout.addStretch(1)
+        self._settings = Fold("Settings", scrolling(column), is_open=True)
+        rows = [*self._what.rows, ("", self._where.into_store.native), *self._how.rows]
+        below = self.native.layout()
+        below.addWidget(form(rows, label_width=HEAD_LABEL_WIDTH))
+        below.addWidget(self._run.lay_out())
+        below.addWidget(self._how.plan_line.native)
+        below.addWidget(self._settings, 1)
+        make_reachable(self.native)
+
+    def _connect(self) -> None:
+        for field in self._kept.fields:
+            field.changed.connect(self._show_plan)
+            field.changed.connect(self._kept.keep_soon)
+        for field in (self._what.layers, self._what.first_level):
+            field.changed.connect(self._show_plan)
+        self._what.changed.connect(self._show_plan)
+        self._where.changed.connect(self._show_plan)
+        self._run.export.clicked.connect(self._start)
+        self._exporting.ended.connect(self._show_end)
+        if self._exporting.is_busy:
+            self._show_start()
+
+    def reset_choices(self, *_: object) -> None:
+        """Called by napari, too, when layers come, go or are renamed."""
+        self._what.follow_layers()
+
+    def _jobs(self) -> list[ExportJob]:
+        return self._where.jobs(self._what.groups(), self._what.method.value)
+
+    def _show_plan(self, *_: object) -> None:
+        if self._exporting.is_busy:
+            return
+        self._what.show_choice()
+        self._how.show_choice()
+        self._where.offer_into(self._what.layers.value)
+        self._run.export.enabled = self._how.plan_line.show_words(
+            lambda: plan_in_words(
+                self._jobs(), self._where.free_bytes, self._what.verify.value
+            )
+        )
+
+    def _start(self) -> None:
+        try:
+            jobs = self._where.agreed(self._jobs(), self.native)
+        except (ZarrStreamError, OSError) as error:
+            show_error(f"The export could not be started: {error}")
+            self._show_plan()
+            return
+        if jobs:
+            self._exporting.start(jobs, verify=self._what.verify.value)
+            self._kept.keep()
+            self._show_start()
+
+    def _show_start(self) -> None:
+        self._what.enable(False)
+        self._how.enable(False)
+        self._settings.fold_away()
+        self._run.show_start()
+
+    def _show_end(self) -> None:
+        self._settings.bring_back()
+        self._what.enable(True)
+        self._how.enable(True)
+        self._where.look_again()
+        self._run.show_end()
+        self._show_plan()
+
+
+EXPORT_PRESET = "Smallest files"
+"""What is exported is kept and sent, and not raced with."""

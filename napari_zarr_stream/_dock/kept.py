@@ -20,13 +20,20 @@ class KeptFields(QObject):
     fields : sequence of ValueWidget
         Kept by their names.
     parent : QObject
+    prefix : str
+        Of these names, where another dock has fields of the same.
     """
 
     def __init__(
-        self, remembered: Remembered, fields: Sequence[Any], parent: QObject
+        self,
+        remembered: Remembered,
+        fields: Sequence[Any],
+        parent: QObject,
+        prefix: str = "",
     ) -> None:
         super().__init__(parent)
         self._remembered = remembered
+        self._prefix = prefix
         self.fields = tuple(fields)
         self._timer = QTimer(self)
         self._timer.setInterval(SAVE_MS)
@@ -37,8 +44,8 @@ class KeptFields(QObject):
         """Show what was chosen last; what is no value of a field is left out."""
         choices = self._remembered.choices
         for widget in self.fields:
-            if widget.name in choices:
-                _set_quietly(widget, choices[widget.name])
+            if (name := self._prefix + widget.name) in choices:
+                _set_quietly(widget, choices[name])
 
     def keep_soon(self, *_: object) -> None:
         """Keep all of it when no other change follows."""
@@ -48,7 +55,7 @@ class KeptFields(QObject):
         """Keep all of it now."""
         self._remembered.choices.update(
             {
-                widget.name: widget.value
+                self._prefix + widget.name: widget.value
                 if isinstance(widget.value, bool | int | float | str)
                 else str(widget.value)
                 for widget in self.fields

@@ -51,8 +51,12 @@ class PlanLine(Label):
 
         It gives what is to be recorded, and where.
         """
+        return self.show_words(lambda: _in_words(*planned()))
+
+    def show_words(self, words: Callable[[], Summary]) -> bool:
+        """Say what `words` says, or why it cannot; whether it can."""
         try:
-            summary = _in_words(*planned())
+            summary = words()
         except PlaceIsAwaited as awaited:
             self._say(str(awaited))
             return False

@@ -6,33 +6,17 @@ has edited, costs no more than the choices in it.
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from qtpy.QtCore import QLockFile
 
+from napari_zarr_stream._saving.settings import FILE_NAME as FILE_NAME
+from napari_zarr_stream._saving.settings import read_settings, settings_file
 from napari_zarr_stream._writer import system
 from napari_zarr_stream.cameras.protocol import SettingValue
-
-FILE_NAME = "napari-zarr-stream.json"
-
-
-def _path() -> Path | None:
-    """Of the file; None where napari was told to keep nothing (an empty NAPARI_CONFIG).
-
-    napari reads that variable once, when it is imported.
-    """
-    given = os.environ.get("NAPARI_CONFIG")
-    if given is not None:
-        return Path(given).parent / FILE_NAME if given else None
-    from napari_zarr_stream._viewer.napari_compat import settings_folder
-
-    folder = settings_folder()
-    return folder / FILE_NAME if folder is not None else None
-
 
 LOCK_MS = 200
 """Others need a few milliseconds."""
@@ -53,29 +37,17 @@ class Remembered:
     """
 
     def __init__(self) -> None:
-        self._path = _path()
+        self._path = settings_file()
         self.choices, self.cameras = self._stored()
         self._kept = deepcopy((self.choices, self.cameras))
 
     def _stored(self) -> tuple[Settings, dict[str, Settings]]:
-        stored = self._read()
+        stored = read_settings(self._path)
         cameras = stored.get("cameras")
         return _plain(stored.get("choices")), {
             name: _plain(settings)
             for name, settings in (cameras.items() if isinstance(cameras, dict) else ())
         }
-
-    def _read(self) -> dict[str, Any]:
-        if self._path is None:
-            return {}
-        try:
-            stored = json.loads(self._path.read_text("utf-8"))
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            _log.warning("the last settings could not be read: %s", error)
-            return {}
-        return stored if isinstance(stored, dict) else {}
 
     def save(self) -> None:
         """Write what has changed since it was read, beside what others have written.

@@ -170,20 +170,26 @@ class StorageSection:
         ------
         PlaceIsAwaited, InvalidProperties
         """
+        return [self.properties_at(path) for path in self.place(count).paths]
+
+    def properties_at(self, path: Path) -> StorageProperties:
+        """What the fields say but for the place.
+
+        Raises
+        ------
+        InvalidProperties
+        """
         kind = DeviceKind(self.device_kind.value)
-        return [
-            StorageProperties(
-                uri=path,
-                device_kind=kind,
-                tile_width=self.tile_width.value,
-                tile_height=self.tile_height.value,
-                tile_planes=self.tile_planes.value,
-                max_bytes_per_chunk=self.max_chunk_mib.value * 2**20,
-                sharded=self.sharded.value and kind.zarr_format == 3,
-                enable_multiscale=self.multiscale.value,
-            )
-            for path in self.place(count).paths
-        ]
+        return StorageProperties(
+            uri=path,
+            device_kind=kind,
+            tile_width=self.tile_width.value,
+            tile_height=self.tile_height.value,
+            tile_planes=self.tile_planes.value,
+            max_bytes_per_chunk=self.max_chunk_mib.value * 2**20,
+            sharded=self.sharded.value and kind.zarr_format == 3,
+            enable_multiscale=self.multiscale.value,
+        )
 
 
 def _number(name: str, value: int, tooltip: str) -> SpinBox:

@@ -38,6 +38,9 @@ EDITABLE_CHUNKS = 1024
 EDITABLE_BYTES = 256 * 2**20
 """Labels of one level up to this are read as a whole, so that they can be painted."""
 
+PATH_KEY = "napari_zarr_stream_path"
+"""In the metadata of a layer: the group that holds its image."""
+
 RANGE_KEY = "contrast_limits_range"
 """In the metadata of a layer: what its slider of contrast limits goes through. napari
 takes that only of a layer that is there."""
@@ -147,7 +150,10 @@ def _layer(
         "units": [image.axes[i].unit or "pixel" for i in kept],
         "axis_labels": [image.axes[i].name for i in kept],
         "multiscale": len(levels) > 1,
-        "metadata": {RECORD_KEY: dict(image.record)} if image.record else {},
+        "metadata": {
+            PATH_KEY: str(image.path),
+            **({RECORD_KEY: dict(image.record)} if image.record else {}),
+        },
     }
     data: Any = levels if len(levels) > 1 else levels[0]
     if is_label and np.issubdtype(levels[0].dtype, np.integer):

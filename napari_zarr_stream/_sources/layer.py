@@ -262,7 +262,7 @@ class LayerSource:
     @property
     def times_read(self) -> int:
         """See `PlaneSource.times_read`."""
-        return self._planes.times_read
+        return 1 if self.is_in_memory else self._planes.times_read
 
     @property
     def lost(self) -> int | None:

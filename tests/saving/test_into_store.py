@@ -82,7 +82,7 @@ def into(store, source, **other):
 
 def seen(store):
     return {
-        meta["name"]: np.asarray(data)
+        meta["name"]: np.asarray(data[0] if meta["multiscale"] else data)
         for data, meta, kind in layers_of(store)
         if kind == "labels"
     }

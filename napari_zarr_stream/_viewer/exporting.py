@@ -107,7 +107,7 @@ class Exporting(QObject):
     def remaining_in_words(self) -> str:
         """How long it will take, as far as that can be told; else nothing."""
         done, total = self.planes
-        passed_s = time.monotonic() - self._began
+        passed_s = time.perf_counter() - self._began
         if not done or passed_s < FORETELL_S:
             return ""
         return f"{duration_in_words(passed_s * (total - done) / done)} left"
@@ -115,7 +115,7 @@ class Exporting(QObject):
     def start(self, jobs: Sequence[ExportJob], *, verify: bool) -> None:
         """Begin; returns at once."""
         self._jobs, self._done, self._stop, self._told = jobs, 0, False, []
-        self._began = time.monotonic()
+        self._began = time.perf_counter()
         self.said, self.has_failed = "", False
         self._bar = cancelable_progress(total=self.planes[1], desc="Export to Zarr")
         _busy.add(self)
@@ -193,7 +193,7 @@ class Exporting(QObject):
             self.said = "Cancelled: nothing was saved" + (f" but {names}" * bool(done))
             show_info(self.said)
             return
-        seconds = duration_in_words(time.monotonic() - self._began)
+        seconds = duration_in_words(time.perf_counter() - self._began)
         self.said = f"Saved {names} in {seconds}"
         show_info(self.said)
         for job in done:

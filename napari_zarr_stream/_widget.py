@@ -13,7 +13,7 @@ from magicgui.widgets import Container
 from magicgui.widgets.bases import Widget
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from ._dock.cameras_section import CamerasSection
 from ._dock.export_run import ExportRun
@@ -111,6 +111,10 @@ class RecordWidget(Container[Widget]):
         layout.addWidget(self._file.lay_out())
         layout.addStretch(1)
         self._settings = Fold("Settings", scrolling(column), is_open=True)
+        # Else napari puts something below that takes the room.
+        self._settings.setSizePolicy(
+            QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding
+        )
         rows = [*self._what.rows, *self._how.rows]
         below = self.native.layout()
         below.addWidget(form(rows, label_width=HEAD_LABEL_WIDTH))

@@ -13,12 +13,15 @@ from qtpy.QtWidgets import (
     QComboBox,
     QLayout,
     QLineEdit,
+    QPlainTextEdit,
     QScrollArea,
     QSlider,
+    QTextEdit,
     QWidget,
 )
 
-CONTROLS = (QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QSlider)
+TEXTS = (QTextEdit, QPlainTextEdit)
+CONTROLS = (QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QSlider, *TEXTS)
 
 
 def controls_of(inside: QWidget) -> Iterator[QWidget]:
@@ -46,6 +49,8 @@ def make_reachable(dock: QWidget) -> None:
     for control in controls_of(dock):
         if not control.accessibleName():
             control.setAccessibleName(_name_of(control))
+        if isinstance(control, TEXTS):
+            control.setTabChangesFocus(True)
         if not control.focusPolicy() & Qt.FocusPolicy.TabFocus:
             continue
         if before is not None:

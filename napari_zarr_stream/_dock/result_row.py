@@ -9,6 +9,8 @@ from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices, QGuiApplication
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_zarr_stream._recording.naming import store_of
+
 from .form import beside, wrapping
 
 
@@ -52,8 +54,8 @@ class ResultRow(QWidget):
 
     def show_name(self, what: str, paths: Sequence[Path]) -> None:
         """Say what happens to what is at `paths`; nothing, if there are none."""
-        self._paths = paths
-        self.saved.value = f"{what} {', '.join(path.name for path in paths)}"
+        self._paths = list(dict.fromkeys(map(store_of, paths)))
+        self.saved.value = f"{what} {', '.join(path.name for path in self._paths)}"
         self._buttons.hide()
         self.setVisible(bool(paths))
 

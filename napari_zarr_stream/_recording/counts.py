@@ -12,6 +12,7 @@ from napari_zarr_stream._writer.words import (
 )
 
 from .disk import time_left
+from .naming import store_of
 from .pace import FULL
 from .states import RecordingStatus
 
@@ -56,7 +57,7 @@ def saved_in_words(status: RecordingStatus) -> str:
     """
     assert status.path is not None
     saved = [
-        f"Saved {_shortened(status.path.name)}",
+        f"Saved {_shortened(store_of(status.path).name)}",
         count_in_words(status.frames_committed, status.counted),
         lost_in_words(status.frames_lost),
         *amiss_in_words(status),
@@ -131,7 +132,7 @@ def counts_in_words(statuses: Sequence[tuple[str, RecordingStatus]]) -> str:
     for title, status in statuses:
         if status.path is None:
             continue
-        several = f"{html.escape(title)}<br>" if len(statuses) > 1 else ""
+        several = f"<u>{html.escape(title)}</u><br>" if len(statuses) > 1 else ""
         counts = [
             f"<b>{status.frames_acquired:,}</b> acquired",
             f"<b>{status.frames_committed:,}</b> committed",
@@ -152,4 +153,4 @@ def counts_in_words(statuses: Sequence[tuple[str, RecordingStatus]]) -> str:
             if (left_s := status.disk_seconds_left) is not None:
                 lines.append(f"room on the disk for {duration_in_words(left_s)}")
         parts.append("<br>".join(lines))
-    return "<br>".join(parts)
+    return "<br><br>".join(parts)

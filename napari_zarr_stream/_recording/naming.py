@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+def store_of(path: Path) -> Path:
+    """The store that an image is in, or is."""
+    return path.parent if is_store_name(path.parent) else path
+
+
 def free_path(chosen: Path, name: str = "") -> Path:
     """The store to be made for what the user chose.
 

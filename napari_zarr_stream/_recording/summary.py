@@ -66,7 +66,8 @@ def summary_of(
     if free_bytes is not None:
         free_bytes = max(0, free_bytes - reserve_bytes)
     together = "Together: " if len(planned) > 1 else ""
-    disk = ", ".join(_disk(planned, free_bytes))
+    # What it comes to in all, or how fast the disk fills where it has no end.
+    disk, *rate = _disk(planned, free_bytes) or [""]
     brief = [
         f"One file: {'; '.join({_file(plan): None for plan, _, _ in planned})}",
         *filter(None, [disk and together + disk]),
@@ -74,7 +75,8 @@ def summary_of(
         *([] if has_holes else _without_holes(planned)),
     ]
     images = ["\n".join(_lines_of(each, bool(together))) for each in planned]
-    return Summary("\n".join(brief), "\n\n".join(images))
+    details = "\n".join([*(together + each for each in rate), "\n\n".join(images)])
+    return Summary("\n".join(brief), details)
 
 
 def _file(plan: Plan) -> str:

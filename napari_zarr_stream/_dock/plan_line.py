@@ -9,7 +9,7 @@ from napari_zarr_stream._recording.summary import Summary, summary_of
 from napari_zarr_stream._sources.open_stream import plan_of
 from napari_zarr_stream._sources.source import SourceDescription
 from napari_zarr_stream._writer.errors import ZarrStreamError
-from napari_zarr_stream._writer.memory import check_memory
+from napari_zarr_stream._writer.memory import check_memory, check_open_files
 from napari_zarr_stream._writer.properties import StorageProperties
 
 from .form import PROBLEM_STYLE, Fold, wrapping
@@ -74,6 +74,7 @@ class PlanLine(Label):
 def _in_words(planned: Planned, place: Place) -> Summary:
     plans = [plan_of(properties, of) for of, properties in planned]
     check_memory(sum(each.peak_memory_bytes for each in plans))
+    check_open_files(plans)
     return summary_of(
         [
             (each, properties, of)

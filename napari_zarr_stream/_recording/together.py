@@ -25,7 +25,7 @@ from napari_zarr_stream._writer.errors import (
     ZarrStreamError,
 )
 from napari_zarr_stream._writer.local_store import LocalStore
-from napari_zarr_stream._writer.memory import check_memory
+from napari_zarr_stream._writer.memory import check_memory, check_open_files
 from napari_zarr_stream._writer.ngff import ome_xml, serializer_of
 from napari_zarr_stream._writer.properties import StorageProperties
 from napari_zarr_stream._writer.store import PartOfStore, Store
@@ -118,8 +118,9 @@ class Recordings:
         """
         if self.is_busy:
             raise IllegalTransition("cannot start recordings that have not ended")
-        plans = [status.plan for status in self.status()]
-        check_memory(sum(plan.peak_memory_bytes for plan in plans if plan is not None))
+        plans = [status.plan for status in self.status() if status.plan is not None]
+        check_memory(sum(plan.peak_memory_bytes for plan in plans))
+        check_open_files(plans)
         self._stop_asked.clear()
         self._failure = None
         gate = Gate(drains=len(self.recordings) > 1)

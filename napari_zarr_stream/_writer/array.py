@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from .codecs import Blosc, Codec
 from .grid import in_shard
+from .memory import MAX_OPEN_FILES
 from .ngff import Document, Serializer
 from .part_files import BloscChunk, Part, PartFile, RawChunk, Shard
 from .plan import Plan
@@ -25,10 +26,6 @@ Buffer = npt.NDArray[np.generic]
 
 Cell = tuple[int, int, int, int]
 """Channel, chunk along z, tile down, tile across: a chunk's place in its block."""
-
-MAX_OPEN_FILES = 64
-"""Of all levels. A process on macOS may have 256 open, Qt has dozens, several cameras
-record at once, and two shard layers of each are written at a time."""
 
 
 class LevelArray:

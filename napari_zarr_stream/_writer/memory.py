@@ -5,10 +5,13 @@ A *slot* holds one or more blocks, at all levels.
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import psutil
 
+from . import system
 from .errors import InvalidProperties
 from .grid import Grid, ceil_div
 from .words import size_in_words
@@ -44,6 +47,14 @@ FILE_BYTES = 2 * 2**10
 WORKERS = max(2, min(8, os.cpu_count() or 2))
 """Encoding is the bottleneck and scales over cores; beyond 8 the memory bus is."""
 
+
+MAX_OPEN_FILES = 64
+"""That a recording keeps open, of all levels; others are opened for each write. A
+process may have 256 open where its limit cannot be raised, as on macOS; two shard
+layers of each recording are written at a time."""
+
+SPARE_FILES = 100
+"""Of Qt, of napari, and of what drivers open."""
 
 FREE_SHARE = 0.8
 """Of the memory that is free, what recordings may plan to take."""
@@ -156,3 +167,31 @@ def check_memory(needed: int) -> None:
             f"This needs {size_in_words(needed)} of memory, and {size_in_words(free)} "
             "are free: choose larger tiles, turn on shards, or lower the chunk cap."
         )
+
+
+def check_open_files(grids: Sequence[Grid]) -> None:
+    """Refuse what needs more open files than there may be, before it is begun.
+
+    Parameters
+    ----------
+    grids : sequence of Grid
+        Of all recordings that are to run at once.
+
+    Raises
+    ------
+    InvalidProperties
+    """
+    needed, most = SPARE_FILES + sum(map(_open_files, grids)), system.most_open_files()
+    if needed > most:
+        raise InvalidProperties(
+            f"This needs {needed:,} open files, and a program may have {most:,} here: "
+            "choose larger tiles, more tiles for a shard, fewer cameras at once, or "
+            "raise the limit (ulimit -n)."
+        )
+
+
+def _open_files(grid: Grid) -> int:
+    """Files that a recording has open: two layers of the levels with few of them."""
+    of_levels = map(grid.files_at_once, reversed(range(len(grid.level_shapes))))
+    kept = max(n for n in (0, *accumulate(of_levels)) if n <= MAX_OPEN_FILES)
+    return 2 * kept + WORKERS

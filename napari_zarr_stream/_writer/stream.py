@@ -22,7 +22,7 @@ from .downsample import TileHalver, check_label
 from .errors import DocumentInUse, IllegalTransition, WriteFailed
 from .intake import Intake, Place
 from .local_store import LocalStore
-from .memory import WORKERS, check_memory
+from .memory import WORKERS, check_memory, check_open_files
 from .names import image_name
 from .ngff import Image, check_channels
 from .plan import plan
@@ -119,6 +119,7 @@ class ZarrStream:
         )
         halver = TileHalver(self.plan.dtype) if self.plan.halves_in_tiles else None
         check_memory(self.plan.peak_memory_bytes)
+        check_open_files([self.plan])
         place = store or LocalStore(properties.path, properties.overwrite)
         # A failure of the stream, though pixels can still be written.
         self._undescribed: WriteFailed | None = None

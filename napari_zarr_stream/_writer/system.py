@@ -24,6 +24,8 @@ from typing import TypeVar
 
 if sys.platform == "win32":
     from . import windows
+else:
+    import resource
 
 T = TypeVar("T")
 Bytes = bytes | memoryview
@@ -33,6 +35,9 @@ _IOV_MAX = 1024
 
 PARTIAL = re.compile(r"(?P<name>.+)\.[0-9a-f]{8}\.partial")
 """Name of a file on its way to its place."""
+
+_ENOUGH_FILES = 10_240
+"""As many as macOS lets a process have; others may let it have a million."""
 
 _IN_USE = {5, 32, 33}
 """Windows: access denied, sharing violation, lock violation."""
@@ -82,6 +87,11 @@ if sys.platform == "win32":
     may_write = windows.may_write
     LONGEST_PATH = windows.LONGEST_PATH
     path_length = windows.path_length
+
+    def most_open_files() -> int:
+        """How many files the C runtime of Windows knows at once."""
+        return 8192
+
     _full = windows.full_path
     _tree = windows.tree_path
     size_on_disk = windows.size_on_disk
@@ -150,6 +160,14 @@ else:
 
     LONGEST_PATH = 1023 if sys.platform == "darwin" else 4095
     """Bytes that a path may have here: limits.h, PATH_MAX."""
+
+    def most_open_files() -> int:
+        """How many files this process may have open: macOS begins with 256."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if 0 <= soft < _ENOUGH_FILES:
+            soft = _ENOUGH_FILES if hard < 0 else min(hard, _ENOUGH_FILES)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        return soft if soft >= 0 else sys.maxsize
 
     def path_length(path: Path) -> int:
         """How long a path is, as `LONGEST_PATH` counts."""

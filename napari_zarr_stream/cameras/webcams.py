@@ -1,5 +1,7 @@
 """Which webcams there are, without opening one that may be in use."""
 
+import json
+import subprocess
 import sys
 import threading
 from collections import Counter
@@ -10,6 +12,9 @@ from pathlib import Path
 from .probes import Probes
 
 _MOST_PROBED = 4
+_PROFILE_TIMEOUT_S = 10.0
+"""It takes a second."""
+
 _FOLDER = Path("/sys/class/video4linux")
 
 _in_use: Counter[int] = Counter()  # guarded by _opening; those that are ours
@@ -25,7 +30,10 @@ def webcams(opens: Callable[[int], bool]) -> Iterator[tuple[str, int]]:
     opens : callable
         Whether there is one of this number, which it opens for a moment.
     """
-    return listed(_FOLDER) if sys.platform == "linux" else probed(opens)
+    if sys.platform == "linux":
+        return listed(_FOLDER)
+    # Opened to look, one would ask for permission there, and turn its light on.
+    return profiled() if sys.platform == "darwin" else probed(opens)
 
 
 def claim(number: int) -> None:
@@ -49,6 +57,22 @@ def listed(folder: Path) -> Iterator[tuple[str, int]]:
         if place == "0" and number.isdecimal():
             name = probes.ask("name", partial(_text_of, device / "name"), "webcam")
             yield f"OpenCV: {name} ({device.name})", int(number)
+
+
+def profiled() -> Iterator[tuple[str, int]]:
+    """Yield what macOS says of webcams, without opening them; OpenCV counts as it does.
+
+    Raises
+    ------
+    OSError, ValueError, KeyError, subprocess.SubprocessError
+        It says nothing, or something else.
+    """
+    said = subprocess.run(
+        ["system_profiler", "-json", "SPCameraDataType"],
+        capture_output=True, check=True, timeout=_PROFILE_TIMEOUT_S,
+    ).stdout  # fmt: skip
+    for number, camera in enumerate(json.loads(said)["SPCameraDataType"]):
+        yield f"OpenCV: {camera['_name']} ({number})", number
 
 
 def _text_of(path: Path) -> str:

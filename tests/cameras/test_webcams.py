@@ -3,6 +3,7 @@
 There is none here: the numbers of OpenCV open video files instead.
 """
 
+import sys
 from contextlib import closing
 
 import cv2
@@ -13,7 +14,7 @@ from emulators import pictures, write
 
 from napari_zarr_stream.cameras import CameraError
 from napari_zarr_stream.cameras.opencv import OpenCVCamera, opens
-from napari_zarr_stream.cameras.webcams import listed, probed
+from napari_zarr_stream.cameras.webcams import listed, probed, webcams
 
 
 def test_webcams_that_linux_lists(tmp_path):
@@ -31,6 +32,37 @@ def test_webcams_that_linux_lists(tmp_path):
         "OpenCV: USB Microscope (video10)": 10,
     }
     assert list(listed(tmp_path / "none")) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="programs are no scripts there")
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ('{"SPCameraDataType": []}', []),
+        (
+            '{"SPCameraDataType": [{"_name": "FaceTime HD Camera"}, '
+            '{"_name": "USB Microscope", "spcamera_unique-id": "0x14"}]}',
+            [("OpenCV: FaceTime HD Camera (0)", 0), ("OpenCV: USB Microscope (1)", 1)],
+        ),
+        ("no such data type", None),
+    ],
+)
+def test_on_macos_no_webcam_is_opened_to_be_found(tmp_path, monkeypatch, said, found):
+    """It would ask for permission, and turn its light on."""
+    program = tmp_path / "system_profiler"
+    program.write_text(f"#!/bin/sh\ntest $2 = SPCameraDataType && echo '{said}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    monkeypatch.setattr(sys, "platform", "darwin")
+
+    def refuse(number):
+        raise AssertionError("it was opened")
+
+    if found is None:
+        with pytest.raises(ValueError, match="Expecting value"):
+            list(webcams(refuse))
+    else:
+        assert list(webcams(refuse)) == found
 
 
 def test_probing_is_quiet(capfd):

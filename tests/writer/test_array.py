@@ -9,11 +9,11 @@ from frames import planes
 
 from napari_zarr_stream import StorageProperties, WriteFailed, plan
 from napari_zarr_stream._writer.array import (
-    MAX_OPEN_FILES,
     LevelArray,
 )
 from napari_zarr_stream._writer.codecs import Blosc, codec_of
 from napari_zarr_stream._writer.marks import mark_bytes
+from napari_zarr_stream._writer.memory import MAX_OPEN_FILES
 from napari_zarr_stream._writer.ngff import ZarrV3
 from napari_zarr_stream._writer.tiles import lay_tiles
 

@@ -9,6 +9,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_zarr_stream._reading.growing import GrowingArray
 from napari_zarr_stream._sources.source import SourceDescription
+from napari_zarr_stream._writer.colours import colormap_of
 from napari_zarr_stream._writer.ngff import range_of
 from napari_zarr_stream.cameras.viewfinder import picture_of
 
@@ -169,6 +170,9 @@ class LivePreview(QObject):
             multiscale=len(levels) > 1,
             name=f"{LIVE}{source.name}",
             rgb=rgb,
+            colormap=None
+            if rgb or source.channel is None
+            else colormap_of(source.channel.color),
             contrast_limits=value_range,
             scale=[source.scale[axis] for axis in axes],
             translate=starts,

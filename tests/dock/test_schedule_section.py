@@ -25,6 +25,7 @@ def test_a_time_lapse_is_said_recorded_and_counted_down(dock, viewer, qtbot):
     assert not widget.interval_s.enabled
     assert not widget.notes.enabled
     wait_until(lambda: session.status().frames_committed == 1)
+    assert session.lives[0].layer.colormap.name == "green"
     wait_until(lambda: "next in" in widget.counts.value)
     assert "a frame every 30 min, <b>next in 30 min</b>" in widget.counts.value
     assert widget.progress.max == 20
@@ -47,6 +48,17 @@ def test_a_name_that_cannot_be_is_said_at_once(dock):
     assert not widget.record.enabled
     widget["name"].value = "day"
     wait_until(lambda: widget.record.enabled)
+
+
+def test_frames_may_be_the_planes_of_a_stack(dock, viewer, qtbot):
+    widget = dock()
+    small(widget)
+    widget.z_step_um.value, widget.frame_count.value = 0.5, 4
+    session = start(widget, viewer, qtbot)
+    wait_until(lambda: not session.is_busy)
+    [layer] = viewer.layers
+    assert layer.axis_labels == ("z", "y", "x")
+    assert (layer.data[0].shape[0], layer.scale[0]) == (4, 0.5)
 
 
 @pytest.fixture

@@ -58,9 +58,8 @@ def place_in_tiff(
     try:
         with TiffFile(path) as file:
             for number, series in enumerate(file.series):
-                for squeeze in (True, False):
-                    if series.get_shape(squeeze) == tuple(shape):
-                        axes = series.get_axes(squeeze)
+                for stored, axes in _forms(series):
+                    if stored == tuple(shape):
                         sizes = _sizes_in_ome(file, number) or _sizes_in_imagej(file)
                         return _place(axes, sizes, is_rgb)
     except _UNREADABLE as error:
@@ -68,6 +67,18 @@ def place_in_tiff(
             f"the axes that {path} names were not read: {error}", stacklevel=2
         )
     return {}
+
+
+def _forms(series: Any) -> list[tuple[tuple[int, ...], str]]:
+    """Shapes and axes in which it is read: as it is, without axes of length 1."""
+    if hasattr(series, "get_shape"):  # tifffile before 2026.5
+        return [(series.get_shape(s), series.get_axes(s)) for s in (True, False)]
+    whole = list(zip(series.shape, series.axes, strict=True))
+    short = [(size, axis) for size, axis in whole if size > 1 or axis in "YX"]
+    return [
+        (tuple(size for size, _ in form), "".join(axis for _, axis in form))
+        for form in (whole, short)
+    ]
 
 
 def _place(

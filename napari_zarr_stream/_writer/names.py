@@ -36,7 +36,8 @@ def split_ending(path: str | os.PathLike[str]) -> tuple[str, str]:
     >>> split_ending("data/26.11.2026 HeLa 1.5 mM.ome.zarr/")
     ('26.11.2026 HeLa 1.5 mM', '.ome.zarr')
     """
-    name = os.path.basename(os.path.abspath(path))
+    # Not `os.path.abspath`: on Windows it makes of "con" the device, which has no name.
+    name = os.path.basename(os.path.normpath(Path(path).absolute()))
     for dot in (found.start() for found in re.finditer(r"\.", name)):
         if dot and _ENDING.fullmatch(name, dot):
             return name[:dot], name[dot:]

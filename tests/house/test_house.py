@@ -92,7 +92,7 @@ it stands on one floor as a whole."""
 HARMLESS_OF_OS = {
     "PathLike", "cpu_count", "devnull", "environ", "fspath", "name", "path.abspath",
     "path.basename",
-    "path.join", "pathsep", "sep",
+    "path.join", "path.normpath", "pathsep", "sep",
 }  # fmt: skip
 """Names of `os` that call for no file."""
 

@@ -3,6 +3,7 @@
 import gc
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,7 +55,7 @@ def recorded(capsys, *arguments):
 
 @pytest.fixture
 def out(tmp_path):
-    return tmp_path / "out.zarr"
+    return tmp_path / "HeLa 1.5 mM.zarr"
 
 
 def frames_are_those_of_the_log(path):
@@ -84,6 +85,7 @@ def test_recording_a_number_of_frames(out, capsys):
     assert array.shape == (20, 48, 64)
     assert array.dtype == np.uint16
     ((_, meta, _),) = layers_of(out)
+    assert meta["name"] == "HeLa 1.5 mM"
     assert meta["units"] == ["second", "pixel", "pixel"]
     record = meta["metadata"]["napari_zarr_stream"]
     assert record["nominal_frame_rate"] == 200
@@ -336,14 +338,16 @@ def test_an_interrupt_while_cameras_start_leaves_nothing(out, capsys, monkeypatc
 # export
 
 
-def test_exporting_a_file_that_napari_reads(out, capsys):
-    assert run("export", SAMPLES / "nuclei.tif", out, "--tile-width", 100) == 0
-    assert "60 planes of nuclei" in capsys.readouterr().out
+def test_exporting_a_file_that_napari_reads(out, tmp_path, capsys):
+    file = tmp_path / "26.11.2026 nuclei.tif"
+    shutil.copy(SAMPLES / "nuclei.tif", file)
+    assert run("export", file, out, "--tile-width", 100) == 0
+    assert "60 planes of 26.11.2026 nuclei" in capsys.readouterr().out
     pixels = tifffile.imread(str(SAMPLES / "nuclei.tif"))
     ((data, meta, _),) = layers_of(out)
     np.testing.assert_array_equal(data[0], pixels)
     assert meta["axis_labels"] == ["z", "y", "x"]
-    assert meta["name"] == "nuclei"
+    assert meta["name"] == "26.11.2026 nuclei"
     assert meta["contrast_limits"] == (pixels.min(), pixels.max())
 
 

@@ -23,7 +23,7 @@ from napari_zarr_stream.cli import main
 
 
 def test_a_plate_is_put_together(tmp_path):
-    root = tmp_path / "plate.zarr"
+    root = tmp_path / "26.11. plate.zarr"
     wells = [f"{row}/{column}" for row in "AB" for column in "12"]
     write_group(
         root,
@@ -50,7 +50,7 @@ def test_a_plate_is_put_together(tmp_path):
     assert data[0].shape == (40, 48)
     np.testing.assert_array_equal(data[0][::30, ::40], [[0, 1], [2, 3]])
     assert (meta["name"], meta["colormap"], meta["scale"]) == (
-        "plate",
+        "26.11. plate",
         "red",
         [0.5, 0.5],
     )

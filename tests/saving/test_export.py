@@ -53,7 +53,7 @@ def ome(path):
 
 @pytest.fixture
 def target(tmp_path):
-    return tmp_path / "out" / "image.ome.zarr"
+    return tmp_path / "out" / "an image 1.5.ome.zarr"
 
 
 def nothing_left(target):
@@ -159,7 +159,7 @@ def test_images_become_channels_that_keep_how_they_are_shown(target):
     assert [channel["color"] for channel in channels] == ["0000FF", "00FF00"]
     assert [channel["window"]["end"] for channel in channels] == [50, 60]
     multiscale = ome(target)["multiscales"][0]
-    assert multiscale["name"] == "image"
+    assert multiscale["name"] == "an image 1.5"
     assert multiscale["datasets"][0]["coordinateTransformations"][0]["scale"] == [
         9.0, 1.0, 3.0, 2.0, 2.0,
     ]  # fmt: skip

@@ -219,12 +219,13 @@ def test_folders_that_are_missing_are_made(widget, viewer, qtbot, tmp_path):
 
 
 def test_a_name_with_everything_in_it(widget, viewer, qtbot, tmp_path):
-    name = "Zellen 2 µm, 細胞 ✓ 'x' "
+    name = "Zellen 1.5 µm, 細胞 ✓ 'x' "
     name += "ü" * ((245 - len(name.encode())) // 2) + ".zarr"
     assert 249 <= len(name.encode()) <= 250
     place = tmp_path / "Ordner 一 mit Platz"
     assert is_ready_again(widget, viewer, qtbot, place / name)
     assert [each.name for each in place.iterdir()] == [name]
+    assert viewer.layers[-1].name == name.removesuffix(".zarr")
     assert str(place / name) in messages()[-1]
 
 

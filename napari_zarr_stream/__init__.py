@@ -21,7 +21,9 @@ from ._writer.errors import (
     WriteFailed,
     ZarrStreamError,
 )
+from ._writer.image_set import ImageSet
 from ._writer.plan import Plan, plan
+from ._writer.plate import Plate
 from ._writer.properties import (
     Channel,
     DeviceKind,
@@ -29,6 +31,7 @@ from ._writer.properties import (
     StorageProperties,
     ZHalving,
 )
+from ._writer.set_images import ImageDescription
 from ._writer.stream import ZarrStream
 from ._writer.stream_status import StreamStatus
 
@@ -40,9 +43,12 @@ __all__ = [
     "DownsamplingMethod",
     "FrameMismatch",
     "IllegalTransition",
+    "ImageDescription",
+    "ImageSet",
     "InvalidProperties",
     "InvalidStore",
     "Plan",
+    "Plate",
     "RecordSettings",
     "RecordingStatus",
     "SourceFailed",

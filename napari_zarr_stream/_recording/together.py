@@ -26,15 +26,14 @@ from napari_zarr_stream._writer.errors import (
 )
 from napari_zarr_stream._writer.local_store import LocalStore
 from napari_zarr_stream._writer.memory import check_memory, check_open_files
-from napari_zarr_stream._writer.ngff import ome_xml, serializer_of
+from napari_zarr_stream._writer.ngff import serializer_of
+from napari_zarr_stream._writer.ome_xml import OME_XML, ome_xml
 from napari_zarr_stream._writer.properties import StorageProperties
 from napari_zarr_stream._writer.store import PartOfStore, Store
 
 from .recording import Recording
 from .run import Gate
 from .states import RecordingStatus
-
-OME_XML = "OME/METADATA.ome.xml"
 
 START_TIMEOUT_S = 60.0
 """A source that has not started by then hangs: the slowest cameras take 20 s."""

@@ -198,9 +198,10 @@ class Grid:
     def files_at_once(self, level: int) -> int:
         """Chunks or shards of `level` that fill together, one chunk or shard layer."""
         sizes = self.level_shapes[level][1:-2]
+        file_shape = self.shard_shape or self.chunk_shape
         outer = math.prod(
-            ceil_div(size, chunk)
-            for size, chunk in zip(sizes, self.chunk_shape[1:], strict=False)
+            ceil_div(size, per_file)
+            for size, per_file in zip(sizes, file_shape[1:], strict=False)
             if size is not None
         )
         return outer * math.prod(
@@ -299,9 +300,17 @@ class Grid:
         )
 
     def chunks_in_shard(self, level: int, place: Sequence[int]) -> int:
-        """Chunks of the shard at `place`, less those beyond the edge of the plane."""
+        """Chunks of the shard at `place`, less those beyond the edge.
+
+        Along the first axis it may be cut short, and counts as whole.
+        """
         *outer, down, across = self.shard_grid
-        chunks = math.prod(outer)
+        chunks = math.prod(outer[:1])
+        for shard, room, size in zip(
+            place[1:-2], outer[1:], self.chunk_grid(level)[1:-2], strict=True
+        ):
+            assert size is not None
+            chunks *= min(room, size - shard * room)
         for shard, room, tiles in zip(
             place[-2:], (down, across), self.tile_grid(level), strict=True
         ):

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import json
+import threading
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping
@@ -117,12 +118,45 @@ class LocalFile:
                 else:
                     system.set_size(descriptor, end)
 
+    def appear(self) -> None:
+        """See `StoredFile.appear`: it is there already."""
+
     def close(self) -> None:
         """See `StoredFile.close`."""
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             with writing(self._path):
                 system.close(descriptor)
+
+
+class AppearingFile(LocalFile):
+    """A file that is at its place only when it can be read: where readers look already.
+
+    Parameters
+    ----------
+    path : Path
+    keep_open : bool
+    patience : Patience
+    """
+
+    def __init__(self, path: Path, keep_open: bool, patience: Patience) -> None:
+        super().__init__(system.partial_beside(path), keep_open, patience)
+        self._place = path
+        self._moving = threading.Lock()  # nobody opens it meanwhile
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[int]:
+        with contextlib.ExitStack() as opened:
+            with self._moving:
+                descriptor = opened.enter_context(super()._open())
+            yield descriptor
+
+    def appear(self) -> None:
+        """See `StoredFile.appear`."""
+        with self._moving, writing(self._place):
+            if self._path != self._place:
+                system.replace(self._path, self._place)
+                self._path = self._place
 
 
 class LocalStore:
@@ -280,9 +314,19 @@ class LocalStore:
                 system.remove(path)
                 raise
 
-    def create_file(self, key: str, keep_open: bool) -> LocalFile:
+    def replace(self, key: str, data: Encoded) -> None:
+        """See `Store.replace`."""
+        path = self._root / key
+        with writing(path):
+            self._make_folder(path.parent)
+            system.replace_file(path, data)
+
+    def create_file(
+        self, key: str, keep_open: bool, *, appears: bool = False
+    ) -> LocalFile:
         """See `Store.create_file`."""
         path = self._root / key
         with writing(path):
             self._make_folder(path.parent)
-        return LocalFile(path, keep_open, self._patience)
+        kind = AppearingFile if appears else LocalFile
+        return kind(path, keep_open, self._patience)

@@ -7,7 +7,6 @@ it. Section names refer to the OME-NGFF specification.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from .codecs import Codec, shard_index_codecs
 from .colours import WHITE, given_color
 from .errors import InvalidProperties
 from .plan import Plan
+from .plate import Plate, plate_metadata, well_metadata, wells_of
 from .properties import Channel, DownsamplingMethod, ZHalving
 from .record import RECORD_KEY
 
@@ -23,11 +23,6 @@ Document = dict[str, Any]
 
 BF2RAW = "bioformats2raw.layout"
 """Marks a group of several images; 3 is the layout that OME-NGFF describes."""
-
-_OME_TYPES = {
-    "bool": "bit", "float32": "float", "float64": "double",
-    **{name: name for name in ("int8", "int16", "int32", "uint8", "uint16", "uint32")},
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +57,10 @@ class Image:
     is_label: bool = False
     inside_image: bool = False
     record: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _kept(record: Mapping[str, Any] | None) -> Document:
+    return {RECORD_KEY: dict(record)} if record else {}
 
 
 def check_channels(
@@ -226,10 +225,27 @@ class ZarrV2:
         """Documents of a `labels` group that holds label images of these names."""
         return self.group("", {"labels": list(names)})
 
-    def series(self, paths: Sequence[str]) -> dict[str, Document]:
+    def series(
+        self, paths: Sequence[str], record: Mapping[str, Any] | None = None
+    ) -> dict[str, Document]:
         """Documents of a group that holds images at these paths."""
-        root = self.group("", {BF2RAW: 3})
+        root = self.group("", {BF2RAW: 3} | _kept(record))
         return root | self.group("OME/", {"series": list(paths)})
+
+    def plate(
+        self, plate: Plate, paths: Sequence[str], record: Mapping[str, Any]
+    ) -> dict[str, Document]:
+        """Documents of a plate whose fields are at these paths, row/column/field."""
+        version: Document = {"version": "0.4"}
+        attributes = {"plate": version | plate_metadata(plate, paths)} | _kept(record)
+        documents = self.group("", attributes)
+        for row in {path.split("/")[0]: None for path in paths}:
+            documents |= self.group(f"{row}/")
+        for well, fields in wells_of(paths).items():
+            documents |= self.group(
+                f"{well}/", {"well": version | well_metadata(fields)}
+            )
+        return documents
 
     def array(
         self,
@@ -290,11 +306,29 @@ class ZarrV3:
         """Documents of a `labels` group that holds label images of these names."""
         return self.group("", {"ome": {"version": "0.5", "labels": list(names)}})
 
-    def series(self, paths: Sequence[str]) -> dict[str, Document]:
+    def series(
+        self, paths: Sequence[str], record: Mapping[str, Any] | None = None
+    ) -> dict[str, Document]:
         """Documents of a group that holds images at these paths."""
-        root = self.group("", {"ome": {"version": "0.5", BF2RAW: 3}})
+        root = self.group("", {"ome": {"version": "0.5", BF2RAW: 3}} | _kept(record))
         overview = {"ome": {"version": "0.5", "series": list(paths)}}
         return root | self.group("OME/", overview)
+
+    def plate(
+        self, plate: Plate, paths: Sequence[str], record: Mapping[str, Any]
+    ) -> dict[str, Document]:
+        """Documents of a plate whose fields are at these paths, row/column/field."""
+        version: Document = {"version": "0.5"}
+        described = {"version": "0.5"} | plate_metadata(plate, paths)
+        documents = self.group(
+            "", {"ome": version | {"plate": described}} | _kept(record)
+        )
+        for row in {path.split("/")[0]: None for path in paths}:
+            documents |= self.group(f"{row}/")
+        for well, fields in wells_of(paths).items():
+            described = {"version": "0.5"} | well_metadata(fields)
+            documents |= self.group(f"{well}/", {"ome": version | {"well": described}})
+        return documents
 
     def array(
         self,
@@ -336,39 +370,6 @@ class ZarrV3:
             "attributes": {},
         }
         return {f"{path}/zarr.json": array}
-
-
-def ome_xml(images: Sequence[tuple[str, Plan, int]]) -> bytes:
-    """OME-XML that names the images of a group: some readers look for it.
-
-    Parameters
-    ----------
-    images : sequence of (name, plan, steps)
-        Steps along the first axis that are there. OME-XML has no image without any, so
-        one that has none yet is said to have one.
-
-    Raises
-    ------
-    InvalidProperties
-        A dtype that OME-XML does not know.
-    """
-    lines = [
-        '<?xml version="1.0" encoding="UTF-8"?>',
-        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">',
-    ]
-    for number, (name, plan, steps) in enumerate(images):
-        if plan.dtype.name not in _OME_TYPES:
-            raise InvalidProperties(f"OME-XML has no pixels of type {plan.dtype}")
-        shape = plan.level_shape_after(0, max(1, steps))
-        sizes = dict.fromkeys(AXIS_TYPES, 1) | dict(zip(plan.axes, shape, strict=True))
-        said = " ".join(f'Size{axis.upper()}="{sizes[axis]}"' for axis in "xyzct")
-        lines += [
-            f'<Image ID="Image:{number}" Name={quoteattr(name)}>',
-            f'<Pixels ID="Pixels:{number}" DimensionOrder="XYZCT" '
-            f'Type="{_OME_TYPES[plan.dtype.name]}" {said}><MetadataOnly/></Pixels>',
-            "</Image>",
-        ]
-    return "\n".join([*lines, "</OME>", ""]).encode()
 
 
 Serializer = ZarrV2 | ZarrV3

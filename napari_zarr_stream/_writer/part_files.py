@@ -196,12 +196,14 @@ class Shard(_GrowingFile):
             if end - len(index) < self._floor:
                 end = self._far_end
             self._file.end_with(end - len(index), index)
+            self._file.appear()
             self._end = end
 
     def _finish(self) -> None:
         self._is_new = False  # who was about to publish it comes too late
         index = encode_shard_index(self._index)
         self._file.end_with(self._size, index)
+        self._file.appear()
 
 
 class BloscChunk(_GrowingFile):

@@ -119,12 +119,13 @@ def _check_shape(axes: str, shape: Sequence[int | None]) -> tuple[int | None, ..
 
 def _shard_shape(
     properties: StorageProperties,
+    axes: str,
     sizes: tuple[int | None, ...],
     chunk_shape: tuple[int, ...],
     chunk_bytes: int,
     cap: int,
 ) -> tuple[int, ...]:
-    """As many chunks along the first axis as the cap allows, and at least one."""
+    """As many chunks along one axis as the cap allows, and at least one."""
     tiles = []
     for size, side, asked in zip(
         sizes[-2:], chunk_shape[-2:], properties.shard_chunks, strict=True
@@ -139,10 +140,13 @@ def _shard_shape(
             f"than the {MAX_CHUNKS_PER_SHARD:,} there may be: choose larger tiles, or "
             "fewer tiles for a shard"
         )
-    first = min(cap // (chunk_bytes * in_layer), MAX_CHUNKS_PER_SHARD // in_layer)
+    most = min(cap // (chunk_bytes * in_layer), MAX_CHUNKS_PER_SHARD // in_layer)
     *outer, height, width = chunk_shape
+    at = axes.find(properties.shard_axis) if properties.shard_axis else 0
+    if at > 0 and (size := sizes[at]) is not None:
+        most = min(most, ceil_div(size, outer[at]))
     if outer:
-        outer[0] *= max(1, first)
+        outer[max(at, 0)] *= max(1, most)
     return (*outer, height * tiles[0], width * tiles[1])
 
 
@@ -323,7 +327,9 @@ def plan(
         )
     shard_shape = None
     if properties.sharded:
-        shard_shape = _shard_shape(properties, sizes, chunk_shape, chunk_bytes, cap)
+        shard_shape = _shard_shape(
+            properties, axes, sizes, chunk_shape, chunk_bytes, cap
+        )
         if (shard_bytes := math.prod(shard_shape) * stored.itemsize) > cap:
             notes.append(
                 f"a shard of one layer of chunks is {shard_bytes / 2**20:.4g} MiB, "

@@ -134,6 +134,9 @@ class StorageProperties:
         How many tiles, down and across, share a shard; 0 means all there are, so that
         (0, 0) makes one file of a layer of whole frames. As many frames follow as the
         cap allows.
+    shard_axis : str
+        The axis along which a shard stacks further chunks, as many as the cap allows:
+        "" is the first one, "z" makes a stack of planes one shard.
     codec_level : int
         Of blosc, 1 to 9: higher is smaller and slower. Device kinds are named for 1.
     enable_multiscale : bool
@@ -169,6 +172,7 @@ class StorageProperties:
     codec_level: int = 1
     z_halving: ZHalving | str = ZHalving.WITH_YX
     buffer_s: float = 0.0
+    shard_axis: str = ""
 
     def __post_init__(self) -> None:
         def put(field: str, value: object) -> None:
@@ -214,6 +218,10 @@ class StorageProperties:
                 f"codec_level must be 1 (fast) to 9 (small), not {self.codec_level}"
             )
         put("buffer_s", _seconds(self.buffer_s, "buffer_s"))
+        if self.shard_axis not in ("", "z"):
+            raise InvalidProperties(
+                f'shard_axis must be "" or "z", not {self.shard_axis!r}'
+            )
         put("shard_chunks", _pair(self.shard_chunks, "shard_chunks"))
         if self.shard_chunks != (1, 1) and not self.sharded:
             raise InvalidProperties(

@@ -30,6 +30,7 @@ class RecordKey(StrEnum):
     FRAMES_PER_CHUNK = "frames_per_chunk"
     SHARDED = "sharded"
     SHARD_CHUNKS = "shard_chunks"
+    SHARD_AXIS = "shard_axis"
     CODEC_LEVEL = "codec_level"
     MULTISCALE = "multiscale"
     DOWNSAMPLING_METHOD = "downsampling_method"
@@ -37,6 +38,10 @@ class RecordKey(StrEnum):
     BUFFER_S = "buffer_s"
     PLANNED = "planned"
     NOTES = "notes"
+    IMAGES = "images"
+    PART_OF = "part_of"
+    """Of an image whose planes come in any order: the way to the root of its set, where
+    the frame log lies, and its number there."""
 
     SOURCE = "source"
     LAYER = "layer"
@@ -105,6 +110,7 @@ def beginning(properties: StorageProperties, plan: Plan) -> dict[str, Any]:
         RecordKey.FRAMES_PER_CHUNK: properties.frames_per_chunk,
         RecordKey.SHARDED: properties.sharded,
         RecordKey.SHARD_CHUNKS: list(properties.shard_chunks),
+        RecordKey.SHARD_AXIS: properties.shard_axis,
         RecordKey.CODEC_LEVEL: properties.codec_level,
         RecordKey.MULTISCALE: properties.enable_multiscale,
         RecordKey.DOWNSAMPLING_METHOD: str(properties.method),
@@ -117,6 +123,16 @@ def beginning(properties: StorageProperties, plan: Plan) -> dict[str, Any]:
             **({"voxel": list(plan.voxel)} if plan.voxel else {}),
         },
     }
+
+
+def of_set(record: Mapping[str, Any], images: int) -> dict[str, Any]:
+    """What is known of a set of images at the start; what is given wins."""
+    started = {
+        RecordKey.VERSION: version("napari-zarr-stream"),
+        RecordKey.START_TIME: now(),
+        RecordKey.IMAGES: images,
+    }
+    return started | dict(record)
 
 
 def planned(record: Mapping[str, Any], path: Path) -> tuple[StorageProperties, Plan]:
@@ -137,6 +153,7 @@ def planned(record: Mapping[str, Any], path: Path) -> tuple[StorageProperties, P
         frames_per_chunk=record[RecordKey.FRAMES_PER_CHUNK],
         sharded=record[RecordKey.SHARDED],
         shard_chunks=tuple(record[RecordKey.SHARD_CHUNKS]),
+        shard_axis=record.get(RecordKey.SHARD_AXIS, ""),  # since 0.2
         codec_level=record.get(RecordKey.CODEC_LEVEL, 1),  # since 0.2
         enable_multiscale=record[RecordKey.MULTISCALE],
         downsampling_method=record[RecordKey.DOWNSAMPLING_METHOD],

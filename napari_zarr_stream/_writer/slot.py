@@ -5,7 +5,7 @@ that, parts of it may be halved and written side by side.
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +53,8 @@ class Slot:
         self._halver = halver
         self._buffers = [array.new_buffer() for array in self._arrays]
         self._was_used = False
+        self.image = 0
+        self.rows: list[Mapping[str, float]] = []
         self.first_plane = 0
         self.planes = 0
         self._laid = 0
@@ -92,6 +94,14 @@ class Slot:
         first, _, _ = self.plan.locate(self.first_plane)
         block, offset, _ = self.plan.locate(plane)
         return block - first, offset
+
+    def lend(self, image: int, plan: Plan, arrays: Sequence[LevelArray]) -> None:
+        """Be for planes of an image of the same sizes: see `ImageSet`.
+
+        What is known of its planes goes with them, in `rows`.
+        """
+        self.image, self.plan, self.rows = image, plan, []
+        self._all = self._arrays = arrays
 
     def start(self, first_plane: int) -> None:
         """Make ready for planes from number `first_plane` on, the first of a block."""

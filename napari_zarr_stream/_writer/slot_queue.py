@@ -8,16 +8,17 @@ belongs to the caller until it is sealed and to the workers until it is free aga
 import contextlib
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from .cascade import Piece
 from .errors import DocumentInUse, WriteFailed, ZarrStreamError
-from .memory import WORKERS
-from .plan import Plan
+from .memory import WORKERS, Memory
 from .slot import Slot
+from .tally import Tally
 
 COMMIT_INTERVAL_S = 0.25
 """Metadata is renewed at most this often: seldom enough to cost nothing, often enough
@@ -35,12 +36,15 @@ MAX_COMMIT_INTERVAL_S = 1.5
 
 Task = Callable[[], object]
 
+T = TypeVar("T")
+
 
 class Work:
     """What is still to be done with a slot."""
 
-    def __init__(self, slot: Slot) -> None:
+    def __init__(self, slot: Slot, kind: Hashable = None) -> None:
         self.slot = slot
+        self.kind = kind
         self.filled_at = 0.0  # when the first plane was laid; the caller's
         self.pending = 0  # tasks, guarded by _changed
         self.sealed = False  # guarded by _changed
@@ -49,13 +53,10 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the queue has come.
-
-    `planes_written` counts from the first plane on without a gap.
-    """
+    """How far the queue has come, in the numbers of its tally."""
 
     planes_written: int
-    steps_committed: int
+    committed: int
     bytes_written: int
     error: ZarrStreamError | None
 
@@ -65,25 +66,26 @@ class SlotQueue:
 
     Parameters
     ----------
-    plan : Plan
+    memory : Memory
+        How many slots there are.
+    tally : Tally
+        Counts what is written. Guarded by the queue.
     new_slot : callable
-        Makes a slot; called `plan.memory.slots` times at most.
+        Makes a slot of a kind.
     commit : callable
-        Makes a number of steps along the first axis known to readers.
-    has_holes : bool
-        As of the store.
+        Makes what a number of the tally stands for known to readers.
     """
 
     def __init__(
         self,
-        plan: Plan,
-        new_slot: Callable[[], Slot],
+        memory: Memory,
+        tally: Tally,
+        new_slot: Callable[[Hashable], Slot],
         commit: Callable[[int], None],
-        has_holes: bool = True,
     ) -> None:
-        self._plan = plan
-        self._has_holes = has_holes
+        self._memory = memory
         self._new_slot = new_slot
+        self._tally = tally  # guarded by _changed
         self._tell_readers = commit
         # Taken with _changed by workers, which never wait for it; alone by a flush.
         self._commit_lock = threading.Lock()
@@ -91,14 +93,13 @@ class SlotQueue:
         self._tasks: deque[Task] = deque()  # guarded by _changed
         self._tasks_running = 0  # guarded by _changed
         self._caller_helps = False  # guarded by _changed
-        self._free: list[Slot] = []  # guarded by _changed
+        self._free: defaultdict[Hashable, list[Slot]] = defaultdict(list)
+        # by their kind, guarded by _changed
         self._slots_made = 0  # guarded by _changed
         self._stopped = False  # guarded by _changed
         self._error: ZarrStreamError | None = None  # guarded by _changed
-        self._written: dict[int, int] = {}  # first plane: end, guarded by _changed
-        self._written_in_row = 0  # planes, guarded by _changed
         self._bytes_written = 0  # guarded by _changed
-        self._steps_committed = 0  # guarded by _changed
+        self._committed = 0  # guarded by _changed
         self._commit_due = 0.0  # on the monotonic clock, guarded by _changed
         self._commit_wanted = False  # guarded by _changed
         self._look_due = 0.0  # the same
@@ -107,14 +108,16 @@ class SlotQueue:
 
     def make_slots(self) -> None:
         """Make the slots that are sure to be used, before the first plane comes."""
-        for _ in range(self._plan.memory.slots_at_start):
-            slot = self._new_slot()
+        for _ in range(self._memory.slots_at_start):
+            slot = self._new_slot(None)
             with self._changed:
-                self._free.append(slot)
+                self._free[None].append(slot)
                 self._slots_made += 1
 
-    def next_slot(self, first_plane: int) -> Work:
+    def next_slot(self, first_plane: int, kind: Hashable = None) -> Work:
         """Start a slot with plane number `first_plane`; waits until one is free.
+
+        Where all there may be are of other kinds, one of them is given up.
 
         Raises
         ------
@@ -128,23 +131,26 @@ class SlotQueue:
                 self._changed.notify_all()
             self._changed.wait_for(self._can_start)
             self.raise_error()
-            if not self._free:
-                self._free.append(self._new_slot())
+            if not self._free[kind]:
+                if self._slots_made == self._memory.slots:
+                    next(filter(None, self._free.values())).pop()
+                    self._slots_made -= 1
+                self._free[kind].append(self._new_slot(kind))
                 self._slots_made += 1
-            slot = self._free.pop()
+            slot = self._free[kind].pop()
         slot.start(first_plane)
-        return Work(slot)
+        return Work(slot, kind)
 
     def give_back(self, work: Work) -> None:
         """Let a slot be used for something else that no plane was taken into."""
         with self._changed:
             if not self._stopped:
-                self._free.append(work.slot)
+                self._free[work.kind].append(work.slot)
             self._changed.notify_all()
 
     def _can_start(self) -> bool:
-        more = self._slots_made < self._plan.memory.slots
-        return bool(self._free) or more or self._error is not None
+        more = self._slots_made < self._memory.slots
+        return any(self._free.values()) or more or self._error is not None
 
     def halve_early(self, work: Work, planes: range) -> None:
         """Have planes that were just laid halved while they are still in cache."""
@@ -159,13 +165,13 @@ class SlotQueue:
         slot = work.slot
         slot.clear_missing()
         if slot.is_large:
-            halve = [slot.halve] if self._plan.z_is_halved else []
+            halve = [slot.halve] if slot.plan.z_is_halved else []
             self._submit(work, halve, seal=True)
             return
         work.writing = True
         self._submit(work, [partial(self._write_whole, slot)], seal=True)
         # In a pause of the disk it would wait for that, and frames for it.
-        if task := self._spare_task(may_help and not self._plan.memory.buffer_planes):
+        if task := self._spare_task(may_help and not self._memory.buffer_planes):
             with self.keeping_failure():
                 task()
 
@@ -212,37 +218,43 @@ class SlotQueue:
         with self._changed:
             self._commit_wanted = True
 
-    def commit(self, steps: int) -> None:
-        """Make steps known to readers; then they count as committed.
+    def commit(self, number: int) -> None:
+        """Make what a number of the tally stands for known to readers.
 
         Raises
         ------
         WriteFailed
         """
-        self._tell_readers(steps)
+        self._tell_readers(number)
         with self._changed:
-            self._steps_committed = max(steps, self._steps_committed)
+            self._committed = max(number, self._committed)
 
     def commit_written(self) -> None:
-        """Make all whole steps known to readers that were written.
+        """Make all that was written known to readers, as far as files are readable.
 
         Raises
         ------
         WriteFailed
         """
         with self._commit_lock:
-            written = self.progress().planes_written
-            self.commit(written // self._plan.planes_per_step)
+            with self._changed:
+                written = self._tally.all_written()
+            self.commit(written)
 
     def progress(self) -> Progress:
         """A snapshot; may be called from any thread at any time."""
         with self._changed:
             return Progress(
-                self._written_in_row,
-                self._steps_committed,
+                self._tally.planes_written,
+                self._committed,
                 self._bytes_written,
                 self._error,
             )
+
+    def ask(self, question: Callable[[], T]) -> T:
+        """The answer of the tally, which is not to be asked without the queue."""
+        with self._changed:
+            return question()
 
     @contextlib.contextmanager
     def keeping_failure(self) -> Iterator[None]:
@@ -289,13 +301,13 @@ class SlotQueue:
                     self._look_due = now + LOOK_INTERVAL_S
                     self._tasks_running += 1
                     return look
-                steps = self._committable()
-                if steps > self._steps_committed or self._commit_wanted:
+                number = self._tally.committable()
+                if number > self._committed or self._commit_wanted:
                     wait_s = min(wait_s, self._commit_due - now)
                     if wait_s <= 0 and self._commit_lock.acquire(blocking=False):
                         self._tasks_running += 1
                         self._commit_wanted = False
-                        return partial(self._commit_and_release, steps)
+                        return partial(self._commit_and_release, number)
                 if self._tasks and self._tasks_running < WORKERS - self._caller_helps:
                     self._tasks_running += 1
                     return self._tasks.popleft()
@@ -323,11 +335,9 @@ class SlotQueue:
                 for part in parts
             )
             return
-        self._written[slot.first_plane] = slot.end
-        while (end := self._written.pop(self._written_in_row, None)) is not None:
-            self._written_in_row = end
+        self._tally.add(slot)
         if not self._stopped:
-            self._free.append(slot)
+            self._free[work.kind].append(slot)
         self._changed.notify_all()
 
     def _write_whole(self, slot: Slot) -> None:
@@ -340,23 +350,12 @@ class SlotQueue:
         with self._changed:
             self._bytes_written += stored
 
-    def _committable(self) -> int:
-        """Steps along the first axis that are in finished files at every level.
-
-        Caller must hold `_changed`.
-        """
-        plan = self._plan
-        if plan.z_is_halved and plan.axes[0] == "z":
-            return 0
-        steps = self._written_in_row // plan.planes_per_step
-        return steps - steps % plan.steps_until_read(self._has_holes)
-
-    def _commit_and_release(self, steps: int) -> None:
+    def _commit_and_release(self, number: int) -> None:
         began = time.perf_counter()
         try:
             # Documents only say how much can be read: the next commit says it as well.
             with contextlib.suppress(DocumentInUse):
-                self.commit(steps)
+                self.commit(number)
         finally:
             ended = time.perf_counter()
             wait_s = max(COMMIT_INTERVAL_S, (ended - began) / COMMIT_SHARE)

@@ -26,6 +26,9 @@ class StoredFile(Protocol):
     def end_with(self, offset: int, data: bytes) -> None:
         """Have the file end with `data` at `offset`, for whoever opens it."""
 
+    def appear(self) -> None:
+        """Be at its place for readers, if it is not yet: it can be read now."""
+
     def close(self) -> None:
         """Let go of the file; may be called twice."""
 
@@ -52,8 +55,16 @@ class Store(Protocol):
     def write(self, key: str, data: Encoded) -> None:
         """Write a whole file."""
 
-    def create_file(self, key: str, keep_open: bool) -> StoredFile:
-        """Make an empty file to be written in pieces."""
+    def replace(self, key: str, data: Encoded) -> None:
+        """Write a whole file, of which readers never see a part."""
+
+    def create_file(
+        self, key: str, keep_open: bool, *, appears: bool = False
+    ) -> StoredFile:
+        """Make an empty file to be written in pieces.
+
+        With `appears`, it is at its place only after `StoredFile.appear`.
+        """
 
 
 MAX_DOCUMENT_BYTES = 16 * 2**20
@@ -100,10 +111,25 @@ class PartOfStore:
         Of all keys: "" or a path that ends in "/".
     on_close : callable
         Called by `close`, once.
+    keeps_open : bool
+        Whether files may be kept open: not where images are many.
+    is_in_view : bool
+        Whether readers may look for a file before it is written: each appears when it
+        can be read, and not before.
     """
 
-    def __init__(self, whole: Store, prefix: str, on_close: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        whole: Store,
+        prefix: str,
+        on_close: Callable[[], None],
+        *,
+        keeps_open: bool = True,
+        is_in_view: bool = False,
+    ) -> None:
+        self._is_in_view = is_in_view
         self._whole = whole
+        self._keeps_open = keeps_open
         self._prefix = prefix
         self._on_close = on_close
         self._closed = False
@@ -131,8 +157,19 @@ class PartOfStore:
 
     def write(self, key: str, data: Encoded) -> None:
         """See `Store.write`."""
-        self._whole.write(f"{self._prefix}{key}", data)
+        write = self._whole.replace if self._is_in_view else self._whole.write
+        write(f"{self._prefix}{key}", data)
 
-    def create_file(self, key: str, keep_open: bool) -> StoredFile:
+    def replace(self, key: str, data: Encoded) -> None:
+        """See `Store.replace`."""
+        self._whole.replace(f"{self._prefix}{key}", data)
+
+    def create_file(
+        self, key: str, keep_open: bool, *, appears: bool = False
+    ) -> StoredFile:
         """See `Store.create_file`."""
-        return self._whole.create_file(f"{self._prefix}{key}", keep_open)
+        return self._whole.create_file(
+            f"{self._prefix}{key}",
+            keep_open and self._keeps_open,
+            appears=appears or self._is_in_view,
+        )

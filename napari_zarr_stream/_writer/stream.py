@@ -1,12 +1,6 @@
-"""The whole dataset being written: `ZarrStream`, and its workers.
+"""One image being written, its planes in C order: `ZarrStream`."""
 
-The only file of the writer that starts threads.
-"""
-
-import atexit
 import contextlib
-import threading
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
@@ -22,7 +16,7 @@ from .downsample import TileHalver, check_label
 from .errors import DocumentInUse, IllegalTransition, WriteFailed
 from .intake import Intake, Place
 from .local_store import LocalStore
-from .memory import WORKERS, check_memory, check_open_files
+from .memory import check_memory, check_open_files
 from .names import image_name
 from .ngff import Image, check_channels
 from .plan import plan
@@ -32,10 +26,10 @@ from .slot import Slot
 from .slot_queue import SlotQueue
 from .store import Store
 from .stream_status import StreamStatus
+from .tally import RowTally
+from .workers import Workers, is_closed, is_open
 
 T = TypeVar("T")
-
-_open_streams: "weakref.WeakSet[ZarrStream]" = weakref.WeakSet()
 
 
 class ZarrStream:
@@ -123,7 +117,6 @@ class ZarrStream:
         place = store or LocalStore(properties.path, properties.overwrite)
         # A failure of the stream, though pixels can still be written.
         self._undescribed: WriteFailed | None = None
-        self._workers: list[threading.Thread] = []
         self._cascade: Cascade | None = None
         with contextlib.ExitStack() as undo:
             undo.callback(place.discard)
@@ -133,31 +126,23 @@ class ZarrStream:
                 self._cascade = Cascade(self.plan, levels, properties.method)
             shared = levels, properties.method, halver, self._cascade
             new_slot = partial(Slot, self.plan, *shared)
-            self._queue = SlotQueue(self.plan, new_slot, self._commit, place.has_holes)
+            tally, memory = RowTally(self.plan, place.has_holes), self.plan.memory
+            self._queue = SlotQueue(memory, tally, lambda _: new_slot(), self._commit)
             self._intake = Intake(self.plan, self._queue)
+            look = self._intake.seal_old
+            self._workers = Workers(partial(self._queue.work, look))
             undo.callback(self._stop_workers)
             self._queue.make_slots()
             self._dataset.create()
-            self._start_workers()
+            self._workers.start()
             # Last: what fails before leaves nothing behind, and replaces nothing.
             self._dataset.publish()
             undo.pop_all()
-        _open_streams.add(self)
-
-    def _start_workers(self) -> None:
-        # Daemons, so that a stream nobody closed cannot keep the interpreter from
-        # ending; `_close_forgotten` runs before they are killed.
-        work = partial(self._queue.work, self._intake.seal_old)
-        for number in range(WORKERS):
-            name = f"zarr-stream-{number}"
-            worker = threading.Thread(target=work, name=name, daemon=True)
-            worker.start()
-            self._workers.append(worker)
+        is_open(self)
 
     def _stop_workers(self) -> None:
         self._queue.stop()
-        for worker in self._workers:
-            worker.join()
+        self._workers.join()
 
     def append(self, frames: npt.ArrayLike) -> None:
         """Take planes; returns when their pixels are copied.
@@ -230,7 +215,7 @@ class ZarrStream:
         appended = self._intake.planes_appended
         memory = self.plan.memory
         room = memory.slots * memory.blocks_per_slot * self.plan.planes_per_block
-        committed = progress.steps_committed * self.plan.planes_per_step
+        committed = progress.committed * self.plan.planes_per_step
         return StreamStatus(
             frames_appended=appended // self.planes_per_frame,
             frames_committed=min(committed, appended) // self.planes_per_frame,
@@ -363,7 +348,7 @@ class ZarrStream:
             finally:
                 # Also when somebody grows impatient and interrupts.
                 self._intake.close()
-                _open_streams.discard(self)
+                is_closed(self)
                 self._stop_workers()
                 self._finish(abort)
             self._queue.raise_error()
@@ -374,8 +359,7 @@ class ZarrStream:
             if self._cascade:
                 self._write_rest(self._cascade)
             self._dataset.finish_levels()
-            written = self._queue.progress().planes_written
-            self._queue.commit(written // self.plan.planes_per_step)
+            self._queue.commit_written()
             if self._undescribed is not None:
                 raise self._undescribed
         status = self.status()
@@ -386,7 +370,7 @@ class ZarrStream:
         if status.error:
             reason = FinishReason.FAILED
         with self._queue.keeping_failure():
-            steps = self._queue.progress().steps_committed
+            steps = self._queue.progress().committed
             self._dataset.end(
                 steps, reason, status.frames_committed, self._intake.planes_padded
             )
@@ -419,12 +403,3 @@ class ZarrStream:
                     )
         finally:
             self.close()
-
-
-def _close_forgotten() -> None:
-    with contextlib.ExitStack() as each:  # the others too, if one fails
-        for stream in list(_open_streams):
-            each.callback(stream.close)
-
-
-atexit.register(_close_forgotten)

@@ -8,10 +8,11 @@ from typing import NoReturn, Self
 from tqdm import tqdm
 
 from napari_zarr_stream._reading.contents import series_of
-from napari_zarr_stream._reading.documents import open_node
+from napari_zarr_stream._reading.documents import Node, mapping, open_node
 from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.ngff import BF2RAW
-from napari_zarr_stream._writer.repair import Progress, Report, examine, repair
+from napari_zarr_stream._writer.record import RECORD_KEY, RecordKey
+from napari_zarr_stream._writer.repair import Progress, Report, repair_set
 
 from .command import (
     FRAMES_LOST,
@@ -34,13 +35,13 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _repair(given: argparse.Namespace) -> int:
-    act = examine if given.check else repair
     reports = []
     try:
         for image in _images_in(local_path(given.store)):
             with _Bars() as bars:
-                reports.append(act(image, bars.show))
-            print(plain(_report_text(reports[-1], done=not given.check)))
+                for report in repair_set(image, bars.show, check=given.check):
+                    reports.append(report)
+                    print(plain(_report_text(report, done=not given.check)))
     except KeyboardInterrupt:
         # As safe as a kill, whatever it was doing.
         said = "nothing was changed" if given.check else "run it again to go on"
@@ -85,8 +86,13 @@ def _images_in(store: Path) -> list[Path]:
         node = open_node(store)
     except InvalidStore:
         return [store]  # damaged: repair says how
-    is_series = node is not None and BF2RAW in node.ome
+    is_series = node is not None and BF2RAW in node.ome and not _is_set(node)
     return series_of(node) if node is not None and is_series else [store]
+
+
+def _is_set(node: Node) -> bool:
+    """Whether a record of its own says which images belong together."""
+    return RecordKey.IMAGES in mapping(node.attributes.get(RECORD_KEY))
 
 
 def _report_text(report: Report, done: bool) -> str:

@@ -9,7 +9,14 @@ import time
 import numpy as np
 from frames import plane
 
-from napari_zarr_stream import DeviceKind, StorageProperties, ZarrStream
+from napari_zarr_stream import (
+    DeviceKind,
+    ImageDescription,
+    ImageSet,
+    Plate,
+    StorageProperties,
+    ZarrStream,
+)
 
 SIDE = 512
 SMALL = {"tile_width": 256, "tile_height": 256}
@@ -87,6 +94,46 @@ def write_volumes(pipe, path, options, frames, pause_s):
         time.sleep(pause_s)
     stream.close()
     tell(pipe, frames, stream.status().frames_committed)
+
+
+SET_SIDE = 64
+SET_SHAPE = (None, 2, 3, SET_SIDE, SET_SIDE)
+
+
+def set_images(is_plate):
+    """Four images: positions, or fields of two wells."""
+    paths = ["A/1/0", "A/1/1", "B/2/0", "B/2/1"] if is_plate else "0123"
+    return [
+        ImageDescription(path, path, "tczyx", SET_SHAPE, "uint16") for path in paths
+    ]
+
+
+def set_plane(image, t, c, z):
+    """What `write_set` puts there: no zeros, and each another."""
+    first = 1 + (((t * 2 + c) * 3 + z) * 4 + image) * 7
+    rows = np.arange(SET_SIDE, dtype="uint16")
+    return (first + rows[:, None] + 3 * rows).astype("uint16")
+
+
+def write_set(pipe, path, kind, sharded, is_plate, seed, frames, pause_s):
+    """Put planes of a set in an order of their own, leaving some out."""
+    properties = StorageProperties(
+        path, kind, tile_width=32, tile_height=32, sharded=sharded
+    )
+    plate = Plate("plate", ("A", "B"), ("1", "2")) if is_plate else None
+    images = ImageSet(properties, set_images(is_plate), plate=plate)
+    chance = random.Random(seed)
+    places = [(i, t, c, z) for t in range(frames // 10) for c in range(2)
+              for z in range(3) for i in range(4)]  # fmt: skip
+    at = sorted(range(len(places)), key=lambda n: n + chance.random() * 60)
+    for number, n in enumerate(at[:frames]):
+        image, *place = places[n]
+        if n % 7:
+            images.put(image, place, set_plane(*places[n]), {"runner_time_ms": 1.5})
+        tell(pipe, number + 1, images.status().frames_committed)
+        time.sleep(pause_s)
+    images.close()
+    tell(pipe, frames, images.status().frames_committed)
 
 
 def tell(pipe, appended, committed):

@@ -86,9 +86,14 @@ class TestedStore:
         self._enter("write", key)
         self._store.write(key, data)
 
-    def create_file(self, key, keep_open):
+    def replace(self, key, data):
+        self._enter("replace", key)
+        self._store.replace(key, data)
+
+    def create_file(self, key, keep_open, *, appears=False):
         self._enter("create_file", key)
-        return _TestedFile(self, key, self._store.create_file(key, keep_open))
+        file = self._store.create_file(key, keep_open, appears=appears)
+        return _TestedFile(self, key, file)
 
 
 class _TestedFile:
@@ -106,6 +111,10 @@ class _TestedFile:
     def end_with(self, offset, data):
         self._store._enter("end_with", self._key)
         self._file.end_with(offset, data)
+
+    def appear(self):
+        self._store._enter("appear", self._key)
+        self._file.appear()
 
     def close(self):
         self._file.close()

@@ -75,15 +75,18 @@ FLOORS = [
     {"computer", "errors", "colours", "names"},
     {"stream_status", "properties", "kernels", "grid", "tiles", "axes"},
     {"downsample", "codecs", "contrast", "marks", "lock", "lease", "levels", "memory"},
-    {"plan", "store"},
+    {"plan", "store", "workers"},
     {"record", "part_files", "local_store"},
+    {"plate", "ome_xml", "plane_rows"},
     {"ngff"},
     {"array", "frame_log"},
     {"cascade", "dataset"},
+    {"set_images"},
     {"slot"},
+    {"tally"},
     {"slot_queue"},
     {"intake"},
-    {"stream"},
+    {"stream", "image_set"},
     {"repair"},
 ]
 """The writer from the ground up: a module imports from floors below its own. A room in
@@ -128,7 +131,7 @@ CHANGING = {
 """Methods of `pathlib.Path` that change something."""
 
 MAY_START_THREADS = {
-    "_writer/stream.py",
+    "_writer/workers.py",
     "_reading/ahead.py",
     "_recording/awake.py",
     "_recording/disk.py",

@@ -29,9 +29,10 @@ from napari_zarr_stream import (
 from napari_zarr_stream._reading.info import facts_of, text_of
 from napari_zarr_stream._reading.reader import layers_of
 from napari_zarr_stream._recording.states import FinishReason, RecordingState
-from napari_zarr_stream._recording.together import OME_XML, Recordings
+from napari_zarr_stream._recording.together import Recordings
 from napari_zarr_stream._sources.camera import CameraSource
 from napari_zarr_stream._writer.lock import holder_of
+from napari_zarr_stream._writer.ome_xml import OME_XML
 from napari_zarr_stream._writer.repair import examine
 from napari_zarr_stream.cameras import (
     CameraError,

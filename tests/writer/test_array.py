@@ -38,6 +38,9 @@ class MemoryFile:
         self.write_at(offset, data)
         del self.content[offset + len(data) :]
 
+    def appear(self):
+        pass
+
     def close(self):
         self.is_open = False
 

@@ -260,9 +260,10 @@ class WatchedStore(LocalStore):
         with self.watching("write"):
             super().write(key, data)
 
-    def create_file(self, key, keep_open):
+    def create_file(self, key, keep_open, *, appears=False):
         with self.watching("create_file"):
-            return WatchedFile(self, key, super().create_file(key, keep_open))
+            file = super().create_file(key, keep_open, appears=appears)
+            return WatchedFile(self, key, file)
 
 
 class WatchedFile:
@@ -290,6 +291,9 @@ class WatchedFile:
         # An index of a page is written as a whole; then nothing was cut off yet.
         with self._watching("end_with", offset, data):
             self._file.end_with(offset, data)
+
+    def appear(self):
+        self._file.appear()
 
     def close(self):
         with self._store.watching("close"):

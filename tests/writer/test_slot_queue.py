@@ -10,6 +10,7 @@ from frames import planes
 from napari_zarr_stream import StorageProperties, WriteFailed, plan
 from napari_zarr_stream._writer import slot_queue
 from napari_zarr_stream._writer.slot_queue import SlotQueue
+from napari_zarr_stream._writer.tally import RowTally
 
 
 class FakeSlot:
@@ -18,8 +19,9 @@ class FakeSlot:
     is_large = False
     halves_early = False
 
-    def __init__(self, log):
+    def __init__(self, log, plan):
         self.log = log
+        self.plan = plan
         self.first_plane = 0
 
     @property
@@ -53,7 +55,12 @@ def queue(log, monkeypatch):
     monkeypatch.setattr(slot_queue, "COMMIT_INTERVAL_S", 0.0)
     properties = StorageProperties("a.zarr", frames_per_chunk=1)
     p = plan(properties, axes="tyx", shape=(None, 24, 40), dtype="uint16")
-    return SlotQueue(p, lambda: FakeSlot(log), lambda n: log.append(("commit", n)))
+    return SlotQueue(
+        p.memory,
+        RowTally(p),
+        lambda kind: FakeSlot(log, p),
+        lambda n: log.append(("commit", n)),
+    )
 
 
 def do_all(queue):
@@ -100,7 +107,7 @@ def test_planes_count_as_written_without_a_gap(queue):
 
 
 def test_no_more_slots_than_planned(queue):
-    for number in range(queue._plan.memory.slots):
+    for number in range(queue._memory.slots):
         queue.next_slot(number)
 
     def wait_for_one():
@@ -132,7 +139,7 @@ def test_the_first_failure_is_kept_and_ends_all_work(queue, log):
 
 
 def test_a_slot_that_cannot_be_made_is_not_counted(queue):
-    def no_memory():
+    def no_memory(kind):
         raise MemoryError
 
     make, queue._new_slot = queue._new_slot, no_memory
@@ -143,14 +150,14 @@ def test_a_slot_that_cannot_be_made_is_not_counted(queue):
     assert queue._slots_made == 1
 
 
-def test_steps_of_unfinished_chunks_are_not_committed(queue):
+def test_steps_of_unfinished_chunks_are_not_committed():
     properties = StorageProperties("a.zarr", frames_per_chunk=2)
     p = plan(properties, axes="tcyx", shape=(None, 2, 2048, 1024), dtype="uint16")
     assert (p.chunk_shape[0], p.parts_per_chunk) == (2, 2)
-    queue._plan = p
+    tally = RowTally(p)
     for planes_written, steps in [(0, 0), (3, 0), (4, 2), (7, 2), (8, 4)]:
-        queue._written_in_row = planes_written
-        assert queue._committable() == steps
+        tally.planes_written = planes_written
+        assert tally.committable() == steps
 
 
 def test_frames_carry_their_address():
@@ -161,8 +168,7 @@ def test_a_caller_that_waits_takes_no_workers_place(queue, monkeypatch):
     """Both slots are written at once, or the barrier breaks."""
     both = threading.Barrier(2)
     monkeypatch.setattr(FakeSlot, "halve", lambda slot: both.wait(timeout=5))
-    memory = replace(queue._plan.memory, slots=2)
-    queue._plan = replace(queue._plan, memory=memory)
+    queue._memory = replace(queue._memory, slots=2)
     workers = [
         threading.Thread(target=queue.work, args=(lambda: None,), daemon=True)
         for _ in range(2)

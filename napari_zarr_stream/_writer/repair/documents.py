@@ -46,6 +46,8 @@ class Documents:
         Of the document that holds the record.
     is_open : bool
         The record says that the writer never ended.
+    part_of : dict or None
+        Of an image whose planes come in any order: `RecordKey.PART_OF`.
     plan, properties, codec, serializer
         What the record says that the store was to be.
 
@@ -72,6 +74,8 @@ class Documents:
         self._record: dict[str, Any] = record
         self._ome = attributes.get("ome") if self._is_v3 else attributes
         self.is_open = is_left_open(record)
+        given = record.get(RecordKey.PART_OF)
+        self.part_of = given if isinstance(given, dict) else None
         try:
             self.plan, self.properties = self._planned()
         except (
@@ -166,13 +170,13 @@ class Documents:
                 return here["shape"][0] if here else 0
         return 0
 
-    def repaired(self, changes: list[str], steps: int, is_changed: bool) -> Document:
+    def repaired(self, changes: list[str], planes: int, is_changed: bool) -> Document:
         """The document of the record, with what was done to the store in it.
 
         Parameters
         ----------
         changes : list of str
-        steps : int
+        planes : int
             That readers find now.
         is_changed : bool
             Whether these are others than before.
@@ -190,12 +194,12 @@ class Documents:
         ]
         record.setdefault(RecordKey.FINISH_REASON, FinishReason.INTERRUPTED)
         if self.is_open or is_changed:
-            record[RecordKey.FRAMES_COMMITTED] = steps * self.plan.planes_per_step
+            record[RecordKey.FRAMES_COMMITTED] = planes
         document = dict(self._document)
         attributes = dict(document["attributes"]) if self._is_v3 else document
         attributes[RECORD_KEY] = record
         if self.plan.axes[0] == "c":
-            _cut_channels(attributes, steps)
+            _cut_channels(attributes, planes // self.plan.planes_per_step)
         if self._is_v3:
             document["attributes"] = attributes
         return document

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.ngff import Document
 from napari_zarr_stream._writer.record import FinishReason
@@ -15,6 +17,7 @@ from .leftovers import holds_only_documents, is_on_its_way, leftovers
 from .level import Level, Run, gaps, joined, words_for
 from .mend import Mender
 from .pixels import CACHE_BYTES, LevelPixels
+from .places import named, planes_logged, planes_there, together
 from .report import Finding, Progress, Report, Watcher
 
 Action = Callable[[ExistingStore, Watcher], None]
@@ -35,8 +38,9 @@ class Examination:
         No store of this package, or one that its own record contradicts.
     """
 
-    def __init__(self, root: Path, watch: Watcher) -> None:
+    def __init__(self, root: Path, watch: Watcher, steps: int | None = None) -> None:
         self.root = root
+        self._steps_of_set = steps
         self.findings: list[Finding] = []
         self.actions: list[Action] = []
         self._watch = watch
@@ -138,6 +142,11 @@ class Examination:
         self._look_into(levels)
         full, *smaller = levels
         self._full = LevelPixels(full, documents.codec)
+        if documents.part_of is not None:
+            steps = max(committed, self._steps_of_set or 0)
+            self._look_at_places(levels, steps)
+            self._look_at_documents(levels, steps)
+            return
         self._before = committed * plan.planes_per_step
         if documents.is_open:
             for level in levels:
@@ -154,6 +163,10 @@ class Examination:
             for layer in self._look_at_smaller(level, runs, steps):
                 again.setdefault(layer, []).append(level.level)
         self._make_again(again)
+        self._look_at_documents(levels, steps)
+
+    def _look_at_documents(self, levels: Sequence[Level], steps: int) -> None:
+        """Strays, and what readers are told of how far levels go."""
         for level in levels:
             for path in level.strays:
                 if not (path.parent == level.folder and path.suffix == ".partial"):
@@ -161,6 +174,37 @@ class Examination:
         # Level 0 last: it promises the others.
         for level in reversed(levels):
             self._look_at_shape(level, steps)
+
+    def _look_at_places(self, levels: Sequence[Level], steps: int) -> None:
+        """Planes that nobody asked for are no losses, nor is a step that has none."""
+        plan = self._plan
+        full, *smaller = levels
+        there = planes_there(full, steps)
+        self._before = self._after = int(there.sum())
+        part_of = self._documents.part_of or {}
+        logged = planes_logged(self.root, part_of, plan, steps)
+        if (lost := logged & ~there).any():
+            problem = f"cannot be read, and were recorded: {named(plan, lost)}"
+            self._find("0", problem, is_loss=True)
+        self._look_at_files(full, steps)
+        again: dict[tuple[int, ...], list[int]] = {}
+        for level in smaller:
+            self._look_at_files(level, steps)
+            behind = there & ~planes_there(level, steps)
+            if behind.any():
+                self._find(
+                    str(level.level),
+                    f"{named(plan, behind)}: missing or damaged",
+                    "made again from level 0",
+                )
+            for group in together(plan, np.flatnonzero(there).tolist()):
+                if behind[group].any():
+                    again.setdefault(tuple(group), []).append(level.level)
+
+        def make(group: tuple[int, ...], store: ExistingStore, _: Watcher) -> None:
+            self._mender.make_planes(again[group], group, self._full, store)
+
+        self.actions += [partial(make, group) for group in again]
 
     def _look_into(self, levels: Sequence[Level]) -> None:
         """Look into all files of all levels, and say how many are left."""
@@ -328,7 +372,7 @@ class Examination:
             return  # what lay beside a healthy store is not written into it
         document = self._documents.repaired(
             list(map(str, done)),
-            self._after // self._plan.planes_per_step,
+            self._after,
             self._before != self._after,
         )
         self.actions.append(_writes(self._documents.key, document))

@@ -126,8 +126,10 @@ class ExistingStore(LocalStore):
         with self.create_file(key, keep_open=True) as file:
             file.write_at(0, data)
 
-    def create_file(self, key: str, keep_open: bool) -> ReplacingFile:
-        """See `Store.create_file`."""
+    def create_file(
+        self, key: str, keep_open: bool, *, appears: bool = True
+    ) -> ReplacingFile:
+        """See `Store.create_file`: it appears when it is closed."""
         _check_inside(self._root, self._root / key)
         path = self._root / key
         with writing(path):

@@ -1,6 +1,7 @@
 """What is done to a store: files get what they need, levels are made again."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -86,6 +87,42 @@ class Mender:
         table.fill(zeros, size)
         return table.encode(size + len(zeros.data)), bytes(zeros.data)
 
+    def _arrays(self, store: ExistingStore) -> list[LevelArray]:
+        return [
+            LevelArray(self._plan, level, store, self._codec, self._serializer)
+            for level in range(len(self._plan.level_shapes))
+        ]
+
+    def _halver(self) -> TileHalver | None:
+        return TileHalver(self._plan.dtype) if self._plan.halves_in_tiles else None
+
+    def make_planes(
+        self,
+        levels: Sequence[int],
+        numbers: Sequence[int],
+        full: LevelPixels,
+        store: ExistingStore,
+    ) -> None:
+        """The same for planes at any place: all those that share files with another.
+
+        Raises
+        ------
+        WriteFailed
+        """
+        arrays = self._arrays(store)
+        slot = Slot(self._plan, arrays, self._method, self._halver())
+        with _as_write_failed(levels):
+            for number in numbers:
+                slot.start(number)
+                slot.put(full.plane(number)[np.newaxis])
+                slot.clear_missing()
+                slot.halve()
+                for part in slot.parts():
+                    if part.level in levels:
+                        slot.write(part)
+            for level in levels:
+                arrays[level].finish()
+
     def make_smaller(
         self,
         levels: Sequence[int],
@@ -102,14 +139,10 @@ class Mender:
         ------
         WriteFailed
         """
-        plan = self._plan
-        arrays = [
-            LevelArray(plan, level, store, self._codec, self._serializer)
-            for level in range(len(plan.level_shapes))
-        ]
-        halver = TileHalver(plan.dtype) if plan.halves_in_tiles else None
+        plan, arrays = self._plan, self._arrays(store)
+        halver = self._halver()
         number, last = (step * plan.planes_per_step for step in steps)
-        try:
+        with _as_write_failed(levels):
             cascade = Cascade(plan, arrays, self._method) if plan.cascades else None
             slot = Slot(plan, arrays, self._method, halver, cascade)
             while number < last:
@@ -127,9 +160,15 @@ class Mender:
                     slot.write(part)
             for level in levels:
                 arrays[level].finish()
-        except (OSError, MemoryError) as error:
-            if isinstance(error, WriteFailed):
-                raise
-            raise WriteFailed(
-                f"levels {levels} could not be made again: {error}"
-            ) from error
+
+
+@contextlib.contextmanager
+def _as_write_failed(levels: Sequence[int]) -> Iterator[None]:
+    try:
+        yield
+    except WriteFailed:
+        raise
+    except (OSError, MemoryError) as error:
+        raise WriteFailed(
+            f"levels {levels} could not be made again: {error}"
+        ) from error

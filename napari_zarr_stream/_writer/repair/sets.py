@@ -1,0 +1,103 @@
+"""A set of images: where they are, how far they go, and the end of its own record."""
+
+from pathlib import Path
+from typing import Any
+
+from napari_zarr_stream._writer import system
+from napari_zarr_stream._writer.errors import InvalidStore
+from napari_zarr_stream._writer.ngff import Document
+from napari_zarr_stream._writer.record import (
+    RECORD_KEY,
+    FinishReason,
+    RecordKey,
+    is_left_open,
+    now,
+)
+from napari_zarr_stream._writer.store import read_json
+
+from .documents import Documents, group_key
+
+
+class SetOfImages:
+    """The root of a set: what its documents say.
+
+    Attributes
+    ----------
+    images : list of Path
+    is_plate : bool
+    is_open : bool
+        The record says that the writer never ended.
+    """
+
+    def __init__(self, root: Path, document: Document, record: dict[str, Any]) -> None:
+        self.root = root
+        self._document, self._record = document, record
+        self.key = "zarr.json" if group_key(root) == "zarr.json" else ".zattrs"
+        owner = document
+        if self.key == "zarr.json":
+            owner = document.get("attributes", {}).get("ome", {})
+        plate = owner.get("plate")
+        self.is_plate = isinstance(plate, dict)
+        self.is_open = is_left_open(record)
+        if isinstance(plate, dict):
+            self.images = _fields(root, plate)
+        else:
+            count = record.get(RecordKey.IMAGES)
+            numbers = range(count if isinstance(count, int) else 0)
+            folders = (root / str(number) for number in numbers)
+            self.images = [folder for folder in folders if group_key(folder)]
+
+    def steps(self) -> int | None:
+        """Steps that all images are to have; None where each has its own.
+
+        Readers want the fields of a plate to be of one shape.
+
+        Raises
+        ------
+        InvalidStore
+            The record of an image is none of this package.
+        """
+        if not self.is_plate:
+            return None
+        return max((Documents(image).committed() for image in self.images), default=0)
+
+    def ended(self, planes: int) -> Document:
+        """The document of the root, with the end of its record."""
+        self._record[RecordKey.END_TIME] = now()
+        self._record[RecordKey.FINISH_REASON] = FinishReason.INTERRUPTED
+        self._record[RecordKey.FRAMES_COMMITTED] = planes
+        return self._document
+
+
+def set_at(root: Path) -> SetOfImages | None:
+    """The set whose root this is; None where it is none.
+
+    Raises
+    ------
+    InvalidStore
+        Its document cannot be read.
+    """
+    key = group_key(root)
+    document = read_json(root / ("zarr.json" if key == "zarr.json" else ".zattrs"))
+    attributes: Any = document or {}
+    if key == "zarr.json":
+        attributes = attributes.get("attributes")
+    record = attributes.get(RECORD_KEY) if isinstance(attributes, dict) else None
+    if document is None or not isinstance(record, dict):
+        return None
+    return SetOfImages(root, document, record) if RecordKey.IMAGES in record else None
+
+
+def _fields(root: Path, plate: Document) -> list[Path]:
+    wells = plate.get("wells")
+    fields: list[Path] = []
+    for well in wells if isinstance(wells, list) else []:
+        path = str(well.get("path")) if isinstance(well, dict) else ""
+        row, _, column = path.partition("/")
+        if not (row.isalnum() and column.isalnum()):
+            raise InvalidStore(f"{root}: {path!r} is no well")
+        folder = root / row / column
+        if folder.is_dir() and not folder.is_symlink():
+            names = sorted(e.name for e in system.entries(folder) if e.name.isalnum())
+            fields += [folder / name for name in names if group_key(folder / name)]
+    return fields

@@ -195,9 +195,12 @@ class _Levels(PartOfStore):
         """See `Store.write`."""
         super().write(self._key(key) or key, data)
 
-    def create_file(self, key: str, keep_open: bool) -> StoredFile:
+    def create_file(
+        self, key: str, keep_open: bool, *, appears: bool = False
+    ) -> StoredFile:
         """See `Store.create_file`."""
-        return super().create_file(self._key(key) or key, keep_open)
+        key = self._key(key) or key
+        return super().create_file(key, keep_open, appears=appears)
 
 
 def _nothing() -> None:

@@ -22,6 +22,7 @@ from napari_zarr_stream import (
     WriteFailed,
 )
 from napari_zarr_stream._reading.reader import layers_of
+from napari_zarr_stream._writer import system
 
 T, C, Z, HEIGHT, WIDTH = 3, 2, 3, 48, 72
 PLACES = list(itertools.product(range(2), range(T), range(C), range(Z)))
@@ -316,3 +317,15 @@ def test_384_positions_take_few_threads_and_files(tmp_path):
             np.testing.assert_array_equal(
                 pixels(tmp_path / "a.zarr", number)[t], expected
             )
+
+
+def test_a_disk_without_holes_takes_no_planes_in_shards(tmp_path, monkeypatch):
+    """Nobody could read them before their shard is full."""
+    monkeypatch.setattr(system, "has_holes", lambda folder: False)
+    path = tmp_path / "a.zarr"
+    with pytest.raises(InvalidProperties, match="no holes"):
+        ImageSet(properties(path), POSITIONS)
+    assert list(tmp_path.iterdir()) == []
+    with ImageSet(properties(path, LAYOUTS[0]), POSITIONS) as images:
+        images.put(0, (0, 0, 0), plane_of((0, 0, 0, 0)))
+    assert pixels(path, 0)[0, 0, 0].any()

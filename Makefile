@@ -6,7 +6,7 @@ SCREEN = $(if $(filter Linux,$(SYSTEM)),xvfb-run --auto-servernum --server-args=
 # Every warning is an error.
 SITE = $(BIN)/python -m sphinx --quiet --fail-on-warning --fresh-env docs build/site
 
-.PHONY: demo screenshots test test-qt test-pretend test-long check setup setup-test wheel docs bench bench-quick bench-live bench-browse
+.PHONY: demo screenshots test test-qt test-pretend test-long check setup setup-test wheel docs bench bench-quick bench-export bench-live bench-browse
 .PHONY: setup-windows test-windows demo-windows bench-windows
 
 setup:
@@ -81,9 +81,15 @@ bench: setup
 	@$(BIN)/python -c 'import acquire_zarr, matplotlib, tensorstore' 2>/dev/null || \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+	$(MAKE) bench-export
+
+# Exports of a stack beside what others have for it; printed.
+bench-export: setup
+	$(BIN)/python -m benchmarks.export $(EXPORT_ARGS)
 
 bench-quick:
-	$(MAKE) bench BENCH_ARGS=--quick
+	$(MAKE) bench BENCH_ARGS=--quick \
+		EXPORT_ARGS="--gib 0.25 --rounds 1 --writers ZarrStream export"
 
 # What a napari window costs a recording, rendered in software; five minutes.
 bench-live: setup

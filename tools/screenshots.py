@@ -29,11 +29,11 @@ from napari_zarr_stream._viewer.session import session_of
 from napari_zarr_stream._widget import RecordWidget
 
 CELLS = "Simulated: cells"
-SLOW = {"width": 1024, "height": 1024, "frame_rate": 8}
+SLOW = {"width": 1024, "height": 1024, "frame_rate": 5}
 """Of a camera that a busy machine can follow, drawing in software."""
 
 PATIENCE_S = 120.0
-COLOURS = 128
+COLOURS = 256
 """Of a picture: the window has few, and a picture is a third as large."""
 
 
@@ -142,13 +142,13 @@ def recording(stage: Stage) -> None:
     stage.choose(**SLOW)
     stage.widget.pixel_size_um.value = 0.325
     stage.record()
-    stage.wait_for_frames(60)
+    stage.wait_for_frames(30)
 
 
 def looking_back(stage: Stage) -> None:
     """An earlier frame is looked at while the recording goes on."""
     recording(stage)
-    stage.viewer.dims.set_current_step(0, 20)
+    stage.viewer.dims.set_current_step(0, 10)
     stage.wait_for(lambda: not stage.widget.live.native.isChecked())
 
 
@@ -156,7 +156,7 @@ def finished(stage: Stage) -> None:
     """The pyramid has taken the place of the live image."""
     stage.choose(**SLOW)
     stage.widget.pixel_size_um.value = 0.325
-    stage.record(frames=60)
+    stage.record(frames=30)
 
 
 def error(stage: Stage) -> None:
@@ -177,15 +177,15 @@ def narrow(stage: Stage) -> None:
 def two_cameras(stage: Stage) -> None:
     """Two cameras at the same time, side by side, as images of one store."""
     widget = stage.widget
-    stage.choose(width=512, height=512, frame_rate=8)
+    stage.choose(width=512, height=512, frame_rate=5)
     widget.cameras.add_camera.native.click()
     [second] = widget.cameras.others
     stage.wait_for(lambda: second.is_ready)
-    second.settings["frame_rate"].value = 8
+    second.settings["frame_rate"].value = 5
     stage.wait_for(lambda: not second.control.is_waiting)
     widget.stores.value = ONE_STORE
     stage.record()
-    stage.wait_for_frames(40)
+    stage.wait_for_frames(20)
 
 
 def time_lapse(stage: Stage) -> None:

@@ -46,7 +46,7 @@ def of(tiles):
 
 @pytest.mark.parametrize(
     ("tiles", "kept"),
-    [(1, 1), (8, 8 + 4 + 2 + 1), (200, 50 - 50 + 25 + 13 + 7 + 4 + 2 + 1)],
+    [(1, 1), (8, 8 + 4 + 2 + 1), (200, 25 + 13 + 7 + 4 + 2 + 1)],
 )
 def test_what_a_recording_needs_is_counted(monkeypatch, tiles, kept):
     assert kept <= MAX_OPEN_FILES

@@ -99,7 +99,7 @@ class PlaceLook(QObject):
         folder, count, name = self._chosen
         now = in_background(lambda: _look(folder, count, name), may_be_dropped=True)
         wait((now,), BLINK_S)
-        if now.done():
+        if now.done() and now.exception() is None:
             self._known, self._asked_at = now, time.perf_counter()
 
     def look_again(self) -> None:

@@ -432,7 +432,7 @@ def test_an_interrupted_export_leaves_nothing(out, tmp_path):
     zarr.create_array(
         str(large), shape=(5000, 1024, 1024), chunks=(1, 1024, 1024), dtype="u2"
     )
-    process = started("export", large, out, watch=lambda: list(tmp_path.glob(".out*")))
+    process = started("export", large, out, watch=lambda: list(tmp_path.glob(".HeLa*")))
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, errors

@@ -32,5 +32,5 @@ needs_zombies = pytest.mark.skipif(
 )
 needs_leases = pytest.mark.skipif(
     sys.platform != "linux",
-    reason="only Linux has leases: elsewhere the end of a shard may move while it is read",
+    reason="without leases, which Linux has, a shard may end elsewhere when it is read",
 )

@@ -161,6 +161,7 @@ class TestLocalStore(StoreContract):
                     # Windows, for a second: the next commit would renew it.
                     with contextlib.suppress(DocumentInUse):
                         store.write_json("zarr.json", documents[i % 2])
+                    time.sleep(0.005 if system.IS_WINDOWS else 0)
             finally:
                 done.set()
 
@@ -169,7 +170,7 @@ class TestLocalStore(StoreContract):
         while not done.is_set():
             assert read_json(self.path / "zarr.json") in documents
             # Windows replaces nothing while somebody has it open.
-            time.sleep(0.05 if os.name == "nt" else 0)
+            time.sleep(0.05 if system.IS_WINDOWS else 0)
         writer.join()
 
     @pytest.mark.skipif(not hasattr(os, "pwritev"), reason="no such call")

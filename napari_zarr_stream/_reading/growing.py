@@ -16,10 +16,12 @@ import numpy.typing as npt
 from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.record import RECORD_KEY, RecordKey
 
+from .axes import Notes
+from .contrast import contrast_of
 from .documents import mapping, open_node, sequence, understanding
 from .image import BEING_WRITTEN, StoredImage, state_of
 from .kept import KeptArray
-from .layers import LayerData
+from .layers import RANGE_KEY, LayerData
 from .lazy import LazyArray
 
 Pixels = npt.NDArray[np.generic]
@@ -191,8 +193,14 @@ class GrowingArray:
         return self.now.__array__(dtype, copy)
 
 
-def as_growing(image: StoredImage, layers: list[LayerData]) -> list[LayerData]:
-    """Layers of an image that is still written, so that they can follow it."""
+def as_growing(
+    image: StoredImage, layers: list[LayerData], notes: Notes
+) -> list[LayerData]:
+    """Layers of an image that is still written, so that they can follow it.
+
+    Whoever records says how bright the frames are when they are all there: before,
+    what there is is looked at.
+    """
     if image.channel_axis == 0:
         return layers  # what comes are further layers
     levels = list(zip(image.level_paths, image.levels, strict=True))
@@ -204,6 +212,9 @@ def as_growing(image: StoredImage, layers: list[LayerData]) -> list[LayerData]:
 
     growing: list[LayerData] = []
     for data, meta, kind in layers:
+        if kind == "image" and meta["contrast_limits"] == meta["metadata"][RANGE_KEY]:
+            smallest = data[-1] if meta["multiscale"] else data
+            meta["contrast_limits"], _ = contrast_of([smallest], notes)
         if kind == "image" and meta["multiscale"]:
             data = [grown(*numbered) for numbered in enumerate(data)]
         elif kind == "image":

@@ -178,7 +178,7 @@ def _image_layers(node: Node, number: int, notes: Notes) -> list[LayerData]:
     readable_image = readable(shown(image))
     layers = image_layers(readable_image, _has_colormap, notes)
     goes_on = state.startswith(BEING_WRITTEN)
-    return as_growing(readable_image, layers) if goes_on else layers
+    return as_growing(readable_image, layers, notes) if goes_on else layers
 
 
 def _labels_beside(node: Node, notes: Notes) -> list[LayerData]:

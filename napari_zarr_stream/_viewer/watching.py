@@ -73,7 +73,9 @@ class Watched:
     def words(self) -> str:
         """What goes on, in a line."""
         if self.goes_on:
-            return f"{self._name} is being recorded: {self._steps} {self._counted} yet"
+            return (
+                f"{self._name} is being recorded: {self._steps} {self._counted} so far"
+            )
         return f"{self._name}: {self._end}, {self._steps} {self._counted}"
 
     def poll(self) -> None:

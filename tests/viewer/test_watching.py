@@ -7,7 +7,7 @@ from frames import planes
 from programs import start_python
 from windows import click, messages, wait_until
 
-from napari_zarr_stream import DeviceKind, StorageProperties, ZarrStream
+from napari_zarr_stream import Channel, DeviceKind, StorageProperties, ZarrStream
 from napari_zarr_stream._viewer.watching import watching_of
 
 FRAMES = planes(40, (48, 64))
@@ -22,7 +22,13 @@ def stream_to(path, sharded=True):
         sharded=sharded,
         frames_per_chunk=1 if sharded else 4,
     )
-    return ZarrStream(properties, axes="tyx", shape=(None, 48, 64), dtype="u2")
+    return ZarrStream(
+        properties,
+        axes="tyx",
+        shape=(None, 48, 64),
+        dtype="u2",
+        channels=[Channel("camera", value_range=(0, 40950))],
+    )
 
 
 def commit(stream, first, last):
@@ -53,6 +59,7 @@ def test_what_another_writes_grows_and_is_followed_on_demand(
     wait_until(lambda: watching.can_follow)
     [layer] = viewer.layers
     assert "is being recorded: 8 frames" in messages()[-1]
+    assert layer.contrast_limits[1] <= FRAMES.max()  # of what there is
     viewer.dims.set_current_step(0, 3)
     commit(stream, 8, 16)
     wait_until(lambda: length(layer) == 16)

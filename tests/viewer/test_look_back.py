@@ -88,7 +88,7 @@ def test_any_committed_frame_can_be_looked_at(recording, viewer, qtbot):
     assert not session.is_busy
 
 
-def test_the_end_of_the_slider_is_live(recording, viewer, qtbot):
+def test_the_end_of_the_slider_is_live_and_the_rest_stays(recording, viewer, qtbot):
     widget, layer = recording
     viewer.dims.set_current_step(0, 2)
     assert not session_of(viewer).look_back.is_live
@@ -98,11 +98,8 @@ def test_the_end_of_the_slider_is_live(recording, viewer, qtbot):
     click(widget.live, qtbot)  # stay at what is committed
     assert viewer.dims.current_step[0] == length(layer) - 2
     assert not widget.live.native.isChecked()
-    stop(widget, viewer, qtbot)
-
-
-def test_who_looks_back_stays_there_when_it_ends(recording, viewer, qtbot):
-    widget, layer = recording
+    in_3d_is_the_newest_only(viewer, layer)
+    # who looks back stays there when it ends
     viewer.dims.set_current_step(0, 7)
     layer.contrast_limits = (1, 99)
     stop(widget, viewer, qtbot)
@@ -114,9 +111,8 @@ def test_who_looks_back_stays_there_when_it_ends(recording, viewer, qtbot):
     assert not widget.live.enabled
 
 
-def test_3d_shows_the_newest_only(recording, viewer, qtbot):
+def in_3d_is_the_newest_only(viewer, layer):
     """Time would be the depth, and all of it read for every new frame."""
-    widget, layer = recording
     viewer.dims.set_current_step(0, 3)
     viewer.dims.ndisplay = 3
     assert length(layer) == 1
@@ -125,7 +121,6 @@ def test_3d_shows_the_newest_only(recording, viewer, qtbot):
     assert viewer.dims.current_step[0] == 3
     assert number_drawn(layer) == 3
     assert length(layer) > 4
-    stop(widget, viewer, qtbot)
 
 
 def test_looking_back_at_a_layer_that_is_deleted(recording, viewer, qtbot):

@@ -46,7 +46,7 @@ def drawn(layer):
     return int(np.asarray(layer._slice.image.raw)[0, 0])
 
 
-@pytest.mark.parametrize("sharded", [True, False])
+@pytest.mark.parametrize("sharded", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_what_another_writes_grows_and_is_followed_on_demand(
     viewer, qtbot, tmp_path, let, sharded
 ):

@@ -610,7 +610,7 @@ def test_what_was_changed_is_known_when_a_script_is_killed(tmp_path):
 import time
 camera.call(lambda opened: opened.set("exposure_ms", 2.5), 5)
 print("changed", flush=True)
-time.sleep(60)
+time.sleep(600)
 """
     program = SCRIPT.replace("argv[1]", "argv[1], sharded=True") + wait
     with start_python(program, path, 0) as script:

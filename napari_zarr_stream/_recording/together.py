@@ -188,6 +188,8 @@ class Recordings:
                     )
         for recording in self.recordings:
             recording.wait_for_source(0)  # one may have failed since
+        if self._stop_asked.is_set():
+            raise SourceFailed("stopped before it began: nothing was recorded")
 
     def wait_for_start(self, timeout_s: float | None = None) -> bool:
         """Wait until all are recorded; False if it did not come in time.

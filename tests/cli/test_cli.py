@@ -386,7 +386,7 @@ def test_a_store_is_exported_with_all_it_has(out, tmp_path):
     for (data, meta, kind), (old, old_meta, old_kind) in zip(
         layers_of(out), layers_of(source), strict=True
     ):
-        np.testing.assert_array_equal(data, old[0])
+        np.testing.assert_array_equal(data[0], old[0])
         assert kind == old_kind
         for key in ("name", "scale", "units", "axis_labels"):
             assert meta[key] == old_meta[key]

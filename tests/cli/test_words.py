@@ -186,11 +186,10 @@ def test_repair_ends_at_an_interrupt(options, said, unnamed, out, capsys, monkey
     assert run("export", unnamed, out, "--axes", "tyx") == 0
     capsys.readouterr()
 
-    def interrupted(path, watch):
+    def interrupted(path, watch, check):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli.repair, "examine", interrupted)
-    monkeypatch.setattr(cli.repair, "repair", interrupted)
+    monkeypatch.setattr(cli.repair, "repair_set", interrupted)
     assert run("repair", *options, out) == cli.INTERRUPTED
     [line] = capsys.readouterr().err.splitlines()
     assert line == f"napari-zarr-stream: interrupted, {said}"

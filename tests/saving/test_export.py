@@ -282,7 +282,7 @@ def test_labels_that_fail_take_their_image_along(target):
 
 
 def test_a_disk_that_fails_leaves_nothing(target, monkeypatch):
-    def fail(*args):
+    def fail(*args, **options):
         raise WriteFailed("disk full")
 
     monkeypatch.setattr(LocalStore, "create_file", fail)

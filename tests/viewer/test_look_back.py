@@ -205,6 +205,6 @@ def test_a_layer_of_five_axes_is_looked_back_at(dock, viewer, qtbot):
     finally:
         there.set()
     wait_until(lambda: not session.is_busy)
-    # Each channel is a layer now.
-    assert viewer.dims.current_step[:3] == (4, 0, 3)
-    assert [number_drawn(copy) for copy in viewer.layers[1:]] == [403, 413]
+    # As many axes as its source has, at the same place.
+    assert viewer.dims.current_step[:3] == (4, 1, 3)
+    assert [number_drawn(copy) for copy in viewer.layers[1:]] == [413]

@@ -126,7 +126,7 @@ def test_the_summary_says_how_long_a_pause_may_be(tmp_path, opened):
     properties = StorageProperties(tmp_path / "a.zarr", buffer_s=2.5, sharded=True)
     recording = Recording(source, properties)
     said = summary_of([(recording.status().plan, properties, source.describe())], None)
-    assert "of memory, enough for a pause of the disk of 2.5 s" in said
+    assert "of memory, enough for a pause of the disk of 2.5 s" in str(said)
 
 
 @pytest.mark.long

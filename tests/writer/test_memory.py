@@ -11,5 +11,5 @@ from benchmarks.peak_memory import measure
 @pytest.mark.parametrize(("kind", "tile"), [("stacked", 64), ("sharded", 64)])
 def test_peak_memory_is_what_the_plan_says(tmp_path, kind, tile):
     """The whole table, with 1,000 frames as well: `benchmarks/peak_memory.py`."""
-    said, peak = measure(str(tmp_path), kind, tile, frames=10, side=1024)
+    said, peak = measure(str(tmp_path), kind, tile, frames=10, side=2048)
     assert 0.8 * said <= peak <= 1.2 * said

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.codecs import EMPTY, checksum_of, parse_shard_index
 from napari_zarr_stream._writer.errors import WriteFailed
-from napari_zarr_stream._writer.grid import ceil_div
+from napari_zarr_stream._writer.grid import ceil_div, in_shard
 from napari_zarr_stream._writer.local_store import writing
 from napari_zarr_stream._writer.memory import WORKERS
 from napari_zarr_stream._writer.ngff import serializer_of
@@ -32,6 +32,7 @@ FILES_AT_ONCE = 4 * WORKERS
 """Given to the workers before it is asked again whether to go on."""
 
 Pixels = npt.NDArray[np.generic]
+Chunk = tuple[int, ...]
 
 
 class Sent:
@@ -130,15 +131,7 @@ class ReadBack:
             if index is None:
                 raise self._differs(path, place, "its index is damaged")
             tiles = 0
-            for number, within in enumerate(np.ndindex(*self._plan.shard_grid)):
-                chunk = tuple(
-                    at * chunks + here
-                    for at, chunks, here in zip(
-                        place, self._plan.shard_grid, within, strict=True
-                    )
-                )
-                if not self._is_in_array(chunk):
-                    continue
+            for chunk, number in self._chunks_in(place):
                 if index[number, 0] == EMPTY:
                     raise self._differs(path, chunk, "a chunk is missing")
                 offset, length = index[number].tolist()
@@ -146,13 +139,20 @@ class ReadBack:
                 tiles += self._compare_chunk(path, chunk, data)
             return tiles
 
-    def _is_in_array(self, chunk: tuple[int, ...]) -> bool:
-        return all(
-            at * side < (size or 1)
-            for at, side, size in zip(
-                chunk, self._plan.chunk_shape, self._plan.shape, strict=True
-            )
-        )
+    def _chunks_in(self, place: tuple[int, ...]) -> Iterator[tuple[Chunk, int]]:
+        """The chunks of a shard, and their numbers there; none beyond the array.
+
+        A shard may have room for thousands of which there are a few.
+        """
+        plan = self._plan
+        inside = []
+        for at, chunks, side, size in zip(
+            place, plan.shard_grid, plan.chunk_shape, plan.shape, strict=True
+        ):
+            end = min((at + 1) * chunks, ceil_div(size or 1, side))
+            inside.append(range(at * chunks, end))
+        for chunk in itertools.product(*inside):
+            yield chunk, in_shard(chunk, plan.shard_grid)[1]
 
     def _compare_chunk(self, path: Path, chunk: tuple[int, ...], data: bytes) -> int:
         plan = self._plan

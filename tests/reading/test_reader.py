@@ -1,5 +1,7 @@
 """The npe2 reader, and our own stores in a viewer: they come back as they were."""
 
+import json
+
 import napari
 import npe2
 import numpy as np
@@ -121,6 +123,18 @@ def test_sample_data_opens():
     (layer,) = viewer.open_sample("napari-zarr-stream", "moving_cells")
     assert layer.data.shape == (30, 512, 512)
     assert (layer.data[0] != layer.data[-1]).any()
+
+
+@pytest.mark.parametrize("name", ["26.11.2026 HeLa 1.5 mM.zarr", "v1.2.ome.zarr"])
+def test_an_image_without_a_name_has_that_of_its_folder(tmp_path, name):
+    """All of it but the ending: dots belong to names."""
+    path = tmp_path / name
+    write(path, addressed((20, 20)))
+    document = json.loads((path / "zarr.json").read_text())
+    del document["attributes"]["ome"]["multiscales"][0]["name"]
+    (path / "zarr.json").write_text(json.dumps(document))
+    [(_, meta, _)] = layers_of(path)
+    assert meta["name"] == name.removesuffix(".zarr").removesuffix(".ome")
 
 
 def test_a_real_viewer_shows_a_store(path, make_napari_viewer):

@@ -120,7 +120,17 @@ def same(back, layer):
         np.testing.assert_allclose(back.contrast_limits, layer.contrast_limits)
 
 
-@pytest.mark.parametrize("name", LAYERS)
+SHORT = {"time lapse", "skin", "nuclei labels", "five axes", "pyramid", "dask", "moved"}
+"""Enough of each sort; `make test-long` has all."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in SHORT else pytest.mark.long)
+        for name in LAYERS
+    ],
+)
 def test_a_layer_comes_back_as_it_was(name, viewer, widget, tmp_path):
     layer = viewer.add_layer(LAYERS[name]())
     export(widget, layer)

@@ -50,7 +50,9 @@ def test_the_children_can_be_reached_by_name(viewer):
     let_go(widget)
 
 
-@pytest.mark.parametrize("multiscale", [True, False])
+@pytest.mark.parametrize(
+    "multiscale", [True, pytest.param(False, marks=pytest.mark.long)]
+)
 def test_record_a_camera_with_every_device_kind(
     widget, viewer, qtbot, tmp_path, multiscale
 ):

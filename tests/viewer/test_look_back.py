@@ -92,8 +92,12 @@ def test_the_end_of_the_slider_is_live_and_the_rest_stays(recording, viewer, qtb
     widget, layer = recording
     viewer.dims.set_current_step(0, 2)
     assert not session_of(viewer).look_back.is_live
-    viewer.dims.set_current_step(0, length(layer) - 1)
-    assert session_of(viewer).look_back.is_live
+
+    def to_the_end():  # which may move on before it is reached
+        viewer.dims.set_current_step(0, viewer.dims.nsteps[0] - 1)
+        return session_of(viewer).look_back.is_live
+
+    wait_until(to_the_end)
     assert widget.live.native.isChecked()
     click(widget.live, qtbot)  # stay at what is committed
     assert viewer.dims.current_step[0] == length(layer) - 2

@@ -73,6 +73,7 @@ def test_a_layer_is_freed_in_the_context_of_its_canvas(viewer, strayed):
     assert not session.is_busy
 
 
+@pytest.mark.long
 def test_2d_and_3d_pressed_in_one_of_two_viewers_that_record(
     viewer, make_napari_viewer, strayed, qtbot, tmp_path
 ):

@@ -1,6 +1,6 @@
 """Stores that lie, whether by accident or on purpose: no crash, no hang, no harm.
 
-Each is spoiled in a way that its number names: 150 of them, with `-m long` 10,000.
+Each is spoiled in a way that its number names: 80 of them, with `-m long` 10,000.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from napari_zarr_stream._writer.record import RECORD_KEY
 from napari_zarr_stream._writer.repair import examine, repair
 from napari_zarr_stream.cli import main
 
-BATCH = 150
+BATCH = 80
 FIRSTS = [
     0,
     *(pytest.param(n, marks=pytest.mark.long) for n in range(BATCH, 10_000, BATCH)),

@@ -59,7 +59,7 @@ from napari_zarr_stream._writer.local_store import LocalStore
 from napari_zarr_stream._writer.marks import find_marks
 from napari_zarr_stream._writer.repair import examine, repair
 
-FEW_KILLS = 50 if sys.platform == "win32" else 28
+FEW_KILLS = 50 if sys.platform == "win32" else 14
 MANY_KILLS = 200
 NAMES = [(case, multiscale) for multiscale in (True, False) for case in CASES]
 

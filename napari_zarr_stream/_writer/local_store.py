@@ -135,12 +135,12 @@ class AppearingFile(LocalFile):
     Parameters
     ----------
     path : Path
-    keep_open : bool
     patience : Patience
     """
 
-    def __init__(self, path: Path, keep_open: bool, patience: Patience) -> None:
-        super().__init__(system.partial_beside(path), keep_open, patience)
+    def __init__(self, path: Path, patience: Patience) -> None:
+        # Never kept open: Windows moves no file that is.
+        super().__init__(system.partial_beside(path), False, patience)
         self._place = path
         self._moving = threading.Lock()  # nobody opens it meanwhile
 
@@ -328,5 +328,6 @@ class LocalStore:
         path = self._root / key
         with writing(path):
             self._make_folder(path.parent)
-        kind = AppearingFile if appears else LocalFile
-        return kind(path, keep_open, self._patience)
+        if appears:
+            return AppearingFile(path, self._patience)
+        return LocalFile(path, keep_open, self._patience)

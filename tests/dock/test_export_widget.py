@@ -9,7 +9,7 @@ import pytest
 import tifffile
 from judges import ask
 from napari.layers import Image, Labels
-from windows import wait_until
+from windows import let_napari_begin_anew, wait_until
 
 import napari_zarr_stream._saving.npe2_writers as npe2_writers
 from napari_zarr_stream._reading.reader import layers_of
@@ -70,9 +70,11 @@ LAYERS = {
 
 @pytest.fixture(scope="module")
 def viewer():
+    let_napari_begin_anew()
     viewer = napari.Viewer(show=True)
     yield viewer
     viewer.close()
+    let_napari_begin_anew()
 
 
 @pytest.fixture(scope="module")

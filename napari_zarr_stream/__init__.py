@@ -5,6 +5,9 @@ Importing this brings in neither Qt nor napari.
 
 from importlib.metadata import version
 
+from ._acquisition.acquisition import Acquisition
+from ._acquisition.engine import recording_of
+from ._acquisition.states import AcquisitionStatus
 from ._reading.open_layers import open_layers
 from ._recording.record import record
 from ._recording.settings import RecordSettings
@@ -38,6 +41,8 @@ from ._writer.stream_status import StreamStatus
 __version__ = version("napari-zarr-stream")
 
 __all__ = [
+    "Acquisition",
+    "AcquisitionStatus",
     "Channel",
     "DeviceKind",
     "DownsamplingMethod",
@@ -65,4 +70,5 @@ __all__ = [
     "open_layers",
     "plan",
     "record",
+    "recording_of",
 ]

@@ -75,6 +75,16 @@ class RecordKey(StrEnum):
     FRAMES_LATE = "frames_late"
     FRAMES_MISSING = "frames_missing"
 
+    SEQUENCE = "sequence"
+    """Of useq: what a run of Micro-Manager was asked for."""
+    MICRO_MANAGER = "micro_manager"
+    VERSIONS = "versions"
+    POSITION = "position"
+    PLANES_PLANNED = "planes_planned"
+    PLANES_MISSING = "planes_missing"
+    MISSING = "missing"
+    """The first of the planes that were asked for and did not come: image, t, c, z."""
+
     VERIFIED = "verified"
     """How pixels were read back and compared before the store took its name."""
     LEVELS_KEPT = "levels_kept"
@@ -90,6 +100,10 @@ class FinishReason(StrEnum):
     STOPPED = "stopped"
     ABORTED = "aborted"
     FAILED = "failed"
+    CANCELED = "canceled"
+    """A run of Micro-Manager, before its end."""
+    INCOMPLETE = "incomplete"
+    """A run that came to its end, with planes missing."""
     INTERRUPTED = "interrupted"
     """Its program did not end properly: said by repair."""
 

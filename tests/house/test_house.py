@@ -26,29 +26,48 @@ STANDS_ON = {
     "cameras": {"_writer"},
     "_sources": {"_writer", "cameras"},
     "_recording": {"_writer", "cameras", "_sources"},
+    "_acquisition": {"_writer", "cameras", "_recording"},
     "_reading": {"_writer"},
     "_saving": {"_writer", "_sources", "_recording", "_reading"},
     "_viewer": {
         "_writer",
         "cameras",
         "_sources",
+        "_acquisition",
         "_recording",
         "_reading",
         "_saving",
     },
-    "_dock": {"_writer", "cameras", "_sources", "_recording", "_saving", "_viewer"},
+    "_dock": {
+        "_writer",
+        "cameras",
+        "_sources",
+        "_acquisition",
+        "_recording",
+        "_saving",
+        "_viewer",
+    },
     "_widget": {
         "_writer",
         "_sources",
         "_viewer",
+        "_acquisition",
         "_recording",
         "_saving",
         "_dock",
     },
     "_opening": {"_reading", "_viewer"},
     "_samples": {"cameras"},
-    "cli": {"_writer", "cameras", "_sources", "_recording", "_saving", "_reading"},
-    "": {"_writer", "_reading", "_recording", "_saving"},
+    "cli": {
+        "_writer",
+        "cameras",
+        "_sources",
+        "_acquisition",
+        "_recording",
+        "_saving",
+        "_reading",
+    },
+    "": {"_writer", "_acquisition", "_reading", "_recording", "_saving"},
 }
 """The rooms, and those that each may import from: the one place that says so."""
 
@@ -150,7 +169,7 @@ SDKS = {
     "genicam": "cameras/gentl.py",
     "harvesters": "cameras/gentl.py",
     "pymmcore": "cameras/micromanager/",
-    "pymmcore_plus": "cameras/micromanager/",
+    "pymmcore_plus": ("cameras/micromanager/", "_acquisition/engine.py"),
     "pypylon": "cameras/basler.py",
     "useq": "_acquisition/",
     "viva_genicam": "cameras/genicam.py",
@@ -203,7 +222,7 @@ def test_only_its_room_knows_an_sdk():
     def known(path):
         for module, _, inside in imports_of(path):
             root = module.split(".")[0]
-            at_home = inside and name_of(path).startswith(SDKS.get(root, ""))
+            at_home = inside and name_of(path).startswith(SDKS.get(root, ()))
             if root in SDKS and not at_home:
                 yield module
 

@@ -1,0 +1,1 @@
+"""A sequence of planes for many images: its layout, the engine that records it."""

@@ -1,0 +1,400 @@
+"""The engine of Micro-Manager's runs, wrapped: what it takes is recorded as it comes.
+
+Alone in knowing pymmcore-plus. `core.mda` calls the engine in the thread of the run:
+there a slow disk holds up the run, and an exception ends it. Its signals do neither.
+"""
+
+import contextlib
+import math
+import weakref
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_zarr_stream._writer.errors import IllegalTransition, SourceFailed
+from napari_zarr_stream._writer.record import FinishReason, RecordKey
+from napari_zarr_stream.cameras.host_clock import follow_date, host_time_ns
+
+from .acquisition import Acquisition
+from .frame_format import FrameFormat
+from .layout import layout_of
+from .records import as_record, plain
+
+if TYPE_CHECKING:
+    import useq
+    from pymmcore_plus import CMMCorePlus
+
+START_PATIENCE_S = 60.0
+"""In which a run must have begun that was asked for: its thread has to start first."""
+
+_NUMBER = "ImageNumber"
+
+
+@contextlib.contextmanager
+def recording_of(
+    core: "CMMCorePlus", acquisition: Acquisition
+) -> Iterator[Acquisition]:
+    """Record the run that is started within; waits for its end.
+
+    Parameters
+    ----------
+    core : CMMCorePlus
+    acquisition : Acquisition
+        Its `status` tells how the run ended, and which planes are missing.
+
+    Raises
+    ------
+    IllegalTransition
+        A run goes on already, or none was started.
+    ZarrStreamError
+        The first failure of the run.
+    """
+    first = [acquisition]
+    recorder = RunRecorder(core, lambda: first.pop() if first else None)
+    try:
+        yield acquisition
+        if not acquisition.wait_for_begin(START_PATIENCE_S):
+            raise IllegalTransition("no run of this core was started")
+        acquisition.wait()
+    finally:
+        recorder.stop()
+
+
+class RunRecorder:
+    """Records every run of a core, whoever starts it, until it is told to stop.
+
+    Parameters
+    ----------
+    core : CMMCorePlus
+    new : callable
+        Makes the acquisition of each run, in the thread of that run; None to let one
+        pass. What it raises ends the run.
+
+    Raises
+    ------
+    IllegalTransition
+        A run goes on.
+    """
+
+    def __init__(
+        self, core: "CMMCorePlus", new: Callable[[], Acquisition | None]
+    ) -> None:
+        inner = core.mda.engine
+        if inner is None or core.mda.is_running():
+            raise IllegalTransition(
+                "Micro-Manager runs an acquisition: what records it must be there "
+                "before it begins"
+            )
+        self._engine = RecordingEngine(core, inner, new)
+        core.register_mda_engine(self._engine)
+
+    @property
+    def core(self) -> "CMMCorePlus | None":
+        """The core; None where it is gone."""
+        return self._engine.core
+
+    @property
+    def acquisition(self) -> Acquisition | None:
+        """Of the present run, or of the last."""
+        return self._engine.acquisition
+
+    def stop(self) -> None:
+        """Record no further run; the core gets back the engine that it had."""
+        self._engine.retire()
+
+
+class RecordingEngine:
+    """An engine around another; what it does not have itself is that one's.
+
+    One may stand around another one: each records the run.
+    """
+
+    _OWN = frozenset(
+        {"inner", "acquisition", "_core", "_new", "_failure", "_is_retired", "_shutter"}
+    )
+
+    def __init__(
+        self, core: "CMMCorePlus", inner: Any, new: Callable[[], Acquisition | None]
+    ) -> None:
+        self.inner = inner
+        self.acquisition: Acquisition | None = None
+        self._core = weakref.ref(core)  # which has this engine
+        self._new = new
+        self._failure: BaseException | None = None
+        self._is_retired = False
+        self._shutter = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["inner"], name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self._OWN:
+            object.__setattr__(self, name, value)
+        else:  # windows set what they find, as `use_hardware_sequencing`
+            setattr(self.inner, name, value)
+
+    @property
+    def core(self) -> "CMMCorePlus | None":
+        """The core; None where it is gone."""
+        return self._core()
+
+    def retire(self) -> None:
+        """Record no further run, and leave the core as soon as none goes on."""
+        self._is_retired = True
+        self._leave()
+
+    def _leave(self) -> None:
+        """Give the core the engine back that it had, unless another stands around."""
+        core = self._core()
+        if core is None or core.mda.is_running():
+            return
+        present: Any = core.mda.engine
+        if present is not self:
+            return
+        inner = self.inner
+        while isinstance(inner, RecordingEngine) and inner.is_retired:
+            inner = inner.inner
+        core.register_mda_engine(inner)
+
+    @property
+    def is_retired(self) -> bool:
+        """Whether it only passes on."""
+        return self._is_retired
+
+    # ------------------------------------------- what a runner calls, in its thread
+
+    def setup_sequence(self, sequence: "useq.MDASequence") -> Any:
+        """Set up the microscope, then the store: only then frames have a size."""
+        self._failure = None
+        self.acquisition = acquisition = None if self._is_retired else self._new()
+        if acquisition is None:
+            return self.inner.setup_sequence(sequence)
+        with self._keeping_failure():
+            acquisition.begin()
+            follow_date()
+            core = self._core()
+            self._shutter = bool(core and core.getAutoShutter())
+            summary = self.inner.setup_sequence(sequence)
+            said = summary or _summary_of(core)
+            layout = layout_of(sequence, frame_format(core, said))
+            acquisition.open(layout, _record(sequence, said))
+        return summary
+
+    def setup_event(self, event: "useq.MDAEvent") -> None:
+        """See `PMDAEngine`."""
+        from pymmcore_plus.mda import SkipEvent
+
+        try:
+            self.inner.setup_event(event)
+        except SkipEvent:
+            raise
+        except Exception as error:
+            self._failure = self._failure or error
+            raise
+
+    def exec_event(self, event: "useq.MDAEvent") -> Generator[Any, Any, None]:
+        """Take what the engine within yields before anybody else is given it."""
+        with self._keeping_failure():
+            frames = iter(self.inner.exec_event(event) or ())
+            send = getattr(frames, "send", None)
+            has_started, signal = False, None
+            while True:
+                try:
+                    payload = send(signal) if send and has_started else next(frames)
+                except StopIteration:
+                    return
+                has_started = True
+                if payload is not None and self.acquisition is not None:
+                    try:
+                        self._take(self.acquisition, *payload)
+                    except BaseException:
+                        # Only this makes the engine within stop its camera.
+                        with contextlib.suppress(StopIteration):
+                            if send is not None:
+                                send("cancel")
+                        raise
+                signal = yield payload
+
+    def event_iterator(
+        self, events: "Iterable[useq.MDAEvent]"
+    ) -> "Iterator[useq.MDAEvent]":
+        """Say of each event that it comes next: the runner waits for it then."""
+        inner = getattr(self.inner, "event_iterator", None)
+        for event in inner(events) if inner else events:
+            if self.acquisition is not None:
+                self.acquisition.expect(_index(event), self._due_s(event))
+            yield event
+
+    def _due_s(self, event: "useq.MDAEvent") -> float | None:
+        core = self._core()
+        if core is None or event.min_start_time is None:
+            return None
+        if event.reset_event_timer:
+            return float(event.min_start_time)
+        return float(event.min_start_time) - core.mda.event_seconds_elapsed()
+
+    def teardown_event(self, event: "useq.MDAEvent") -> None:
+        """See `PMDAEngine`."""
+        if self.acquisition is not None:
+            self.acquisition.passed(_frames(event))
+        teardown = getattr(self.inner, "teardown_event", None)
+        if teardown is not None:
+            with self._keeping_failure():
+                teardown(event)
+
+    def teardown_sequence(self, sequence: "useq.MDASequence") -> None:
+        """End the acquisition. Nothing is raised: the runner would never end."""
+        core, acquisition = self._core(), self.acquisition
+        teardown = getattr(self.inner, "teardown_sequence", None)
+        if acquisition is not None and self._has_failed(core):
+            self._safely(_put_at_rest, core, self._shutter)
+        if teardown is not None:
+            self._safely(teardown, sequence)
+        if acquisition is not None and acquisition.status().is_busy:
+            acquisition.end(self._reason(core), self._failure)
+        if self._is_retired:
+            self._safely(self._leave)
+
+    def _safely(self, call: Callable[..., Any], *arguments: Any) -> None:
+        try:
+            call(*arguments)
+        except Exception as error:  # noqa: BLE001 - kept, and told by the acquisition
+            self._failure = self._failure or error
+
+    @contextlib.contextmanager
+    def _keeping_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._failure = self._failure or error
+            raise
+
+    def _has_failed(self, core: "CMMCorePlus | None") -> bool:
+        return self._reason(core) is FinishReason.FAILED
+
+    def _reason(self, core: "CMMCorePlus | None") -> FinishReason:
+        """Why the run ends, as the runner has it."""
+        reason = None if core is None else core.mda.status.finish_reason
+        if self._failure is not None:
+            return FinishReason.FAILED
+        if str(reason) == "errored":
+            self._failure = SourceFailed(
+                "Micro-Manager ended the run with an error that is not of its devices: "
+                "its log tells more"
+            )
+            return FinishReason.FAILED
+        return (
+            FinishReason.CANCELED
+            if str(reason) == "canceled"
+            else FinishReason.COMPLETED
+        )
+
+    def _take(
+        self, acquisition: Acquisition, pixels: Any, event: Any, metadata: Any
+    ) -> None:
+        acquisition.take(np.asarray(pixels), _index(event), _known(event, metadata))
+
+
+def frame_format(core: "CMMCorePlus | None", summary: Mapping[str, Any]) -> FrameFormat:
+    """What the cameras of a core give now, by its summary metadata.
+
+    Raises
+    ------
+    SourceFailed
+        There is no camera, or two of different frames behind one.
+    """
+    infos = summary.get("image_infos") or ()
+    if not infos or core is None:
+        raise SourceFailed("Micro-Manager has no camera: load one and choose it")
+    main = infos[0]
+    count = int(main.get("num_camera_adapter_channels", 1))
+    labels = tuple(core.getPhysicalCameraDevice(n) for n in range(count))
+    shapes = {
+        info["camera_label"]: (tuple(info["plane_shape"]), str(info["dtype"]))
+        for info in infos
+    }
+    known = {shapes[label] for label in labels if label in shapes}
+    if len(known) > 1:
+        raise SourceFailed(
+            f"{main['camera_label']} stands for {', '.join(labels)}, which give frames "
+            f"of {', '.join(map(str, sorted(known)))}: cameras of one run must give "
+            "the same"
+        )
+    shape = tuple(main["plane_shape"])
+    return FrameFormat(
+        int(shape[0]),
+        int(shape[1]),
+        str(main["dtype"]),
+        float(main.get("pixel_size_um") or 0.0),
+        labels,
+        shape[2] if len(shape) > 2 else 1,
+    )
+
+
+def _summary_of(core: "CMMCorePlus | None") -> Any:
+    """For engines that say nothing."""
+    from pymmcore_plus.metadata import summary_metadata
+
+    return {} if core is None else summary_metadata(core)
+
+
+def _record(sequence: "useq.MDASequence", summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of a run from its beginning."""
+    from importlib.metadata import version
+
+    said = {key: value for key, value in summary.items() if key != "mda_sequence"}
+    return {
+        RecordKey.SEQUENCE: as_record(sequence),
+        RecordKey.MICRO_MANAGER: plain(said),
+        RecordKey.VERSIONS: {
+            name: version(name) for name in ("useq-schema", "pymmcore-plus")
+        },
+    }
+
+
+def _frames(event: Any) -> int:
+    """How many frames an event should give, for each camera."""
+    if (several := getattr(event, "events", None)) is not None:
+        return len(several)
+    # pymmcore-plus takes none for an image
+    return int(getattr(event.action, "type", "acquire_image") == "acquire_image")
+
+
+def _index(event: Any) -> dict[str, int]:
+    return {str(axis): int(number) for axis, number in event.index.items()}
+
+
+def _known(event: Any, metadata: Mapping[str, Any]) -> dict[str, float]:
+    """What is known of a frame: measured, and as it was asked for."""
+    position = metadata.get("position") or {}
+    camera = metadata.get("camera_metadata") or {}
+    return {
+        "time_ns": host_time_ns(),
+        "runner_time_ms": _number(metadata.get("runner_time_ms")),
+        "exposure_ms": _number(metadata.get("exposure_ms")),
+        **{f"{axis}_um": _number(position.get(axis)) for axis in "xyz"},
+        **{
+            f"{axis}_asked_um": _number(getattr(event, f"{axis}_pos")) for axis in "xyz"
+        },
+        "hardware": int(bool(metadata.get("hardware_triggered"))),
+        "device_index": int(_number(camera.get(_NUMBER), -1)),
+    }
+
+
+def _number(value: Any, unknown: float = math.nan) -> float:
+    try:
+        return unknown if value is None else float(value)
+    except (TypeError, ValueError):
+        return unknown
+
+
+def _put_at_rest(core: "CMMCorePlus | None", had_autoshutter: bool) -> None:
+    """Stop the camera, close the shutter: after a failure nobody else does."""
+    if core is None:
+        return
+    if core.isSequenceRunning():
+        core.stopSequenceAcquisition()
+    if had_autoshutter and core.getShutterDevice():
+        core.setAutoShutter(True)
+        core.setShutterOpen(False)

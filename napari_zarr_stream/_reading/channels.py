@@ -3,11 +3,14 @@
 They are optional, and others write them with gaps.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from napari_zarr_stream._writer.colours import NAMED, hex_of
+from napari_zarr_stream._writer.ngff import range_of
 
 from .axes import Notes
 from .documents import mapping, number, sequence, short
@@ -64,6 +67,25 @@ def channels_of(omero: Any, count: int, notes: Notes) -> tuple[ShownChannel, ...
         notes.append(f"omero {short(omero)} lists no channels: passed over")
     channels = [_channel(mapping(entry), notes) for entry in sequence(listed)[:count]]
     return (*channels, *[ShownChannel()] * (count - len(channels)))
+
+
+def with_limits_of_all(
+    channels: Sequence[ShownChannel],
+    others: Sequence[Sequence[ShownChannel]],
+    dtype: np.dtype[np.generic],
+) -> tuple[ShownChannel, ...]:
+    """The channels with contrast limits between which all have theirs.
+
+    Limits that are all the values there can be say nothing: they are left out.
+    """
+    whole = range_of(dtype) if dtype.kind in "iu" else None
+    together = []
+    for i, channel in enumerate(channels):
+        spans = [other[i].contrast_limits for other in others if i < len(other)]
+        said = [span for span in spans if span is not None and span != whole]
+        limits = (min(s[0] for s in said), max(s[1] for s in said)) if said else None
+        together.append(replace(channel, contrast_limits=limits))
+    return tuple(together)
 
 
 def _channel(entry: Mapping[str, Any], notes: Notes) -> ShownChannel:

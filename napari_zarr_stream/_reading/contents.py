@@ -13,6 +13,9 @@ from .documents import Node, entries_of, inside, open_node, understanding
 MAX_IMAGES = 256
 """Together: each is one or more layers, and takes some 10 ms to open."""
 
+MAX_POSITIONS = 2**12
+"""Images that may be shown as one, or are only listed: to look at one takes some ms."""
+
 MAX_FOLDERS = 1000
 """Looked into, where nothing says where images are: 0.1 s."""
 
@@ -123,8 +126,14 @@ def without_words(node: Node, found: Found | None = None) -> Node | None:
     )
 
 
-def series_of(node: Node) -> list[Path]:
+def series_of(node: Node, most: int = MAX_IMAGES) -> list[Path]:
     """Images of a bioformats2raw group: those listed, or those numbered 0, 1, 2 ...
+
+    Parameters
+    ----------
+    node : Node
+    most : int
+        That can be shown together.
 
     Raises
     ------
@@ -135,14 +144,15 @@ def series_of(node: Node) -> list[Path]:
         overview = _node(node.path / "OME")
         names = overview.ome.get("series") if overview else None
         if isinstance(names, list) and names:
-            return [inside(node.path, name) for name in listed_in(node.path, names)]
+            listed = listed_in(node.path, names, most)
+            return [inside(node.path, name) for name in listed]
         numbers = [int(p.name) for p in node.path.iterdir() if p.name.isdecimal()]
-        listed = listed_in(node.path, sorted(numbers))
+        listed = listed_in(node.path, sorted(numbers), most)
         return [inside(node.path, number) for number in listed]
 
 
-def listed_in(group: Path, names: Any) -> list[Any]:
-    """Names of images that a group lists, each once.
+def listed_in(group: Path, names: Any, most: int = MAX_IMAGES) -> list[Any]:
+    """Names of images that a group lists, each once, and not more than `most`.
 
     Raises
     ------
@@ -150,12 +160,17 @@ def listed_in(group: Path, names: Any) -> list[Any]:
         More than can be shown.
     """
     once = list(dict.fromkeys(map(str, names))) if isinstance(names, list) else []
-    if len(once) > MAX_IMAGES:
+    refuse_more(group, len(once), most)
+    return once
+
+
+def refuse_more(group: Path, count: int, most: int = MAX_IMAGES) -> None:
+    """Raise InvalidStore, where images are more than can be shown together."""
+    if count > most:
         raise InvalidStore(
-            f"{group} holds {len(once)} images; {MAX_IMAGES} can be shown together: "
+            f"{group} holds {count} images; {most} can be shown together: "
             "open them one by one"
         )
-    return once
 
 
 def labels_in(group: Path) -> Iterator[Path]:

@@ -12,7 +12,14 @@ from napari_zarr_stream._writer.names import is_store_name
 from napari_zarr_stream._writer.ngff import BF2RAW
 from napari_zarr_stream._writer.record import RecordKey
 
-from .contents import Found, find_inside, labels_in, series_of, without_words
+from .contents import (
+    MAX_POSITIONS,
+    Found,
+    find_inside,
+    labels_in,
+    series_of,
+    without_words,
+)
 from .documents import Node, mapping, open_node, sequence, understanding
 from .image import WHOLE, StoredImage, multiscales_of, open_image, state_of
 
@@ -64,7 +71,10 @@ def _facts_of(path: Path) -> Facts:
     if node.kind == "labels":
         return facts | {"kind": "labels", "labels": _labels_in(path)}
     if node.kind == BF2RAW:
-        return facts | {"kind": "series", "images": list(_series(series_of(node)))}
+        return facts | {
+            "kind": "series",
+            "images": list(_series(series_of(node, MAX_POSITIONS))),
+        }
     facts |= _image_facts(open_image(node)) | {"labels": _labels_in(path / "labels")}
     if others := range(1, len(multiscales_of(node))):
         facts["images"] = [_facts_of_image(node, number) for number in others]

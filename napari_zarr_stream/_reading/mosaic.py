@@ -1,111 +1,140 @@
-"""Fields side by side as one level that is read where it is looked at.
+"""Many images as one array that is read where it is looked at.
 
-Fields may be of other sizes than each other, have other levels, or not be there: a
-field lies in the corner of its place, and where there is none is black.
+They lie on a grid, behind a slider, or where a stage had them. See `fields` for what is
+shown where one is smaller than others, or not there.
 """
 
 import math
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_zarr_stream._writer.errors import InvalidStore
 
-from .image import StoredImage
-from .lazy import LazyArray
+from .fields import Fields, Room
 from .zarr_array import MAX_CHUNKS, refuse_beyond_memory
 
 Place = tuple[int, int]
 
+Part = tuple[Hashable, Sequence[range], Any]
+"""A place; what is wanted of its room; where that goes."""
 
-class Fields:
-    """The fields of a plate or a well, opened when they are first looked at.
 
-    Parameters
+class Arrangement(Protocol):
+    """How the rooms of images lie to each other."""
+
+    def shape(self, room: Room) -> tuple[int, ...]:
+        """Of all together."""
+
+    def parts(self, room: Room, spans: Sequence[range]) -> Iterator[Part]:
+        """Which rooms spans meet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Rows and columns; places are (row, column)."""
+
+    rows: int
+    columns: int
+
+    def shape(self, room: Room) -> tuple[int, ...]:
+        """As of `Arrangement`."""
+        *outer, height, width = room.shape
+        return (*outer, self.rows * height, self.columns * width)
+
+    def parts(self, room: Room, spans: Sequence[range]) -> Iterator[Part]:
+        """As of `Arrangement`."""
+        columns = list(_cuts(spans[-1], room.shape[-1]))
+        for row, y, to_y in _cuts(spans[-2], room.shape[-2]):
+            for column, x, to_x in columns:
+                yield (row, column), (*spans[:-2], y, x), (..., to_y, to_x)
+
+
+@dataclass(frozen=True, slots=True)
+class BehindSlider:
+    """One after the other along a first axis; places are 0, 1, ..."""
+
+    count: int
+
+    def shape(self, room: Room) -> tuple[int, ...]:
+        """As of `Arrangement`."""
+        return (self.count, *room.shape)
+
+    def parts(self, room: Room, spans: Sequence[range]) -> Iterator[Part]:
+        """As of `Arrangement`."""
+        for to, place in enumerate(spans[0]):
+            yield place, spans[1:], to
+
+
+@dataclass(frozen=True, slots=True)
+class ByPlace:
+    """Each where it is said to be; the last lies above others.
+
+    Attributes
     ----------
-    root : Path
-        The plate or the well, for messages.
-    paths : mapping of (row, column) to Path
-    open_field : callable
-        Opens one: raises InvalidStore, returns None where there is none.
+    corners : mapping of place to (float, float)
+        The first pixel of each, y and x in pixels of level 0 from the corner of all.
     """
 
-    def __init__(
-        self,
-        root: Path,
-        paths: Mapping[Place, Path],
-        open_field: Callable[[Path], StoredImage | None],
-    ) -> None:
-        self.root = root
-        self._paths, self._open_field = paths, open_field
-        self._opened: dict[Place, StoredImage | None] = {}
+    corners: Mapping[Hashable, tuple[float, float]]
 
-    def at(self, place: Place) -> StoredImage | None:
-        """The field at a place; None where there is none that can be read.
+    def shape(self, room: Room) -> tuple[int, ...]:
+        """As of `Arrangement`."""
+        sides = tuple(
+            side + max(_pixel(corner[i], room.shrunk[i - 2]) for corner in self._all)
+            for i, side in enumerate(room.shape[-2:])
+        )
+        return (*room.shape[:-2], *sides)
 
-        Warns
-        -----
-        UserWarning
-            Once, of each that is there and cannot be read.
-        """
-        if place not in self._opened:
-            try:
-                path = self._paths.get(place)
-                self._opened[place] = self._open_field(path) if path else None
-            except InvalidStore as error:
-                self.leave_out(place, error)
-        return self._opened[place]
+    @property
+    def _all(self) -> list[tuple[float, float]]:
+        return list(self.corners.values())
 
-    def leave_out_level(self, place: Place, number: int, why: object) -> None:
-        """Do without a level of a field from now on, and say so; without 0, it goes."""
-        field = self._opened[place]
-        if field is None or not number:
-            self.leave_out(place, why)
-            return
-        levels = (*field.levels[:number], *field.levels[number + 1 :])
-        self._opened[place] = replace(field, levels=levels)
-        warnings.warn(f"left out a level of a field: {why}", UserWarning, stacklevel=2)
+    def parts(self, room: Room, spans: Sequence[range]) -> Iterator[Part]:
+        """As of `Arrangement`."""
+        for place, corner in self.corners.items():
+            cuts = [
+                _cut(span, _pixel(start, by), side)
+                for span, start, by, side in zip(
+                    spans[-2:], corner, room.shrunk[-2:], room.shape[-2:], strict=True
+                )
+            ]
+            (y, to_y), (x, to_x) = cuts
+            if y and x:
+                yield place, (*spans[:-2], y, x), (..., to_y, to_x)
 
-    def leave_out(self, place: Place, why: object) -> None:
-        """Show nothing at a place from now on, and say so."""
-        self._opened[place] = None
-        warnings.warn(f"left out a field: {why}", UserWarning, stacklevel=2)
+
+def _pixel(at: float, shrunk: float) -> int:
+    return round(at / shrunk)
+
+
+def _cut(span: range, start: int, side: int) -> tuple[range, slice]:
+    """What a span meets of a side that begins at `start`: what of it, where it goes."""
+    first = max(0, -((span.start - start) // span.step))
+    end = max(first, min(len(span), -((span.start - start - side) // span.step)))
+    begin = span.start + first * span.step - start
+    return range(begin, begin + (end - first) * span.step, span.step), slice(first, end)
 
 
 class Mosaic:
-    """One level of fields side by side.
+    """One level of many images as one array.
 
     Parameters
     ----------
     fields : Fields
-    grid : (int, int)
-        Rows and columns.
-    cell : tuple of int
-        What each field has room for, y and x last.
-    shrunk : tuple of float
-        How many pixels of level 0 are one of this, on each axis.
-    dtype : dtype
-    chunks : tuple of int
-        Of one field.
+    arrangement : Arrangement
+    room : Room
+        Of each image at this level.
     """
 
-    def __init__(
-        self,
-        fields: Fields,
-        grid: Place,
-        cell: tuple[int, ...],
-        shrunk: tuple[float, ...],
-        dtype: np.dtype[np.generic],
-        chunks: tuple[int, ...],
-    ) -> None:
-        self._fields, self._cell, self._shrunk = fields, cell, shrunk
-        self.shape = (*cell[:-2], grid[0] * cell[-2], grid[1] * cell[-1])
-        self.dtype = dtype
-        self.chunks = chunks
+    def __init__(self, fields: Fields, arrangement: Arrangement, room: Room) -> None:
+        self._fields, self._arrangement, self._room = fields, arrangement, room
+        self.shape = arrangement.shape(room)
+        self.dtype = room.dtype
+        self.chunks = (*(1,) * (len(self.shape) - len(room.chunks)), *room.chunks)
 
     def __getitem__(self, key: tuple[int | slice, ...]) -> npt.NDArray[np.generic]:
         """Read pixels: `key` has an int or a slice with a positive step for each axis.
@@ -121,65 +150,12 @@ class Mosaic:
         root = self._fields.root
         refuse_beyond_memory(root, math.prod(shape) * self.dtype.itemsize)
         pixels = np.zeros(shape, self.dtype)
-        rows, columns = (
-            list(_cuts(span, side))
-            for span, side in zip(spans[-2:], self._cell[-2:], strict=True)
-        )
-        if len(rows) * len(columns) > MAX_CHUNKS:
-            raise InvalidStore(f"{root}: too many wells at once: look at a part")
-        for row, y, to_y in rows:
-            for column, x, to_x in columns:
-                self._fill((row, column), (*spans[:-2], y, x), pixels[..., to_y, to_x])
+        parts = list(self._arrangement.parts(self._room, spans))
+        if len(parts) > MAX_CHUNKS:
+            raise InvalidStore(f"{root}: too many images at once: look at a part")
+        for place, wanted, to in parts:
+            self._fields.lay(place, self._room, wanted, pixels[to])
         return pixels[tuple(0 if isinstance(at, int) else slice(None) for at in key)]
-
-    def _fill(
-        self, place: Place, spans: Sequence[range], room: npt.NDArray[np.generic]
-    ) -> None:
-        """Lay what a field has of its place where it belongs."""
-        field = self._fields.at(place)
-        if field is None:
-            return
-        number, level = self._level_of(field)
-        if not np.can_cast(level.dtype, self.dtype, "safe"):
-            self._fields.leave_out(place, f"{field.path} holds {level.dtype}")
-            return
-        there = [
-            range(size)[slice(span.start, span.stop, span.step)]
-            for size, span in zip(level.shape, spans, strict=True)
-        ]
-        if any(size > side for size, side in zip(level.shape, self._cell, strict=True)):
-            self._fields.leave_out(place, f"{field.path} is larger than others")
-            return
-        if all(there):
-            wanted = tuple(slice(span.start, span.stop, span.step) for span in there)
-            try:
-                part = np.asarray(level[wanted])
-            except InvalidStore as error:
-                self._fields.leave_out_level(place, number, error)
-                self._fill(place, spans, room)
-                return
-            room[tuple(slice(len(span)) for span in there)] = part
-
-    def _level_of(self, field: StoredImage) -> tuple[int, LazyArray]:
-        """Number and pixels of the level of this size, or of a larger one, skipping."""
-        full = field.levels[0].shape
-        wanted = tuple(
-            math.ceil(size / by) for size, by in zip(full, self._shrunk, strict=True)
-        )
-        number = 0
-        for at, level in enumerate(field.levels):
-            if all(a + 1 >= b for a, b in zip(level.shape, wanted, strict=True)):
-                number = at
-        found = field.levels[number]
-        steps = [max(1, round(a / b)) for a, b in zip(found.shape, wanted, strict=True)]
-        cut = found[
-            tuple(
-                slice(0, side * step, step)
-                for side, step in zip(self._cell, steps, strict=True)
-            )
-        ]
-        assert isinstance(cut, LazyArray)
-        return number, cut
 
 
 def _cuts(span: range, side: int) -> Iterator[tuple[int, range, slice]]:

@@ -3,10 +3,13 @@
 import os
 
 from .layers import LayerData
+from .positions import Positions
 from .reader import layers_of
 
 
-def open_layers(uri: str | os.PathLike[str]) -> list[LayerData]:
+def open_layers(
+    uri: str | os.PathLike[str], positions: str = Positions.SLIDER
+) -> list[LayerData]:
     """Open an OME-Zarr as napari layers: lazy pyramids that read only what is shown.
 
     Neither Qt nor napari is imported. In napari, each becomes a layer by
@@ -16,6 +19,9 @@ def open_layers(uri: str | os.PathLike[str]) -> list[LayerData]:
     ----------
     uri : str or path
         A store, of this package or another one.
+    positions : "slider" or "side by side"
+        How images are shown that are positions of a stage: behind a slider, the first
+        axis "p", or where the stage had them, x to the right and y upwards.
 
     Returns
     -------
@@ -29,6 +35,8 @@ def open_layers(uri: str | os.PathLike[str]) -> list[LayerData]:
     ------
     InvalidStore
         Nothing there that can be shown; says why.
+    ValueError
+        No such way to show positions.
 
     Warns
     -----
@@ -45,4 +53,4 @@ def open_layers(uri: str | os.PathLike[str]) -> list[LayerData]:
     >>> kind, metadata["name"], int(np.asarray(data[3:])[0, 3])
     ('image', 'eye', 1)
     """
-    return layers_of(uri)
+    return layers_of(uri, Positions(positions))

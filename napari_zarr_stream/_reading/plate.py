@@ -22,12 +22,13 @@ from napari_zarr_stream._writer.names import image_name
 
 from .array_document import shape_in
 from .axes import Notes, display_order
-from .channels import ShownChannel
+from .channels import ShownChannel, with_limits_of_all
 from .contents import labels_in
 from .documents import Node, inside, mapping, open_node, sequence, short, understanding
+from .fields import Fields, rooms_of
 from .image import StoredImage, multiscales_of, open_image, shown
 from .lazy import LazyArray
-from .mosaic import Fields, Mosaic, Place
+from .mosaic import Grid, Mosaic, Place
 
 MAX_SIDE = 2**7
 """Wells in a row or a column; the largest plates in use have 72."""
@@ -286,7 +287,7 @@ def _mosaic(
         {p: path for p, path in paths.items() if p in alike or not is_all_looked_at},
         partial(_shown_field, node.path),
     )
-    dtype = np.result_type(*{dtype for _, dtype in alike.values()})
+    dtype = np.dtype(np.result_type(*{dtype for _, dtype in alike.values()}))
     axis = first.channel_axis
     count = 1 if axis is None else cell[axis]
     unsaid = [ShownChannel()] * (count - len(first.channels))
@@ -294,11 +295,13 @@ def _mosaic(
         first,
         path=node.path,
         levels=tuple(
-            _level(fields, grid, cell, first, number, np.dtype(dtype))
-            for number in range(len(first.levels))
+            LazyArray(Mosaic(fields, Grid(*grid), room))
+            for room in rooms_of(first, cell, dtype)
         ),
         translation=(0.0,) * len(first.axes),
-        channels=(*first.channels, *unsaid),
+        channels=with_limits_of_all(
+            (*first.channels, *unsaid), [image.channels for image in opened], dtype
+        ),
         samples=tuple(
             sample
             for image in map(shown, opened)
@@ -352,20 +355,3 @@ def _opened(
             continue
         left = left[max(0, len(left) // (MAX_SAMPLES - len(opened) + 1) - 1) :]
     return opened
-
-
-def _level(
-    fields: Fields,
-    grid: Place,
-    cell: tuple[int, ...],
-    first: StoredImage,
-    number: int,
-    dtype: np.dtype[np.generic],
-) -> LazyArray:
-    full, level = first.levels[0], first.levels[number]
-    shrunk = tuple(
-        max(1.0, float(round(a / max(b, 1))))
-        for a, b in zip(full.shape, level.shape, strict=True)
-    )
-    room = tuple(math.ceil(a / by) for a, by in zip(cell, shrunk, strict=True))
-    return LazyArray(Mosaic(fields, grid, room, shrunk, dtype, level.chunks))

@@ -15,9 +15,11 @@ from napari_zarr_stream._writer.ngff import BF2RAW
 from .axes import Notes
 from .contents import (
     MAX_IMAGES,
+    MAX_POSITIONS,
     Found,
     find_inside,
     labels_in,
+    refuse_more,
     series_of,
     without_words,
 )
@@ -33,6 +35,12 @@ from .image import (
     state_of,
 )
 from .layers import RANGE_KEY, LayerData, image_layers, plain_layer
+from .positions import (
+    POSITIONS_KEY,
+    Positions,
+    Together,
+    positions_together,
+)
 
 PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -72,11 +80,19 @@ def _single(path: PathOrPaths) -> Path:
     return Path(here)
 
 
-def layers_of(path: str | os.PathLike[str]) -> list[LayerData]:
+def layers_of(
+    path: str | os.PathLike[str], positions: Positions = Positions.SLIDER
+) -> list[LayerData]:
     """Layers of a store, as pyramids that read only what is shown.
 
     One for each channel and one for each label image. Images of a plate or a well are
-    put together, each acquisition by itself.
+    put together, each acquisition by itself; so are positions.
+
+    Parameters
+    ----------
+    path : path
+    positions : Positions
+        How those are shown that are of one kind.
 
     Returns
     -------
@@ -96,7 +112,7 @@ def layers_of(path: str | os.PathLike[str]) -> list[LayerData]:
     root = Path(path)
     notes: Notes = []
     with understanding(root):
-        layers = _layers_in(root, notes)
+        layers = _layers_in(root, positions, notes)
     if notes:
         said = "\n".join(dict.fromkeys(notes))
         warnings.warn(said, UserWarning, stacklevel=2)
@@ -105,10 +121,12 @@ def layers_of(path: str | os.PathLike[str]) -> list[LayerData]:
     return layers
 
 
-def _layers_in(root: Path, notes: Notes) -> list[LayerData]:
+def _layers_in(root: Path, positions: Positions, notes: Notes) -> list[LayerData]:
     node = open_node(root)
     if node is not None and node.is_array:
         return [plain_layer(root, notes)]
+    if node is not None and node.kind == BF2RAW:
+        return _series_layers(node, positions, notes)
     if node is not None and node.kind:
         return _layers_of(node, notes)
     found = find_inside(root) if root.is_dir() else Found((), ())
@@ -140,7 +158,7 @@ def _layers_of(node: Node, notes: Notes) -> list[LayerData]:
             for layer in image_layers(image, _has_colormap, notes)
         ]
     if node.kind == BF2RAW:
-        return _series_layers(node, notes)
+        return _series_layers(node, Positions.SLIDER, notes)
     if node.kind == "labels":
         if layers := _label_layers(node.path, notes):
             return layers
@@ -190,31 +208,30 @@ def _labels_beside(node: Node, notes: Notes) -> list[LayerData]:
         return []
 
 
-def _series_layers(node: Node, notes: Notes) -> list[LayerData]:
+def _series_layers(node: Node, positions: Positions, notes: Notes) -> list[LayerData]:
     """Layers of several images, or of what lies there where none are listed."""
-    paths = series_of(node)
+    paths = series_of(node, MAX_POSITIONS)
     if not paths:
         return _all_layers(find_inside(node.path).images, notes)
-    return _all_layers(paths, notes)
+    with understanding(node.path):
+        images = positions_together(node, paths, positions, notes)
+    refuse_more(node.path, len(images))
+    return _all_layers(images, notes)
 
 
-def _all_layers(images: Sequence[Node | Path], notes: Notes) -> list[LayerData]:
+def _all_layers(
+    images: Sequence[Node | Path | Together], notes: Notes
+) -> list[LayerData]:
     """Layers of several images; one that cannot be shown does not hide the others."""
     layers: list[LayerData] = []
     failures: list[InvalidStore] = []
     for image in images:
         try:
-            node = image if isinstance(image, Node) else open_node(image)
-            if node is not None and not node.kind:
-                node = without_words(node)
-            if node is None:
-                raise InvalidStore(f"{image} is no image")
-            with understanding(node.path):
-                found = _layers_of(node, notes)
+            name, found = _layers_of_one(image, notes)
             taken = {meta["name"] for _, meta, _ in layers}
             for _, meta, _ in found:
                 if meta["name"] in taken:
-                    meta["name"] = f"{node.path.name}: {meta['name']}"
+                    meta["name"] = f"{name}: {meta['name']}"
             layers += found
         except InvalidStore as error:
             failures.append(error)
@@ -222,6 +239,24 @@ def _all_layers(images: Sequence[Node | Path], notes: Notes) -> list[LayerData]:
         raise failures[0] if failures else InvalidStore("there is no image in it")
     notes.extend(f"left out an image: {failure}" for failure in failures)
     return layers
+
+
+def _layers_of_one(
+    image: Node | Path | Together, notes: Notes
+) -> tuple[str, list[LayerData]]:
+    """Name and layers of one of several images, or of those that are shown as one."""
+    if isinstance(image, Together):
+        layers = image_layers(image.image, _has_colormap, notes)
+        for _, meta, _ in layers:
+            meta["metadata"][POSITIONS_KEY] = list(image.names)
+        return image.image.name, layers
+    node = image if isinstance(image, Node) else open_node(image)
+    if node is not None and not node.kind:
+        node = without_words(node)
+    if node is None:
+        raise InvalidStore(f"{image} is no image")
+    with understanding(node.path):
+        return node.path.name, _layers_of(node, notes)
 
 
 def _label_layers(group: Path, notes: Notes) -> list[LayerData]:

@@ -43,10 +43,6 @@ class RecordKey(StrEnum):
     """Of an image whose planes come in any order: the way to the root of its set, where
     the frame log lies, and its number there."""
 
-    POSITION = "position"
-    """Of an image: where the stage was asked to be for it, those that are known of
-    "name", "x_um", "y_um" and "z_um"."""
-
     SOURCE = "source"
     LAYER = "layer"
     LAYERS = "layers"
@@ -84,6 +80,8 @@ class RecordKey(StrEnum):
     MICRO_MANAGER = "micro_manager"
     VERSIONS = "versions"
     POSITION = "position"
+    """Of an image: where the stage was asked to be for it, with "name", "x_um", "y_um" and
+    "z_um"."""
     PLANES_PLANNED = "planes_planned"
     PLANES_MISSING = "planes_missing"
     MISSING = "missing"

@@ -80,8 +80,8 @@ class RecordKey(StrEnum):
     MICRO_MANAGER = "micro_manager"
     VERSIONS = "versions"
     POSITION = "position"
-    """Of an image: where the stage was asked to be for it, with "name", "x_um", "y_um" and
-    "z_um"."""
+    """Of an image: where the stage was asked to be for it: "name", "x_um", "y_um" and
+    "z_um", among others."""
     PLANES_PLANNED = "planes_planned"
     PLANES_MISSING = "planes_missing"
     MISSING = "missing"

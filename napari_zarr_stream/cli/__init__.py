@@ -1,4 +1,4 @@
-"""The command line: napari-zarr-stream record | export | info | repair."""
+"""The command line: napari-zarr-stream record | export | upload | info | repair."""
 
 import argparse
 import errno
@@ -23,6 +23,7 @@ from .export import EXPORT
 from .info import INFO
 from .record import RECORD
 from .repair import REPAIR
+from .upload import UPLOAD
 
 __all__ = [
     "FAILED",
@@ -67,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXIT_CODES,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (RECORD, EXPORT, INFO, REPAIR):
+    for command in (RECORD, EXPORT, UPLOAD, INFO, REPAIR):
         options = commands.add_parser(
             command.name, help=command.help, description=command.description
         )

@@ -25,7 +25,8 @@ STANDS_ON = {
     "_writer": set(),
     "cameras": {"_writer"},
     "_sources": {"_writer", "cameras"},
-    "_recording": {"_writer", "cameras", "_sources"},
+    "_upload": {"_writer"},
+    "_recording": {"_writer", "cameras", "_sources", "_upload"},
     "_acquisition": {"_writer", "cameras", "_recording"},
     "_reading": {"_writer"},
     "_saving": {"_writer", "_sources", "_recording", "_reading"},
@@ -66,6 +67,7 @@ STANDS_ON = {
         "_recording",
         "_saving",
         "_reading",
+        "_upload",
     },
     "": {"_writer", "_acquisition", "_reading", "_recording", "_saving"},
 }
@@ -159,12 +161,14 @@ MAY_START_THREADS = {
     "_saving/image.py",
     "_saving/npe2_writers.py",
     "_saving/verify.py",
+    "_upload/uploader.py",
     "_viewer/background.py",
     "cameras/registry.py",
     "cameras/thread.py",
 }
 
 SDKS = {
+    "botocore": "_upload/credentials.py",
     "cv2": "cameras/opencv.py",
     "genicam": "cameras/gentl.py",
     "harvesters": "cameras/gentl.py",

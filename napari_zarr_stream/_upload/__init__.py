@@ -1,0 +1,1 @@
+"""What was written here, brought to another place: a bucket, another disk."""

@@ -4,7 +4,6 @@ import contextlib
 import threading
 import time
 from collections.abc import Hashable, Mapping, Sequence
-from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,6 +16,7 @@ from .downsample import TileHalver
 from .errors import FrameMismatch, IllegalTransition, InvalidProperties
 from .frame_log import FrameLog
 from .intake import SEAL_AFTER_S
+from .left_open import is_closed, is_open
 from .local_store import LocalStore
 from .memory import check_memory
 from .ngff import Image, check_channels, serializer_of
@@ -37,7 +37,7 @@ from .slot_queue import SlotQueue, Work
 from .store import PartOfStore
 from .stream_status import StreamStatus
 from .tally import PlacesTally
-from .workers import Workers, is_closed, is_open
+from .workers import pool
 
 MAX_OPEN_FILES = 64
 """Of all images: see `array.MAX_OPEN_FILES`. Of more each is opened for each write."""
@@ -106,11 +106,12 @@ class ImageSet:
             self._serializer = serializer_of(properties.kind.zarr_format)
             self._frame_log = FrameLog(self._store, self._serializer)
             self._images = self._make_images()
-            self._queue = SlotQueue(memory, self._tally, self._new_slot, self._commit)
-            self._workers = Workers(partial(self._queue.work, self._seal_old))
-            undo.callback(self._stop_workers)
+            self._queue = SlotQueue(
+                memory, self._tally, self._new_slot, self._commit, pool()
+            )
+            undo.callback(self._queue.stop)
             self._write_root(all_groups=True)
-            self._workers.start()
+            self._queue.start(self._seal_old)
             self._store.publish()
             undo.pop_all()
         is_open(self)
@@ -324,13 +325,9 @@ class ImageSet:
                 # Also when somebody grows impatient and interrupts.
                 self._is_closed = True
                 is_closed(self)
-                self._stop_workers()
+                self._queue.stop()
                 self._finish(reason, more)
             self._queue.raise_error()
-
-    def _stop_workers(self) -> None:
-        self._queue.stop()
-        self._workers.join()
 
     # --------------------------------------------------------------------- commits
 

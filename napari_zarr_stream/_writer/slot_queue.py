@@ -1,6 +1,6 @@
 """The bounded queue: what is to be done with which slot, and how far that has come.
 
-Starts no threads: the stream's workers call `work`, the caller of `append` the rest.
+Starts no threads: those of the pool take tasks, the caller of `append` does the rest.
 `_changed` guards all that they share; pixels are touched without it, since a slot
 belongs to the caller until it is sealed and to the workers until it is free again.
 """
@@ -9,7 +9,7 @@ import contextlib
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -19,6 +19,7 @@ from .errors import DocumentInUse, WriteFailed, ZarrStreamError
 from .memory import WORKERS, Memory
 from .slot import Slot
 from .tally import Tally
+from .workers import STUCK_S, Task, Workers
 
 COMMIT_INTERVAL_S = 0.25
 """Metadata is renewed at most this often: seldom enough to cost nothing, often enough
@@ -33,8 +34,6 @@ taken waits for the next one to be written."""
 
 MAX_COMMIT_INTERVAL_S = 1.5
 """No frame in a shard waits longer to be committed than this and a flush takes."""
-
-Task = Callable[[], object]
 
 T = TypeVar("T")
 
@@ -74,6 +73,8 @@ class SlotQueue:
         Makes a slot of a kind.
     commit : callable
         Makes what a number of the tally stands for known to readers.
+    workers : Workers
+        The pool, which has a lock for all.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class SlotQueue:
         tally: Tally,
         new_slot: Callable[[Hashable], Slot],
         commit: Callable[[int], None],
+        workers: Workers,
     ) -> None:
         self._memory = memory
         self._new_slot = new_slot
@@ -89,10 +91,14 @@ class SlotQueue:
         self._tell_readers = commit
         # Taken with _changed by workers, which never wait for it; alone by a flush.
         self._commit_lock = threading.Lock()
-        self._changed = threading.Condition()
+        self._workers = workers
+        self._look: Task = _nothing
+        self._changed = threading.Condition(workers.lock)  # for who waits for a slot
         self._tasks: deque[Task] = deque()  # guarded by _changed
-        self._tasks_running = 0  # guarded by _changed
-        self._caller_helps = False  # guarded by _changed
+        self.tasks_running = 0  # guarded by _changed
+        self._served_at = 0.0  # by a worker, guarded by _changed
+        self.caller_helps = False  # guarded by _changed
+        self._helped_at = 0.0  # guarded by _changed
         self._free: defaultdict[Hashable, list[Slot]] = defaultdict(list)
         # by their kind, guarded by _changed
         self._slots_made = 0  # guarded by _changed
@@ -127,10 +133,8 @@ class SlotQueue:
         with self._changed:
             if not self._can_start():
                 # Who waits here helps nobody, and takes no worker's place.
-                self._caller_helps = False
-                self._changed.notify_all()
-            self._changed.wait_for(self._can_start)
-            self.raise_error()
+                self._wait_until(self._can_start)
+            self._raise_error()
             if not self._free[kind]:
                 if self._slots_made == self._memory.slots:
                     next(filter(None, self._free.values())).pop()
@@ -140,6 +144,13 @@ class SlotQueue:
             slot = self._free[kind].pop()
         slot.start(first_plane)
         return Work(slot, kind)
+
+    def _wait_until(self, is_so: Callable[[], object]) -> None:
+        """Leave all to the workers. Caller must hold `_changed`."""
+        self.caller_helps = False
+        self._workers.wake(self, len(self._tasks))
+        while not self._changed.wait_for(is_so, STUCK_S):
+            self._workers.wake(self)
 
     def give_back(self, work: Work) -> None:
         """Let a slot be used for something else that no plane was taken into."""
@@ -178,7 +189,8 @@ class SlotQueue:
     def _spare_task(self, may_help: bool) -> Task | None:
         """The newest task, if the caller may do it and workers have enough to do."""
         with self._changed:
-            self._caller_helps = may_help
+            self.caller_helps = may_help
+            self._helped_at = time.perf_counter()
             enough = len(self._tasks) >= WORKERS
             return self._tasks.pop() if may_help and enough else None
 
@@ -186,32 +198,45 @@ class SlotQueue:
         with self._changed:
             work.pending += len(tasks)
             work.sealed |= seal
-            self._tasks.extend(partial(self._run, work, task) for task in tasks)
+            self._put(partial(self._run, work, task) for task in tasks)
             self._advance(work)
-            self._changed.notify_all()
+
+    def _put(self, tasks: Iterable[Task], *, first: bool = False) -> None:
+        """Have tasks done, before all others or last. Caller must hold `_changed`."""
+        if not (self._tasks or self.tasks_running):
+            self._served_at = time.perf_counter()
+        before = len(self._tasks)
+        (self._tasks.extendleft if first else self._tasks.extend)(tasks)
+        self._workers.wake(self, len(self._tasks) - before)
 
     @property
     def is_idle(self) -> bool:
         """Whether a worker would begin at once with what is sealed now."""
         with self._changed:
-            return not self._tasks and self._tasks_running < WORKERS
+            return not self._tasks and self._workers.has_room
 
     def wait_until_written(self) -> None:
         """Return when nothing is left to do, or the stream has failed."""
         with self._changed:
-            self._caller_helps = False
-            self._changed.notify_all()
-            self._changed.wait_for(
-                lambda: self._error or not (self._tasks or self._tasks_running)
+            self._wait_until(
+                lambda: self._error or not (self._tasks or self.tasks_running)
             )
 
+    def start(self, look: Task) -> None:
+        """Have workers do tasks, and `look` every now and then, until `stop`."""
+        self._look = look
+        self._workers.add(self)
+
     def stop(self) -> None:
-        """Drop what no worker has begun; every call of `work` returns."""
+        """Drop what no worker has begun; none is busy with it when this returns."""
         with self._changed:
             self._tasks.clear()
             self._free.clear()
             self._stopped = True
             self._changed.notify_all()
+        self._workers.remove(self)
+        with self._changed:
+            self._changed.wait_for(lambda: not self.tasks_running)
 
     def want_commit(self) -> None:
         """Have a worker commit soon, even if no step has been completed since."""
@@ -278,41 +303,53 @@ class SlotQueue:
     def raise_error(self) -> None:
         """Raise the failure that ended the stream, if there is one."""
         with self._changed:
-            if self._error is not None:
-                raise self._error
+            self._raise_error()
 
-    # ----------------------------------------------------------- the workers' side
+    def _raise_error(self) -> None:
+        """See `raise_error`. Caller must hold `_changed`."""
+        if self._error is not None:
+            raise self._error
 
-    def work(self, look: Task) -> None:
-        """Run tasks until `stop`, and `look` every now and then."""
-        while (task := self._next_task(look)) is not None:
-            with self.keeping_failure():
-                task()
-            with self._changed:
-                self._tasks_running -= 1
-                self._changed.notify_all()
+    # ------------------------------------- the workers' side, who hold `_changed`: Line
 
-    def _next_task(self, look: Task) -> Task | None:
-        with self._changed:
-            while not self._stopped:
-                now = time.perf_counter()
-                wait_s = self._look_due - now
-                if wait_s <= 0:
-                    self._look_due = now + LOOK_INTERVAL_S
-                    self._tasks_running += 1
-                    return look
-                number = self._tally.committable()
-                if number > self._committed or self._commit_wanted:
-                    wait_s = min(wait_s, self._commit_due - now)
-                    if wait_s <= 0 and self._commit_lock.acquire(blocking=False):
-                        self._tasks_running += 1
-                        self._commit_wanted = False
-                        return partial(self._commit_and_release, number)
-                if self._tasks and self._tasks_running < WORKERS - self._caller_helps:
-                    self._tasks_running += 1
-                    return self._tasks.popleft()
-                self._changed.wait(max(wait_s, 0.01))
-            return None
+    def waits_since(self) -> float | None:
+        """See `Line.waits_since`."""
+        return self._served_at if self._tasks and not self.tasks_running else None
+
+    def next_task(self, now: float, *, is_free: bool) -> Task | float:
+        """See `Line.next_task`."""
+        task = self._due(now)
+        if isinstance(task, float):
+            if not (self._tasks and is_free):
+                return task
+            task = self._tasks.popleft()
+        self.tasks_running += 1
+        self._served_at = now
+        return task
+
+    def _due(self, now: float) -> Task | float:
+        """What is to be done by the clock, or in how many seconds something is."""
+        if now >= self._look_due:
+            # With others, so that a thread wakes up for all of them.
+            self._look_due = (now // LOOK_INTERVAL_S + 1) * LOOK_INTERVAL_S
+            # Who has sealed nothing for so long is about something else.
+            self.caller_helps &= now - self._helped_at < LOOK_INTERVAL_S
+            return self._look
+        wait_s = self._look_due - now
+        number = self._tally.committable()
+        if number > self._committed or self._commit_wanted:
+            wait_s = min(wait_s, self._commit_due - now)
+            if wait_s <= 0 and self._commit_lock.acquire(blocking=False):
+                self._commit_wanted = False
+                return partial(self._commit_and_release, number)
+        return wait_s
+
+    def ended(self) -> None:
+        """See `Line.ended`."""
+        self.tasks_running -= 1
+        self._served_at = time.perf_counter()
+        if not self.tasks_running:
+            self._changed.notify_all()
 
     def _run(self, work: Work, task: Task) -> None:
         task()
@@ -330,10 +367,8 @@ class SlotQueue:
             parts = slot.parts()
             work.pending = len(parts)
             # Before anything else: this is what makes a slot free.
-            self._tasks.extendleft(
-                partial(self._run, work, partial(self._write, slot, part))
-                for part in parts
-            )
+            tasks = (partial(self._write, slot, part) for part in parts)
+            self._put((partial(self._run, work, task) for task in tasks), first=True)
             return
         self._tally.add(slot)
         if not self._stopped:
@@ -362,3 +397,7 @@ class SlotQueue:
             with self._changed:
                 self._commit_due = began + min(wait_s, MAX_COMMIT_INTERVAL_S)
             self._commit_lock.release()
+
+
+def _nothing() -> None:
+    """There is nothing to look for before the start."""

@@ -15,6 +15,7 @@ from .dataset import Dataset
 from .downsample import TileHalver, check_label
 from .errors import DocumentInUse, IllegalTransition, WriteFailed
 from .intake import Intake, Place
+from .left_open import is_closed, is_open
 from .local_store import LocalStore
 from .memory import check_memory, check_open_files
 from .names import image_name
@@ -27,7 +28,7 @@ from .slot_queue import SlotQueue
 from .store import Store
 from .stream_status import StreamStatus
 from .tally import RowTally
-from .workers import Workers, is_closed, is_open
+from .workers import pool
 
 T = TypeVar("T")
 
@@ -127,22 +128,18 @@ class ZarrStream:
             shared = levels, properties.method, halver, self._cascade
             new_slot = partial(Slot, self.plan, *shared)
             tally, memory = RowTally(self.plan, place.has_holes), self.plan.memory
-            self._queue = SlotQueue(memory, tally, lambda _: new_slot(), self._commit)
+            self._queue = SlotQueue(
+                memory, tally, lambda _: new_slot(), self._commit, pool()
+            )
             self._intake = Intake(self.plan, self._queue)
-            look = self._intake.seal_old
-            self._workers = Workers(partial(self._queue.work, look))
-            undo.callback(self._stop_workers)
+            undo.callback(self._queue.stop)
             self._queue.make_slots()
             self._dataset.create()
-            self._workers.start()
+            self._queue.start(self._intake.seal_old)
             # Last: what fails before leaves nothing behind, and replaces nothing.
             self._dataset.publish()
             undo.pop_all()
         is_open(self)
-
-    def _stop_workers(self) -> None:
-        self._queue.stop()
-        self._workers.join()
 
     def append(self, frames: npt.ArrayLike) -> None:
         """Take planes; returns when their pixels are copied.
@@ -349,7 +346,7 @@ class ZarrStream:
                 # Also when somebody grows impatient and interrupts.
                 self._intake.close()
                 is_closed(self)
-                self._stop_workers()
+                self._queue.stop()
                 self._finish(abort)
             self._queue.raise_error()
 

@@ -93,7 +93,7 @@ FLOORS = [
     {"words"},
     {"windows"},
     {"system"},
-    {"computer", "errors", "colours", "names"},
+    {"computer", "errors", "colours", "left_open", "names"},
     {"stream_status", "properties", "kernels", "grid", "tiles", "axes"},
     {"downsample", "codecs", "contrast", "marks", "lock", "lease", "levels", "memory"},
     {"plan", "store", "workers"},
@@ -115,7 +115,7 @@ it stands on one floor as a whole."""
 
 HARMLESS_OF_OS = {
     "PathLike", "cpu_count", "devnull", "environ", "fspath", "name", "path.abspath",
-    "path.basename",
+    "path.basename", "register_at_fork",
     "path.join", "path.normpath", "pathsep", "sep",
 }  # fmt: skip
 """Names of `os` that call for no file."""

@@ -11,6 +11,7 @@ from napari_zarr_stream import StorageProperties, WriteFailed, plan
 from napari_zarr_stream._writer import slot_queue
 from napari_zarr_stream._writer.slot_queue import SlotQueue
 from napari_zarr_stream._writer.tally import RowTally
+from napari_zarr_stream._writer.workers import Workers
 
 
 class FakeSlot:
@@ -60,16 +61,15 @@ def queue(log, monkeypatch):
         RowTally(p),
         lambda kind: FakeSlot(log, p),
         lambda n: log.append(("commit", n)),
+        Workers(),
     )
 
 
 def do_all(queue):
-    """Be a worker until there is nothing to do."""
-    worker = threading.Thread(target=queue.work, args=(lambda: None,))
-    worker.start()
+    """Have workers until there is nothing to do."""
+    queue.start(lambda: None)
     queue.wait_until_written()
     queue.stop()
-    worker.join()
     queue._stopped = False
 
 
@@ -169,12 +169,7 @@ def test_a_caller_that_waits_takes_no_workers_place(queue, monkeypatch):
     both = threading.Barrier(2)
     monkeypatch.setattr(FakeSlot, "halve", lambda slot: both.wait(timeout=5))
     queue._memory = replace(queue._memory, slots=2)
-    workers = [
-        threading.Thread(target=queue.work, args=(lambda: None,), daemon=True)
-        for _ in range(2)
-    ]
-    for worker in workers:
-        worker.start()
+    queue.start(lambda: None)
     for number in range(2):
         queue.seal(queue.next_slot(number), may_help=True)
         while number == 0 and queue._tasks:  # until a worker has begun with it
@@ -182,6 +177,4 @@ def test_a_caller_that_waits_takes_no_workers_place(queue, monkeypatch):
     queue.next_slot(2)
     queue.wait_until_written()
     queue.stop()
-    for worker in workers:
-        worker.join()
     assert not both.broken

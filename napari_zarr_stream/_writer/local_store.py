@@ -15,6 +15,7 @@ from .codecs import Encoded
 from .errors import DocumentInUse, StoreExists, WriteFailed, ZarrStreamError
 from .lease import Patience
 from .lock import StoreLock, check_free
+from .memory import MAX_OPEN_FILES
 
 _HINTS = {
     errno.ENOSPC: "the disk is full: free some space or record elsewhere",
@@ -33,6 +34,9 @@ _HINTS = {
 
 MAX_NAME = 255
 """Of characters: no disk takes more."""
+
+_kept_open = threading.BoundedSemaphore(MAX_OPEN_FILES)
+"""Files that all stores of this program keep open."""
 
 
 @contextlib.contextmanager
@@ -63,8 +67,9 @@ def _failure(path: Path, error: OSError) -> WriteFailed:
 class LocalFile:
     """A file on a local disk.
 
-    Opened for each write unless `keep_open`: thousands are written at once where a tile
-    holds one of many planes, and a process may have about a thousand open.
+    Opened for each write unless `keep_open`, while not too many are: thousands are
+    written at once where a tile holds one of many planes, and a process may have about
+    a thousand open.
     """
 
     def __init__(self, path: Path, keep_open: bool, patience: Patience) -> None:
@@ -74,7 +79,7 @@ class LocalFile:
         with writing(path):
             descriptor = system.create(path)
             system.allow_holes(descriptor)
-            if keep_open:
+            if keep_open and _kept_open.acquire(blocking=False):
                 self._descriptor = descriptor
             else:
                 system.close(descriptor)
@@ -125,6 +130,7 @@ class LocalFile:
         """See `StoredFile.close`."""
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
+            _kept_open.release()
             with writing(self._path):
                 system.close(descriptor)
 

@@ -49,9 +49,8 @@ WORKERS = max(2, min(8, os.cpu_count() or 2))
 
 
 MAX_OPEN_FILES = 64
-"""That a recording keeps open, of all levels; others are opened for each write. A
-process may have 256 open where its limit cannot be raised, as on macOS; two shard
-layers of each recording are written at a time."""
+"""That a program keeps open, of all it writes; others are opened for each write. It may
+have 256 open where its limit cannot be raised, as on macOS."""
 
 SPARE_FILES = 100
 """Of Qt, of napari, and of what drivers open."""
@@ -181,7 +180,10 @@ def check_open_files(grids: Sequence[Grid]) -> None:
     ------
     InvalidProperties
     """
-    needed, most = SPARE_FILES + sum(map(_open_files, grids)), system.most_open_files()
+    # Two layers of shards are written at a time, and each recording has its lock.
+    kept = min(MAX_OPEN_FILES, 2 * sum(map(_kept_open, grids)))
+    needed = SPARE_FILES + kept + len(grids) + WORKERS
+    most = system.most_open_files()
     if needed > most:
         raise InvalidProperties(
             f"This needs {needed:,} open files, and a program may have {most:,} here: "
@@ -190,8 +192,7 @@ def check_open_files(grids: Sequence[Grid]) -> None:
         )
 
 
-def _open_files(grid: Grid) -> int:
-    """Files that a recording has open: two layers of the levels with few of them."""
+def _kept_open(grid: Grid) -> int:
+    """Files that a recording would keep open: of the levels with few of them."""
     of_levels = map(grid.files_at_once, reversed(range(len(grid.level_shapes))))
-    kept = max(n for n in (0, *accumulate(of_levels)) if n <= MAX_OPEN_FILES)
-    return 2 * kept + WORKERS
+    return max(n for n in (0, *accumulate(of_levels)) if n <= MAX_OPEN_FILES)

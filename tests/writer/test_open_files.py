@@ -46,11 +46,11 @@ def of(tiles):
 
 @pytest.mark.parametrize(
     ("tiles", "kept"),
-    [(1, 1), (8, 8 + 4 + 2 + 1), (200, 25 + 13 + 7 + 4 + 2 + 1)],
+    [(1, 2), (8, 2 * (8 + 4 + 2 + 1)), (200, MAX_OPEN_FILES)],
 )
 def test_what_a_recording_needs_is_counted(monkeypatch, tiles, kept):
-    assert kept <= MAX_OPEN_FILES
-    needed = SPARE_FILES + 2 * kept + WORKERS
+    """Two layers of shards at a time, and its lock."""
+    needed = SPARE_FILES + kept + 1 + WORKERS
     monkeypatch.setattr(system, "most_open_files", lambda: needed)
     check_open_files([of(tiles)])
     monkeypatch.setattr(system, "most_open_files", lambda: needed - 1)
@@ -58,8 +58,9 @@ def test_what_a_recording_needs_is_counted(monkeypatch, tiles, kept):
         check_open_files([of(tiles)])
 
 
-def test_recordings_together_need_more(monkeypatch):
-    monkeypatch.setattr(system, "most_open_files", lambda: 256)
-    check_open_files([of(8)] * 2)
+def test_recordings_together_share_what_is_kept_open(monkeypatch):
+    most = SPARE_FILES + MAX_OPEN_FILES + 10 + WORKERS
+    monkeypatch.setattr(system, "most_open_files", lambda: most)
+    check_open_files([of(8)] * 10)
     with pytest.raises(InvalidProperties, match="fewer cameras at once"):
-        check_open_files([of(8)] * 10)
+        check_open_files([of(8)] * 11)

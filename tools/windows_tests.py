@@ -68,6 +68,7 @@ def run(file: Path, pytest_arguments: list[str]) -> Outcome:
     outcome = Outcome(name)
     short = name.removesuffix(".py").replace(os.sep, "-")
     report = RESULTS / f"{short}.xml"
+    report.unlink(missing_ok=True)
     folder = BED / "prefix" / "drive_c" / "tests" / short
     folder.mkdir(parents=True, exist_ok=True)
     text = file.read_text("utf-8")
@@ -147,8 +148,7 @@ def main() -> int:
         for file in (sorted(path.rglob("test_*.py")) if path.is_dir() else [path])
     ]
     set_up()
-    shutil.rmtree(RESULTS, ignore_errors=True)
-    RESULTS.mkdir()
+    RESULTS.mkdir(exist_ok=True)
     with ThreadPoolExecutor(arguments.jobs) as pool:
         outcomes = list(pool.map(lambda file: run(file, rest), files))
     return 0 if tell(outcomes) else 1

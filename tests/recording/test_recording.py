@@ -814,7 +814,8 @@ def test_it_can_be_started_again_and_again_without_leaking_threads(tmp_path, cam
         recording.configure(source, properties(tmp_path / f"{i}.zarr"))
         recording.start()
         assert recording.wait(20)
-    assert threading.active_count() == before
+    # What held sleep off ends by itself, and nobody waits for it.
+    wait_until(lambda: threading.active_count() <= before)
 
 
 SCRIPT = """

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import venv
 from email import message_from_bytes
 from pathlib import Path
 from zipfile import ZipFile
@@ -12,6 +11,7 @@ import pytest
 import zarr
 
 ROOT = Path(__file__).parents[2]
+venv = pytest.importorskip("venv", reason="CPython to embed in Windows has no venv")
 
 
 def build(folder, **environment):

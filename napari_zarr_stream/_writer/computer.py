@@ -3,8 +3,12 @@
 That of a laptop changes with the network, and two computers may have the same.
 """
 
+import contextlib
+import ctypes
 import re
 import socket
+import sys
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,8 +52,7 @@ class Computer:
         """The one that this runs on."""
         return cls(
             socket.gethostname(),
-            _said_by("/etc/machine-id"),
-            _said_by("/proc/sys/kernel/random/boot_id"),
+            *_machine_and_boot(),
             psutil.boot_time(),
             _namespace(),
             _addresses(),
@@ -105,8 +108,43 @@ class Computer:
         return self.host == other.host and not (known and self.machine != other.machine)
 
 
+def _machine_and_boot() -> tuple[str, str]:
+    if sys.platform == "darwin":
+        return machine_and_boot_of_macos(ctypes.CDLL(None))
+    if sys.platform == "win32":
+        return _machine_of_windows(), ""
+    boot = "/proc/sys/kernel/random/boot_id"
+    return _said_by("/etc/machine-id"), _said_by(boot)
+
+
+def machine_and_boot_of_macos(libc: Any) -> tuple[str, str]:
+    """What macOS' C library says: gethostuuid(2), and sysctl(3) of the boot session."""
+    machine = ctypes.create_string_buffer(16)
+    patience = (ctypes.c_long * 2)(1, 0)  # struct timespec: a second
+    if libc.gethostuuid(machine, patience):
+        machine.raw = bytes(16)
+    boot = ctypes.create_string_buffer(64)
+    room = ctypes.byref(ctypes.c_size_t(len(boot)))
+    name, nothing = b"kern.bootsessionuuid", ctypes.c_size_t(0)
+    if libc.sysctlbyname(name, boot, room, None, nothing):
+        boot.value = b""
+    known = any(machine.raw)
+    return str(uuid.UUID(bytes=machine.raw)) if known else "", boot.value.decode()
+
+
+def _machine_of_windows() -> str:
+    if sys.platform == "win32":
+        import winreg
+
+        place = winreg.HKEY_LOCAL_MACHINE, "SOFTWARE\\Microsoft\\Cryptography", 0
+        rights = winreg.KEY_READ | winreg.KEY_WOW64_64KEY
+        with contextlib.suppress(OSError), winreg.OpenKey(*place, rights) as key:
+            return str(winreg.QueryValueEx(key, "MachineGuid")[0])
+    return ""
+
+
 def _said_by(file: str) -> str:
-    """What Linux says in a file; other systems have none."""
+    """What Linux says in a file."""
     try:
         return Path(file).read_text("utf-8").strip()
     except (OSError, ValueError):

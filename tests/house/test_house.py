@@ -138,6 +138,13 @@ FILE_CALLS_ELSEWHERE = {
         "ctypes.c_uint32",
     },
     "_dock/place.py": {"os.path.lexists"},
+    "_writer/computer.py": {
+        "ctypes.CDLL",
+        "ctypes.byref",
+        "ctypes.c_long",
+        "ctypes.c_size_t",
+        "ctypes.create_string_buffer",
+    },
     "cli/__init__.py": {"io.TextIOWrapper", "os.dup2", "os.open", "os.O_WRONLY"},
 }
 """What may be asked of the system but in these two. Looking is free: pathlib

@@ -15,7 +15,7 @@ from needs import needs_zombies
 
 from napari_zarr_stream import StorageProperties, StoreInUse, ZarrStream
 from napari_zarr_stream._writer import system
-from napari_zarr_stream._writer.computer import Computer
+from napari_zarr_stream._writer.computer import Computer, machine_and_boot_of_macos
 from napari_zarr_stream._writer.lock import StoreLock, holder_of, lock_path
 
 
@@ -147,6 +147,29 @@ def test_this_computer_knows_itself():
     assert Computer.read(json.loads(json.dumps(asdict(mine)))) == mine
     assert mine.shows_processes_of(mine)
     assert not mine.is_restart_of(mine)
+
+
+class LibraryOfMacOS:
+    """What its C library says, or does not."""
+
+    def __init__(self, *, fails=False):
+        self.fails = fails
+
+    def gethostuuid(self, machine, patience):
+        machine.raw = bytes(range(16))  # also of one that fails half way
+        return -1 if self.fails else 0
+
+    def sysctlbyname(self, name, value, size, new, new_size):
+        assert name == b"kern.bootsessionuuid"
+        value.value = b"7B3C8E04-52E7-4A86-9E1B-2D5F4C0A9A11"
+        return -1 if self.fails else 0
+
+
+def test_macos_knows_machine_and_start_by_more_than_a_name():
+    machine, boot = machine_and_boot_of_macos(LibraryOfMacOS())
+    assert machine == "00010203-0405-0607-0809-0a0b0c0d0e0f"
+    assert boot == "7B3C8E04-52E7-4A86-9E1B-2D5F4C0A9A11"
+    assert machine_and_boot_of_macos(LibraryOfMacOS(fails=True)) == ("", "")
 
 
 def test_a_process_on_another_computer_may_live(store):

@@ -6,10 +6,11 @@ and a window polls `status` and `newest`.
 
 import contextlib
 import errno
+import math
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from napari_zarr_stream._recording.awake import kept_awake
 from napari_zarr_stream._recording.disk import RESERVE_BYTES, DiskWatch
 from napari_zarr_stream._recording.pace import Pace
+from napari_zarr_stream._writer.contrast import WideningLimits
 from napari_zarr_stream._writer.errors import (
     FrameMismatch,
     IllegalTransition,
@@ -33,6 +35,7 @@ from napari_zarr_stream._writer.set_images import ImageDescription
 from .arrivals import Arrivals
 from .layout import ImageLayout, Layout
 from .states import TRANSITIONS, AcquisitionEvent, AcquisitionState, AcquisitionStatus
+from .times import Times
 
 Pixels = npt.NDArray[np.generic]
 
@@ -102,6 +105,8 @@ class Acquisition:
         self._pace = Pace(0.0)
         self._is_wanted = True
         self._newest: tuple[dict[str, int], Pixels] | None = None
+        self._limits: dict[str, WideningLimits] = {}  # by the name of a channel
+        self._times = Times()
 
     # -------------------------------------------------------------- from any thread
 
@@ -235,7 +240,12 @@ class Acquisition:
             self.properties,
             [_description(image, layout) for image in layout.images],
             plate=layout.plate,
-            record={**record, RecordKey.PLANES_PLANNED: layout.planned},
+            record={
+                **record,
+                RecordKey.PLANES_PLANNED: layout.planned,
+                RecordKey.INTERVAL_S: layout.interval_s,
+                RecordKey.FIELDS_PADDED: layout.is_padded,
+            },
         )
         self._arrivals = Arrivals(layout)
         self._layout = layout
@@ -293,9 +303,12 @@ class Acquisition:
             at = dict(zip("tcz", place, strict=True))
             images.put(number, [at[axis] for axis in image.axes[:-2]], plane, known)
             arrivals.add(number, place)
+            channel = image.channels[place[1]].name
+            self._limits.setdefault(channel, WideningLimits()).see(plane)
             if self._is_wanted and color == frame.colors // 2:
                 self._is_wanted = False
                 self._newest = {"image": number, **at}, plane.copy()
+        self._times.see(number, place, known.get("runner_time_ms", math.nan))
         self._now = Now(index, None)
         self._pace.note(time.perf_counter(), arrivals.acquired, 0, 0.0)
 
@@ -353,8 +366,25 @@ class Acquisition:
         elif missing and reason is FinishReason.COMPLETED:
             reason = FinishReason.INCOMPLETE
         self._finish_reason = reason
-        if images is not None:
+        if images is None or layout is None:
+            return
+        try:
+            if self._error is None or not images.status().error:
+                self._annotate(images, layout)
+        finally:
             images.close(reason, record)
+
+    def _annotate(self, images: ImageSet, layout: Layout) -> None:
+        """Tell what only planes could: how bright they are, how far apart in time."""
+        interval_s = self._times.interval_s
+        for number, image in enumerate(layout.images):
+            limits = [self._limits.get(channel.name) for channel in image.channels]
+            channels = [
+                replace(channel, contrast_limits=seen.limits if seen else None)
+                for channel, seen in zip(image.channels, limits, strict=True)
+            ]
+            has_time = image.axes[0] == "t" and interval_s
+            images.annotate(number, channels, interval_s if has_time else None)
 
 
 def _description(image: ImageLayout, layout: Layout) -> ImageDescription:

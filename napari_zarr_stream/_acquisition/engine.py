@@ -61,6 +61,40 @@ def recording_of(
         recorder.stop()
 
 
+def run_recorded(
+    core: "CMMCorePlus",
+    sequence: "useq.MDASequence",
+    acquisition: Acquisition,
+    look: Callable[..., None],
+) -> None:
+    """Run a sequence in this thread, and record it.
+
+    Parameters
+    ----------
+    core, sequence, acquisition
+    look : callable
+        Called after each frame, and twice a second while the run waits.
+
+    Raises
+    ------
+    ZarrStreamError
+        The first failure of the run.
+    """
+    recorder = RunRecorder(core, lambda: acquisition)
+    signals = core.mda.events.frameReady, core.mda.events.awaitingEvent
+    for signal in signals:
+        signal.connect(look)
+    try:
+        core.mda.run(sequence)
+    except Exception:
+        acquisition.wait(0)  # tells it as one of ours
+        raise
+    finally:
+        for signal in signals:
+            signal.disconnect(look)
+        recorder.stop()
+
+
 class RunRecorder:
     """Records every run of a core, whoever starts it, until it is told to stop.
 
@@ -80,14 +114,8 @@ class RunRecorder:
     def __init__(
         self, core: "CMMCorePlus", new: Callable[[], Acquisition | None]
     ) -> None:
-        inner = core.mda.engine
-        if inner is None or core.mda.is_running():
-            raise IllegalTransition(
-                "Micro-Manager runs an acquisition: what records it must be there "
-                "before it begins"
-            )
-        self._engine = RecordingEngine(core, inner, new)
-        core.register_mda_engine(self._engine)
+        self._new = new
+        self._engine = _wrapped(core, new)
 
     @property
     def core(self) -> "CMMCorePlus | None":
@@ -99,9 +127,44 @@ class RunRecorder:
         """Of the present run, or of the last."""
         return self._engine.acquisition
 
+    def follow(self, core: "CMMCorePlus") -> None:
+        """Record the runs of another core from now on, if it is another.
+
+        Raises
+        ------
+        IllegalTransition
+            A run goes on there.
+        """
+        if core is self.core:
+            return
+        before = self._engine
+        self._engine = _wrapped(core, self._new)
+        before.retire()
+
     def stop(self) -> None:
         """Record no further run; the core gets back the engine that it had."""
         self._engine.retire()
+
+
+def _wrapped(
+    core: "CMMCorePlus", new: Callable[[], Acquisition | None]
+) -> "RecordingEngine":
+    """An engine around that of a core, in its place.
+
+    Raises
+    ------
+    IllegalTransition
+        A run goes on.
+    """
+    inner = core.mda.engine
+    if inner is None or core.mda.is_running():
+        raise IllegalTransition(
+            "Micro-Manager runs an acquisition: what records it must be there before "
+            "it begins"
+        )
+    engine = RecordingEngine(core, inner, new)
+    core.register_mda_engine(engine)
+    return engine
 
 
 class RecordingEngine:

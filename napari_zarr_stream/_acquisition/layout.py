@@ -212,10 +212,15 @@ def load_sequence(path: Path) -> "useq.MDASequence":
     Raises
     ------
     InvalidProperties
-        It cannot be read, or is none.
+        It cannot be read, or is none; or useq is not installed.
     """
-    import useq
-
+    try:
+        import useq
+    except ModuleNotFoundError:
+        raise InvalidProperties(
+            "sequences of Micro-Manager need what comes with pip install "
+            '"napari-zarr-stream[micromanager]"'
+        ) from None
     try:
         return useq.MDASequence.from_file(path)
     except Exception as error:

@@ -24,7 +24,7 @@ from .ome_xml import OME_XML, ome_xml
 from .plan import plan
 from .plane_rows import columns_like, columns_of
 from .plate import Plate
-from .properties import StorageProperties
+from .properties import Channel, StorageProperties
 from .record import FinishReason, RecordKey, check_record, now, of_set
 from .set_images import (
     ImageDescription,
@@ -274,6 +274,25 @@ class ImageSet:
             closed=self._is_closed,
             error=progress.error,
         )
+
+    def annotate(
+        self,
+        image: int,
+        channels: Sequence[Channel] | None = None,
+        interval_s: float | None = None,
+    ) -> None:
+        """Change how channels of an image are shown, and how far its steps are apart.
+
+        Raises
+        ------
+        InvalidProperties
+            Another number of channels than there are, or no time axis.
+        FrameMismatch, IllegalTransition, WriteFailed
+            As `put`.
+        """
+        with self._lock:
+            self._check_open("annotate")
+            self._image(image).dataset.annotate(channels, {}, interval_s)
 
     def flush(self) -> None:
         """Return when all that was put can be read by another program.

@@ -82,6 +82,9 @@ class RecordKey(StrEnum):
     POSITION = "position"
     """Of an image: where the stage was asked to be for it: "name", "x_um", "y_um" and
     "z_um", among others."""
+    FIELDS_PADDED = "fields_padded"
+    """Whether fields of a plate have planes that were not asked for, to be of one shape
+    with the others."""
     PLANES_PLANNED = "planes_planned"
     PLANES_MISSING = "planes_missing"
     MISSING = "missing"

@@ -1,4 +1,4 @@
-"""The command line: napari-zarr-stream record | export | upload | info | repair."""
+"""The command line: napari-zarr-stream record | export | acquire | upload | info | repair."""
 
 import argparse
 import errno
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.errors import InvalidProperties, ZarrStreamError
 
+from .acquire import ACQUIRE
 from .command import (
     EXIT_CODES,
     FAILED,
@@ -68,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXIT_CODES,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (RECORD, EXPORT, UPLOAD, INFO, REPAIR):
+    for command in (RECORD, EXPORT, ACQUIRE, UPLOAD, INFO, REPAIR):
         options = commands.add_parser(
             command.name, help=command.help, description=command.description
         )

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_zarr_stream.cameras.protocol import CameraError
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pymmcore_plus import CMMCorePlus
 
 _MODULE_OF_THE_INSTANCE = "pymmcore_plus.core._mmcore_plus"
+_MODULE_OF_THE_WINDOW = "napari_micromanager.main_window"
 
 _in_use: "weakref.WeakSet[CMMCorePlus]" = weakref.WeakSet()
 
@@ -38,24 +39,61 @@ def _silence(core: "CMMCorePlus") -> None:
 
 
 def running_core() -> "CMMCorePlus | None":
-    """Return `CMMCorePlus.instance()`, which would make one, only if it is there."""
+    """Return the core that others use, which may be another one each time; makes none.
+
+    It is that of napari-micromanager's window, which makes its own and changes it, or
+    else `CMMCorePlus.instance()`.
+    """
+    window = sys.modules.get(_MODULE_OF_THE_WINDOW)
+    if window is not None:
+        try:
+            core: CMMCorePlus = window.get_core()
+        except RuntimeError:
+            pass  # no viewer, or none with that window in it
+        else:
+            return core
     module = sys.modules.get(_MODULE_OF_THE_INSTANCE)
     reference = None if module is None else vars(module)["_instance"]
     return None if reference is None else reference()
 
 
-def own_core(configuration: Path) -> "CMMCorePlus":
+@contextmanager
+def microscope(configuration: str) -> Iterator["CMMCorePlus"]:
+    """Load a configuration file into a core of its own, and free it afterwards.
+
+    Raises
+    ------
+    CameraError
+        It cannot be loaded.
+    """
+    path = Path(configuration).expanduser()
+    with asking(f"load {configuration}"):
+        core = own_core(path)
+    use(core)
+    try:
+        with asking(f"load {configuration}"):
+            core.loadSystemConfiguration(path)
+        yield core
+    finally:
+        release(core)
+
+
+def own_core(configuration: Path) -> Any:
     """Return a core for a file, never the one that other programs share."""
+    text = ""
+    if configuration.is_file():  # else the core looks beside its adapters
+        text = configuration.read_text("utf-8", errors="replace")
+    return new_core(any(line.startswith("#py ") for line in text.splitlines()))
+
+
+def new_core(python_devices: bool) -> Any:
+    """Return a core that has no devices yet, which may be Python objects, too."""
     level = logging.root.level
     from pymmcore_plus import CMMCorePlus
     from pymmcore_plus.experimental.unicore import UniMMCore
 
     # importing it turns on the debug messages of all libraries
     logging.root.setLevel(level)
-    text = ""
-    if configuration.is_file():  # else the core looks beside its adapters
-        text = configuration.read_text("utf-8", errors="replace")
-    python_devices = any(line.startswith("#py ") for line in text.splitlines())
     module = vars(sys.modules[_MODULE_OF_THE_INSTANCE])
     before = module["_instance"]
     try:

@@ -1,4 +1,4 @@
-"""The command line: napari-zarr-stream record | export | acquire | upload | info | repair."""
+"""The command line: record | export | acquire | upload | info | repair."""
 
 import argparse
 import errno

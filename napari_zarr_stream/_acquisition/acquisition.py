@@ -161,6 +161,10 @@ class Acquisition:
             error=self._error,
         )
 
+    def has(self, image: int, place: tuple[int, int, int]) -> bool:
+        """Whether a plane was acquired, by the number of its image and (t, c, z)."""
+        return self._arrivals is not None and self._arrivals.has(image, place)
+
     def newest(self) -> tuple[dict[str, int], Pixels] | None:
         """The newest plane that nobody was given yet, None if there is none.
 

@@ -31,6 +31,10 @@ class Arrivals:
         self._there[image][place] = True
         self.acquired += 1
 
+    def has(self, image: int, place: tuple[int, int, int]) -> bool:
+        """Whether a plane has come, to a place that there is."""
+        return bool(self._there[image][place])
+
     def missing(self) -> Iterator[tuple[int, tuple[int, int, int]]]:
         """Planes that were asked for and have not come: image, and (t, c, z)."""
         pairs = zip(self._layout.images, self._there, strict=True)

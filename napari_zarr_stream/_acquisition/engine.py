@@ -5,21 +5,26 @@ there a slow disk holds up the run, and an exception ends it. Its signals do nei
 """
 
 import contextlib
-import math
 import weakref
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_zarr_stream._writer.errors import IllegalTransition, SourceFailed
-from napari_zarr_stream._writer.record import FinishReason, RecordKey
-from napari_zarr_stream.cameras.host_clock import follow_date, host_time_ns
+from napari_zarr_stream._writer.record import FinishReason
+from napari_zarr_stream.cameras.host_clock import follow_date
 
 from .acquisition import Acquisition
-from .frame_format import FrameFormat
 from .layout import layout_of
-from .records import as_record, plain
+from .metadata import (
+    frame_count,
+    frame_format,
+    index_of,
+    known_of,
+    run_record,
+    summary_of,
+)
 
 if TYPE_CHECKING:
     import useq
@@ -27,8 +32,6 @@ if TYPE_CHECKING:
 
 START_PATIENCE_S = 60.0
 """In which a run must have begun that was asked for: its thread has to start first."""
-
-_NUMBER = "ImageNumber"
 
 
 @contextlib.contextmanager
@@ -239,9 +242,9 @@ class RecordingEngine:
             core = self._core()
             self._shutter = bool(core and core.getAutoShutter())
             summary = self.inner.setup_sequence(sequence)
-            said = summary or _summary_of(core)
+            said = summary or summary_of(core)
             layout = layout_of(sequence, frame_format(core, said))
-            acquisition.open(layout, _record(sequence, said))
+            acquisition.open(layout, run_record(sequence, said))
         return summary
 
     def setup_event(self, event: "useq.MDAEvent") -> None:
@@ -286,7 +289,7 @@ class RecordingEngine:
         inner = getattr(self.inner, "event_iterator", None)
         for event in inner(events) if inner else events:
             if self.acquisition is not None:
-                self.acquisition.expect(_index(event), self._due_s(event))
+                self.acquisition.expect(index_of(event), self._due_s(event))
             yield event
 
     def _due_s(self, event: "useq.MDAEvent") -> float | None:
@@ -300,7 +303,7 @@ class RecordingEngine:
     def teardown_event(self, event: "useq.MDAEvent") -> None:
         """See `PMDAEngine`."""
         if self.acquisition is not None:
-            self.acquisition.passed(_frames(event))
+            self.acquisition.passed(frame_count(event))
         teardown = getattr(self.inner, "teardown_event", None)
         if teardown is not None:
             with self._keeping_failure():
@@ -356,100 +359,7 @@ class RecordingEngine:
     def _take(
         self, acquisition: Acquisition, pixels: Any, event: Any, metadata: Any
     ) -> None:
-        acquisition.take(np.asarray(pixels), _index(event), _known(event, metadata))
-
-
-def frame_format(core: "CMMCorePlus | None", summary: Mapping[str, Any]) -> FrameFormat:
-    """What the cameras of a core give now, by its summary metadata.
-
-    Raises
-    ------
-    SourceFailed
-        There is no camera, or two of different frames behind one.
-    """
-    infos = summary.get("image_infos") or ()
-    if not infos or core is None:
-        raise SourceFailed("Micro-Manager has no camera: load one and choose it")
-    main = infos[0]
-    count = int(main.get("num_camera_adapter_channels", 1))
-    labels = tuple(core.getPhysicalCameraDevice(n) for n in range(count))
-    shapes = {
-        info["camera_label"]: (tuple(info["plane_shape"]), str(info["dtype"]))
-        for info in infos
-    }
-    known = {shapes[label] for label in labels if label in shapes}
-    if len(known) > 1:
-        raise SourceFailed(
-            f"{main['camera_label']} stands for {', '.join(labels)}, which give frames "
-            f"of {', '.join(map(str, sorted(known)))}: cameras of one run must give "
-            "the same"
-        )
-    shape = tuple(main["plane_shape"])
-    return FrameFormat(
-        int(shape[0]),
-        int(shape[1]),
-        str(main["dtype"]),
-        float(main.get("pixel_size_um") or 0.0),
-        labels,
-        shape[2] if len(shape) > 2 else 1,
-    )
-
-
-def _summary_of(core: "CMMCorePlus | None") -> Any:
-    """For engines that say nothing."""
-    from pymmcore_plus.metadata import summary_metadata
-
-    return {} if core is None else summary_metadata(core)
-
-
-def _record(sequence: "useq.MDASequence", summary: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept of a run from its beginning."""
-    from importlib.metadata import version
-
-    said = {key: value for key, value in summary.items() if key != "mda_sequence"}
-    return {
-        RecordKey.SEQUENCE: as_record(sequence),
-        RecordKey.MICRO_MANAGER: plain(said),
-        RecordKey.VERSIONS: {
-            name: version(name) for name in ("useq-schema", "pymmcore-plus")
-        },
-    }
-
-
-def _frames(event: Any) -> int:
-    """How many frames an event should give, for each camera."""
-    if (several := getattr(event, "events", None)) is not None:
-        return len(several)
-    # pymmcore-plus takes none for an image
-    return int(getattr(event.action, "type", "acquire_image") == "acquire_image")
-
-
-def _index(event: Any) -> dict[str, int]:
-    return {str(axis): int(number) for axis, number in event.index.items()}
-
-
-def _known(event: Any, metadata: Mapping[str, Any]) -> dict[str, float]:
-    """What is known of a frame: measured, and as it was asked for."""
-    position = metadata.get("position") or {}
-    camera = metadata.get("camera_metadata") or {}
-    return {
-        "time_ns": host_time_ns(),
-        "runner_time_ms": _number(metadata.get("runner_time_ms")),
-        "exposure_ms": _number(metadata.get("exposure_ms")),
-        **{f"{axis}_um": _number(position.get(axis)) for axis in "xyz"},
-        **{
-            f"{axis}_asked_um": _number(getattr(event, f"{axis}_pos")) for axis in "xyz"
-        },
-        "hardware": int(bool(metadata.get("hardware_triggered"))),
-        "device_index": int(_number(camera.get(_NUMBER), -1)),
-    }
-
-
-def _number(value: Any, unknown: float = math.nan) -> float:
-    try:
-        return unknown if value is None else float(value)
-    except (TypeError, ValueError):
-        return unknown
+        acquisition.take(np.asarray(pixels), index_of(event), known_of(event, metadata))
 
 
 def _put_at_rest(core: "CMMCorePlus | None", had_autoshutter: bool) -> None:

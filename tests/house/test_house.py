@@ -180,7 +180,7 @@ SDKS = {
     "genicam": "cameras/gentl.py",
     "harvesters": "cameras/gentl.py",
     "pymmcore": "cameras/micromanager/",
-    "pymmcore_plus": ("cameras/micromanager/", "_acquisition/engine.py"),
+    "pymmcore_plus": ("cameras/micromanager/", "_acquisition/"),
     "pypylon": "cameras/basler.py",
     "useq": "_acquisition/",
     "viva_genicam": "cameras/genicam.py",

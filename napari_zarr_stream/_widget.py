@@ -4,7 +4,6 @@ Recordings and exports belong to the viewer; a widget that is closed and opened 
 finds them there.
 """
 
-from functools import partial
 from pathlib import Path
 
 import napari  # noqa: TC002 - napari looks for this name in the signature
@@ -30,13 +29,12 @@ from ._dock.schedule_section import ScheduleSection
 from ._dock.settings_file import SettingsFile
 from ._dock.source_section import SourceSection
 from ._dock.storage_section import StorageSection
-from ._dock.warm_up import WARM_UP_MS, warm_up
 from ._dock.watch_section import WatchSection
 from ._saving.settings import EXPORT_PREFIX
-from ._viewer.background import in_background
 from ._viewer.exporting import ExportJob, exporting_of
 from ._viewer.napari_compat import DockWatch, viewer_itself, warn_of_unsafe_qt
 from ._viewer.session import session_of
+from ._viewer.warm_up import WARM_UP_MS
 from ._viewer.watching import watching_of
 from ._writer.errors import ZarrStreamError
 
@@ -88,7 +86,7 @@ class RecordWidget(Container[Widget]):
         self._connect()
         self._what.follow()
         warn_of_unsafe_qt()
-        QTimer.singleShot(WARM_UP_MS, partial(in_background, warm_up))
+        QTimer.singleShot(WARM_UP_MS, self._session.warm_up.begin)
 
     @property
     def cameras(self) -> CamerasSection:
@@ -136,6 +134,7 @@ class RecordWidget(Container[Widget]):
         self._how.place_look.changed.connect(self._show_plan)
         self._what.cameras.changed.connect(self._kept.keep_soon)
         self._run.record.clicked.connect(self._start)
+        self._session.began.connect(self._follow_live)
         self._session.ended.connect(self._show_end)
         self._watch = DockWatch(self._viewer, self.native)
         self._watch.closed.connect(self._dock_closed)
@@ -143,6 +142,7 @@ class RecordWidget(Container[Widget]):
         self._bind_key()
         if self._session.is_busy:
             self._show_start()
+            self._follow_live()
 
     def reset_choices(self, *_: object) -> None:
         """Called by napari, too, when layers come, go or are renamed."""
@@ -188,6 +188,10 @@ class RecordWidget(Container[Widget]):
         self._settings.fold_away()
         self._what.show_start()
         self._run.show_start()
+
+    def _follow_live(self) -> None:
+        self._what.follow_live()
+        self._run.follow_live()
 
     def _show_end(self) -> None:
         self._run.show_end()

@@ -170,7 +170,7 @@ class CameraSection(QWidget):
         self.message.setStyleSheet("" if waits else PROBLEM_STYLE)
         self.message.setVisible(bool(text))
         if view is None:
-            self.light.hide()
+            self.light.forget()
         self._enable()
         if self.live is not None and self.is_ready and self._live_is_outdated():
             self._show_live()

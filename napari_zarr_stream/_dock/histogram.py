@@ -1,15 +1,22 @@
 """How bright the newest frame is: a histogram, and whether pixels are saturated."""
 
 import time
-from typing import NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from qtpy.QtCore import QRectF, QSize
+from qtpy.QtCore import QRectF, QSize, QTimer
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPalette
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_zarr_stream._viewer.background import in_background
+
 from .form import PROBLEM_STYLE, wrapping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
 
 SHOWS_PER_HISTOGRAM = 5
 """Frames shown for one that is counted."""
@@ -21,6 +28,8 @@ BINS = 128
 HEIGHT_PX = 48
 SAMPLE_SIDE = 512
 """Of the grid of pixels that the histogram is made of; the maximum is of all."""
+
+POLL_MS = 20
 
 AMBER = QColor("#c8741a")
 """As of everything that needs a look: readable on both themes, and not an alarm."""
@@ -119,6 +128,11 @@ class Light(QWidget):
         self.words = wrapping(QLabel())
         self._shows = 0
         self._counted_at = 0.0
+        self._next: Callable[[], Brightness] | None = None
+        self._counted: Future[Brightness] | None = None
+        self._timer = QTimer(self)
+        self._timer.setInterval(POLL_MS)
+        self._timer.timeout.connect(self._look)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
@@ -137,10 +151,36 @@ class Light(QWidget):
         self.show_frame(frame, bit_depth)
 
     def show_frame(self, frame: npt.NDArray[np.generic], bit_depth: int) -> None:
-        """Unsigned integers only: of others it is not known what white is."""
+        """Unsigned integers only: of others it is not known what white is.
+
+        They are counted in a thread: of a large frame that takes as long as painting.
+        Nobody may change the frame.
+        """
         if frame.dtype.kind != "u":
             return
-        brightness = brightness_of(frame, bit_depth)
+        self._next = partial(brightness_of, frame, bit_depth)
+        self._look()
+
+    def forget(self) -> None:
+        """Hide until there is another frame."""
+        self._next = self._counted = None
+        self.hide()
+
+    def _look(self) -> None:
+        """Show what is counted, and count the newest that has come meanwhile."""
+        if self._counted is not None:
+            if not self._counted.done():
+                return
+            self._show(self._counted.result())
+            self._counted = None
+        if self._next is not None:
+            self._counted = in_background(self._next, may_be_dropped=True)
+            self._next = None
+            self._timer.start()
+        else:
+            self._timer.stop()
+
+    def _show(self, brightness: Brightness) -> None:
         self.histogram.show_brightness(brightness)
         self.words.setText(brightness.in_words)
         self.words.setStyleSheet(PROBLEM_STYLE if brightness.saturated else "")

@@ -138,10 +138,14 @@ class RunSection(QWidget):
         self.state.value = f"Ready for {names}"
         self.state.visible = can_record
 
-    def show_start(self) -> None:
-        """Follow the session to its end."""
+    def follow_live(self) -> None:
+        """There are live layers now."""
         if self._session.look_back is not None:
             self._session.look_back.changed.connect(self._show_live)
+        self._show_live()
+
+    def show_start(self) -> None:
+        """Follow the session to its end."""
         self._show_live()
         self.record.enabled, self.stop.enabled = False, True
         self.state.visible = False

@@ -273,8 +273,11 @@ class SourceSection(QWidget):
             section.control.stop_preview()
 
     def show_start(self) -> None:
-        """Grey out what must not be changed, and show how bright live images are."""
+        """Grey out what must not be changed."""
         self.enable(False)
+
+    def follow_live(self) -> None:
+        """Show how bright live images are."""
         for section, live in zip(self.sections, self._session.lives, strict=False):
             section.follow(live)
 

@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -52,6 +52,9 @@ class Stored(Protocol):
 
     def stamp_of(self, chunk: Chunk) -> Stamp:
         """When the file of a chunk was changed, in ns, and its size."""
+
+    def read_chunks(self, chunks: Sequence[Chunk]) -> dict[Chunk, Pixels] | None:
+        """Some, if that is fast; None if they are to be read as pixels."""
 
     def __getitem__(self, key: tuple[int | slice, ...]) -> Pixels:
         """Read pixels."""
@@ -194,21 +197,30 @@ class KeptArray:
         return found
 
     def _read_chunks(self, missing: dict[Chunk, Stamp]) -> dict[Chunk, Pixels]:
-        """Read chunks, all at once: they are decoded side by side."""
-        ends = list(zip(*missing, strict=True))
+        """Read chunks, and keep them."""
+        read = self._array.read_chunks(list(missing))
+        if read is None:
+            read = self._read_together(missing)
+        for chunk, stamp in missing.items():
+            if _is_settled(stamp):
+                self._kept.put(self.path, chunk, stamp, read[chunk])
+        return read
+
+    def _read_together(self, chunks: Iterable[Chunk]) -> dict[Chunk, Pixels]:
+        """Read chunks all at once: they are decoded side by side."""
+        chunks = list(chunks)
+        ends = list(zip(*chunks, strict=True))
         first, last = (self._extent(tuple(map(pick, ends))) for pick in (min, max))
         box = [slice(a.start, b.stop) for a, b in zip(first, last, strict=True)]
         pixels = self._array[tuple(box)]
         read = {}
-        for chunk, stamp in missing.items():
+        for chunk in chunks:
             inside = tuple(
                 slice(here.start - side.start, here.stop - side.start)
                 for here, side in zip(self._extent(chunk), box, strict=True)
             )
             # Of its own: one that stays would keep the memory of all of them.
             read[chunk] = np.ascontiguousarray(pixels[inside])
-            if _is_settled(stamp):
-                self._kept.put(self.path, chunk, stamp, read[chunk])
         return read
 
     def _read(self, spans: Sequence[range]) -> Pixels:

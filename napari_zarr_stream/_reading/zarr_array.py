@@ -30,6 +30,7 @@ from .documents import (
     open_node,
     understanding,
 )
+from .plain_chunks import PlainChunks
 
 Stamp = tuple[int, int] | None
 """When a file was changed, in ns, and how long it is; None where there is none."""
@@ -135,6 +136,7 @@ class ZarrArray:
             self.dtype = np.dtype(array.dtype).newbyteorder("=")
             self.chunks: tuple[int, ...] = array.chunks
             self.shards: tuple[int, ...] | None = array.shards
+            self._plain = PlainChunks.of(array, path, self._document)
         except Exception as error:  # whatever strange metadata lead to
             raise InvalidStore(f"array {path} cannot be opened: {error}") from error
         if 0 in self.chunks:
@@ -191,6 +193,7 @@ class ZarrArray:
                 f"array {self.path} cannot be opened: {error}"
             ) from error
         self._look_for_chunks(given)
+        self._document = given
         return array
 
     def _look_for_chunks(self, document: dict[str, Any]) -> None:
@@ -219,6 +222,15 @@ class ZarrArray:
                 info = (self.path / name).stat()
                 return info.st_mtime_ns, info.st_size
         return None
+
+    def read_chunks(
+        self, chunks: Sequence[tuple[int, ...]]
+    ) -> dict[tuple[int, ...], npt.NDArray[np.generic]] | None:
+        """Chunks, each as large as the array is there, which nobody may change.
+
+        None where they are better read as pixels: many, or of another layout.
+        """
+        return self._plain.read(chunks) if self._plain is not None else None
 
     def __getitem__(self, key: tuple[int | slice, ...]) -> npt.NDArray[np.generic]:
         """Read pixels: `key` has an int or a slice with a positive step for each axis.

@@ -139,6 +139,7 @@ class LivePreview(QObject):
         self._feed = feed
         self._source = source
         self._running = False
+        self._is_ours = True
         self._paint_s = FIRST_PREVIEW_S * PAINTING_SHARE
         self._shown_at = time.perf_counter()
         self._limits_are_ours = True
@@ -236,7 +237,7 @@ class LivePreview(QObject):
         QTimer.singleShot(round(1000 * min(wait_s, SLOWEST_PREVIEW_S)), self._tick)
 
     def _show(self, frame: npt.NDArray[np.generic]) -> None:
-        if self.layer not in self._viewer.layers:
+        if not self.is_there:
             self._running = False  # the user removed it
             self.removed.emit()
             return
@@ -268,10 +269,21 @@ class LivePreview(QObject):
         low, high = self.layer.contrast_limits
         self._feed.contrast_limits = float(low), float(high)
 
+    def hand_over(self) -> Any:
+        """Leave the layer where it is, to be something else from now on."""
+        self._running, self._is_ours = False, False
+        self.layer.events.contrast_limits.disconnect(self._keep_limits)
+        return self.layer
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the user has not taken the layer away."""
+        return self.layer in self._viewer.layers
+
     def stop(self) -> None:
-        """Take the layer away, if the user has not."""
+        """Take the layer away, if the user has not and it was not handed over."""
         self._running = False
-        if self.layer in self._viewer.layers:
+        if self._is_ours and self.is_there:
             self._viewer.layers.remove(self.layer)
 
 

@@ -4,12 +4,12 @@ They outlive the dock widget that started them. All of it runs on the GUI thread
 recordings themselves have threads of their own and are only polled.
 """
 
+import gc
 import threading
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,8 +34,12 @@ from .napari_compat import (
     main_window_of,
     viewer_itself,
 )
-from .reopen import reopen
+from .reopen import ReadBack, goes_on, read_back, show_layers
 from .starting import Job, Starting
+from .warm_up import WarmUp
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 BUSY_QUEUE = 0.5
 """With the queue fuller than this the live layer waits: frames are worth more."""
@@ -86,6 +90,7 @@ class _Run:
         self.live = LivePreview(viewer, self.feed, shown, left, image)
         self.watch = LayerWatch(viewer, job.layer) if job.layer else None
         self.failure_told = False
+        self.read: Future[ReadBack] | None = None  # when it has ended
 
     def status(self) -> RecordingStatus:
         """A snapshot, also before there is a recording."""
@@ -106,9 +111,11 @@ def _no_window() -> None:
 class Session(QObject):
     """Starts and ends recordings in one viewer, those of several cameras together.
 
-    `ended` is emitted after all stores were reopened and failures shown.
+    `began` is emitted when there are live layers, `ended` after all stores were
+    reopened and failures shown.
     """
 
+    began = Signal()
     ended = Signal()
     _window: Callable[[], QWidget | None]
 
@@ -116,6 +123,9 @@ class Session(QObject):
         super().__init__()
         self._viewer = viewer
         self._runs: list[_Run] = []
+        self._jobs: Sequence[Job] = ()
+        self._one_store = False
+        self._was_stopped = False  # before it began
         self._starting: Starting | None = None
         self.look_back: LookBack | None = None
         self.troubles: list[str] = []  # told of the runs, for as long as they are shown
@@ -129,6 +139,8 @@ class Session(QObject):
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._poll)
+        self.warm_up = WarmUp(self)
+        self.warm_up.over.connect(self._begin)
         free_in_own_context(viewer)
 
     @property
@@ -158,17 +170,12 @@ class Session(QObject):
         """Record; the window is asked to stay while it goes on.
 
         Returns at once: what cannot be started is told by `troubles` when it `ended`.
-        With `one_store`, all become images of the store of the first job.
+        What makes the first one slow is waited for, while the window goes on. With
+        `one_store`, all become images of the store of the first job.
         """
-        runs: list[_Run] = []
-        for job in jobs:
-            left = runs[-1].live.right if runs else 0.0
-            runs.append(_Run(self._viewer, job, left, runs[0] if runs else None))
-        if len(runs) > 1:
-            self._viewer.reset_view()  # they lie side by side
-        self._runs, self.troubles, self._has_started = runs, [], False
-        self.look_back = LookBack(self._viewer, self.lives)
-        self._starting = Starting(jobs, one_store)
+        self._jobs, self._one_store = jobs, one_store
+        self._runs, self.troubles, self._starting = [], [], None
+        self._has_started = self._was_stopped = False
         self._guard(main_window_of(self._viewer))
         if threading.current_thread() is threading.main_thread():  # else none comes
             terminated = Interrupt(self._close_when_written, numbers=ENDS)
@@ -176,13 +183,42 @@ class Session(QObject):
         _busy.add(self)
         self._is_busy = True
         self._timer.start()
+        self.warm_up.begin()
+        if self.warm_up.is_over:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Make the live layers, and start; or not, if it was stopped before.
+
+        What there is already is not looked at by the garbage collector meanwhile: it
+        takes 0.2 s for all of it, in any thread, and each layer that napari removes has
+        it do so (`VispyCanvas._clean_and_update_scenegraph`).
+        """
+        if not self.is_starting or self._starting is not None or self._was_stopped:
+            return
+        runs = self._runs
+        gc.freeze()  # until `_end`
+        try:
+            for job in self._jobs:
+                left = runs[-1].live.right if runs else 0.0
+                runs.append(_Run(self._viewer, job, left, runs[0] if runs else None))
+        except Exception as error:  # noqa: BLE001 - whatever a source says: it is told
+            self._give_up(error, was_stopped=False)
+            return
+        if len(runs) > 1:
+            self._viewer.reset_view()  # they lie side by side
+        self.look_back = LookBack(self._viewer, self.lives)
+        self._starting = Starting(self._jobs, self._one_store)
         for run in runs:
             run.live.start()
+        self.began.emit()
 
     def stop(self) -> None:
         """Ask the recordings to end; returns at once."""
         if self._starting is not None:
             self._starting.stop()
+        elif self.is_busy:
+            self._was_stopped = True
 
     def _guard(self, window: QWidget) -> None:
         if window is not self._window():
@@ -219,8 +255,9 @@ class Session(QObject):
         return bool(answer == QMessageBox.StandardButton.Yes)
 
     def _finish_now(self) -> None:
-        assert self._starting is not None
         self._end()
+        if self._starting is None:
+            return
         self._starting.stop()
         self._starting.wait()
         self._follow_starting()
@@ -244,12 +281,15 @@ class Session(QObject):
                 run.feed.recording = recording
 
     def _poll(self) -> None:
+        if self._was_stopped:
+            self._give_up(None, was_stopped=True)
+            return
         self._follow_starting()
         if self.is_starting:
             return
         assert self._starting is not None
         if not self._starting.has_begun:
-            self._give_up(self._starting)
+            self._give_up(self._starting.failure, self._starting.was_stopped)
             return
         statuses = [run.status() for run in self._runs]
         assert self.look_back is not None
@@ -257,31 +297,62 @@ class Session(QObject):
         if any(status.is_busy for status in statuses):
             self._tell_of_failures(statuses)
             return
-        self.look_back.stop()
+        self._read_back(statuses)
+        if not all(run.read is not None and run.read.done() for run in self._runs):
+            return
         try:
             for run, status in zip(self._runs, statuses, strict=True):
-                # An empty viewer forgets what is in view; where there are others, the
-                # list is better never one of layers with different units.
-                if len(self._viewer.layers) > 1:
-                    run.live.stop()
-                committed = status.frames_committed and not self._window_is_closing
-                if committed and status.path and status.path.exists():
-                    self._reopen(status.path, run)
-                run.live.stop()
-                self._notify(run, status)
+                self._show_end_of(run, status)
         finally:
             reasons = [status.finish_reason for status in statuses]
             self._finish(FinishReason.FAILED in reasons)
 
-    def _give_up(self, starting: Starting) -> None:
+    def _read_back(self, statuses: Sequence[RecordingStatus]) -> None:
+        """Begin to read what was recorded, once."""
+        for run, status in zip(self._runs, statuses, strict=True):
+            if run.read is not None:
+                continue
+            assert self.look_back is not None
+            self.look_back.stop()
+            sources = [run.layer] if run.layer in self._viewer.layers else []
+            is_shown = bool(status.frames_committed) and not self._window_is_closing
+            run.read = read_back(status.path, sources, is_shown)
+
+    def _show_end_of(self, run: _Run, status: RecordingStatus) -> None:
+        """Show what was read instead of the live layer, and tell how it ended."""
+        assert run.read is not None
+        assert self.look_back is not None
+        read = ReadBack(is_there=True, layers=())
+        try:
+            read = run.read.result()
+        except (ZarrStreamError, OSError) as error:
+            said = f"{status.path} was recorded but could not be opened: {error}"
+            self._tell(show_error, said)
+        live = None
+        if run.live.is_there and goes_on(run.live.layer, read.layers):
+            live = run.live.hand_over()
+        elif len(self._viewer.layers) > 1:
+            # An empty viewer forgets what is in view; where there are others, the list
+            # is better never one of layers with different units.
+            run.live.stop()
+        if read.layers:
+            added = show_layers(
+                self._viewer, read.layers, run.described, run.left, live
+            )
+            self.look_back.restore(added[0])
+            if run.layer in self._viewer.layers:
+                run.layer.visible = False  # it lies under its copy
+        run.live.stop()
+        self._notify(run, status, read.is_there)
+
+    def _give_up(self, error: BaseException | None, was_stopped: bool) -> None:
         """Nothing has begun, and nothing is left of it."""
-        error = starting.failure
-        if starting.was_stopped:
+        if was_stopped:
             said = str(error or "stopped before it began: nothing was recorded")
             show_info(said[:1].upper() + said[1:])
         else:
             self._tell(show_error, f"The recording could not be started: {error}")
-        self._finish(error is not None and not starting.was_stopped)
+        self._finish(error is not None and not was_stopped)
 
     def _finish(self, failed: bool) -> None:
         self._end()
@@ -306,6 +377,7 @@ class Session(QObject):
     def _end(self) -> None:
         self._timer.stop()
         self._is_busy = False
+        gc.unfreeze()
         self._at_end.close()
         _busy.discard(self)
         if self.look_back is not None:
@@ -314,19 +386,9 @@ class Session(QObject):
         for run in self._runs:
             run.end()
 
-    def _reopen(self, path: Path, run: _Run) -> None:
-        assert self.look_back is not None
-        try:
-            added = reopen(self._viewer, path, run.described, run.layer, run.left)
-            self.look_back.restore(added[0])
-        except (ZarrStreamError, OSError) as error:
-            said = f"{path} was recorded but could not be opened: {error}"
-            self._tell(show_error, said)
-
-    def _notify(self, run: _Run, status: RecordingStatus) -> None:
+    def _notify(self, run: _Run, status: RecordingStatus, is_there: bool) -> None:
         title = f"{run.title}: " if len(self._runs) > 1 else ""
         if status.finish_reason is FinishReason.FAILED:
-            is_there = status.path is not None and status.path.exists()
             place = f"in {status.path}" if is_there else "where its folder is now"
             self._tell(
                 show_error,

@@ -1,6 +1,5 @@
 """Cameras found, those that are missing, and several at once."""
 
-import threading
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +8,6 @@ from docks import CELLS, SINE, is_waiting, let_find, let_go, small, start
 from windows import click, messages, wait_until
 
 import napari_zarr_stream._dock.cameras_section as cameras_section
-import napari_zarr_stream._widget as widget_module
 from napari_zarr_stream._dock.source_section import ONE_STORE
 from napari_zarr_stream._recording.states import FinishReason
 from napari_zarr_stream._viewer.session import session_of
@@ -164,17 +162,3 @@ def test_cameras_appear_as_they_are_found_and_who_hangs_is_named(
     assert "it hangs" in widget.cameras.missing.text()
     assert "Quick one" in widget.source.choices
     let_go(widget)
-
-
-def test_compiling_keeps_no_window_waiting(dock, monkeypatch):
-    threads = []
-    done = threading.Event()
-
-    def warm_up():
-        threads.append(threading.current_thread())
-        done.set()
-
-    monkeypatch.setattr(widget_module, "warm_up", warm_up)
-    dock()
-    wait_until(done.is_set)
-    assert threads != [threading.main_thread()]

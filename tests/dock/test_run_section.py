@@ -180,7 +180,7 @@ def test_a_silent_camera_is_told_and_waited_for(dock, viewer, qtbot, monkeypatch
     assert "is the camera connected, and triggered? Stop keeps what came." in said
     session = session_of(viewer)
     wait_until(lambda: session.status().frames_acquired > 5)  # it came back
-    wait_until(lambda: not widget.trouble.visible)
+    wait_until(lambda: "No frame" not in widget.trouble.value)
     status = stop(widget, viewer, qtbot)
     assert status.frames_committed == status.frames_acquired
     assert session.status().finish_reason is FinishReason.STOPPED

@@ -1,7 +1,9 @@
 """Recordings in a viewer: their end, and windows that close."""
 
+import gc
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from qtpy.QtWidgets import QApplication, QWidget
 from windows import click, messages, wait_until
 
 from napari_zarr_stream._recording.states import FinishReason
+from napari_zarr_stream._viewer.live import is_live
 from napari_zarr_stream._viewer.session import session_of
 from napari_zarr_stream._widget import RecordWidget
 from napari_zarr_stream.cameras import SimulatedCamera
@@ -292,3 +295,44 @@ def test_units_of_the_live_layer_go_with_those_of_others(
     wait_until(lambda: len(ticks) > 40)
     said = [said for said in messages()[before:] if "Inconsistent" in said]
     assert len(said) <= most
+
+
+# what comes back takes the window no time
+
+
+def test_the_live_layer_goes_on_as_the_pyramid(widget, viewer, qtbot, monkeypatch):
+    widget.tile_width.value = widget.tile_height.value = 32
+    asked = set()
+    exists = Path.exists
+
+    def noting(path):
+        if path.suffix == ".zarr":
+            asked.add(threading.current_thread())
+        return exists(path)
+
+    session = start(widget, viewer, qtbot)
+    wait_until(lambda: session.status().frames_committed > 3)
+    assert gc.get_freeze_count()
+    [live] = session.lives
+    monkeypatch.setattr(Path, "exists", noting)
+    status = stop(widget, viewer, qtbot)
+    [layer] = viewer.layers
+    assert layer is live.layer
+    assert layer.name == status.path.stem
+    assert not is_live(layer)
+    assert len(layer.data) > 1
+    stored = zarr.open_array(status.path / "0", mode="r")
+    assert np.array_equal(layer.data[0], stored)
+    assert viewer.dims.nsteps[0] == stored.shape[0]
+    # The disk may not answer: nobody asks it in the thread of the window.
+    assert threading.main_thread() not in asked
+    assert not gc.get_freeze_count()
+
+
+def test_a_live_layer_that_was_removed_comes_back_as_another(widget, viewer, qtbot):
+    session = start(widget, viewer, qtbot)
+    wait_until(lambda: session.status().frames_committed > 3)
+    viewer.layers.clear()
+    status = stop(widget, viewer, qtbot)
+    [layer] = viewer.layers
+    assert np.array_equal(layer.data[0], zarr.open_array(status.path / "0", mode="r"))

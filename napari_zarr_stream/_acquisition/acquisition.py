@@ -103,8 +103,7 @@ class Acquisition:
         self._now = Now({}, None)
         self._began_at = self._ended_at = 0.0
         self._pace = Pace(0.0)
-        self._is_wanted = True
-        self._newest: tuple[dict[str, int], Pixels] | None = None
+        self._newest: dict[int, tuple[dict[str, int], Pixels]] = {}  # by c
         self._limits: dict[str, WideningLimits] = {}  # by the name of a channel
         self._times = Times()
 
@@ -176,9 +175,13 @@ class Acquisition:
             "image", its number, and "t", "c" and "z".
         pixels : array, (height, width)
         """
-        self._is_wanted = True
-        newest, self._newest = self._newest, None
-        return newest
+        newest = self.newest_of_channels()
+        return newest[-1] if newest else None
+
+    def newest_of_channels(self) -> list[tuple[dict[str, int], Pixels]]:
+        """As of `newest`, one of each channel that came since the last call."""
+        newest, self._newest = self._newest, {}
+        return list(newest.values())
 
     def wait_for_begin(self, timeout_s: float) -> bool:
         """Wait until a run has begun; False if none did in time."""
@@ -309,9 +312,8 @@ class Acquisition:
             arrivals.add(number, place)
             channel = image.channels[place[1]].name
             self._limits.setdefault(channel, WideningLimits()).see(plane)
-            if self._is_wanted and color == frame.colors // 2:
-                self._is_wanted = False
-                self._newest = {"image": number, **at}, plane.copy()
+            if at["c"] not in self._newest:
+                self._newest[at["c"]] = {"image": number, **at}, plane.copy()
         self._times.see(number, place, known.get("runner_time_ms", math.nan))
         self._now = Now(index, None)
         self._pace.note(time.perf_counter(), arrivals.acquired, 0, 0.0)

@@ -61,7 +61,11 @@ class ResultRow(QWidget):
 
     def show_saved(self, paths: Sequence[Path]) -> None:
         """Say that it is saved, and offer the way to it."""
-        self.show_name("Saved", paths)
+        self.show_end("Saved", paths)
+
+    def show_end(self, what: str, paths: Sequence[Path]) -> None:
+        """Say what became of it, and offer the way to it."""
+        self.show_name(what, paths)
         self._buttons.show()
 
     def _open(self) -> None:

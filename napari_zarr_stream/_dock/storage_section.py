@@ -1,5 +1,7 @@
 """How to store it: the fields of the dock that become `StorageProperties`."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ from magicgui.widgets import CheckBox, ComboBox, FileEdit, SpinBox
 from magicgui.widgets.bases import Widget
 from qtpy.QtWidgets import QWidget
 
+from napari_zarr_stream._recording.naming import free_paths
 from napari_zarr_stream._writer.properties import DeviceKind, StorageProperties
 
 from .form import Fold, Row, form
@@ -171,6 +174,13 @@ class StorageSection:
         PlaceIsAwaited, InvalidProperties
         """
         return [self.properties_at(path) for path in self.place(count).paths]
+
+    def at_next_free_place(
+        self, properties: StorageProperties
+    ) -> Callable[[], StorageProperties]:
+        """Gives these with a name that is free then: asks a disk, in any thread."""
+        folder, template = Path(str(self.uri.value)), self.template
+        return lambda: replace(properties, uri=free_paths(folder, 1, template)[0])
 
     def properties_at(self, path: Path) -> StorageProperties:
         """What the fields say but for the place.

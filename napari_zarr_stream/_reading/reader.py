@@ -109,16 +109,23 @@ def layers_of(
     UserWarning
         Something is odd, and what was made of it.
     """
+    layers, notes = layers_and_notes(path, positions)
+    if notes:
+        warnings.warn("\n".join(notes), UserWarning, stacklevel=2)
+    return layers
+
+
+def layers_and_notes(
+    path: str | os.PathLike[str], positions: Positions = Positions.SLIDER
+) -> tuple[list[LayerData], Notes]:
+    """As `layers_of`, with what is odd as sentences; from any thread."""
     root = Path(path)
     notes: Notes = []
     with understanding(root):
         layers = _layers_in(root, positions, notes)
-    if notes:
-        said = "\n".join(dict.fromkeys(notes))
-        warnings.warn(said, UserWarning, stacklevel=2)
     if "napari" in sys.modules:
         _watch_layers()
-    return layers
+    return layers, list(dict.fromkeys(notes))
 
 
 def _layers_in(root: Path, positions: Positions, notes: Notes) -> list[LayerData]:

@@ -44,10 +44,12 @@ STANDS_ON = {
         "cameras",
         "_sources",
         "_acquisition",
+        "_reading",
         "_recording",
         "_saving",
         "_viewer",
     },
+    "_acquire_widget": {"_acquisition", "_dock", "_recording", "_viewer", "_writer"},
     "_widget": {
         "_writer",
         "_sources",
@@ -77,6 +79,7 @@ KNOWS_GUI = {
     "_dock": {"magicgui", "napari", "qtpy"},
     "_viewer": {"napari", "qtpy"},
     "_widget": {"magicgui", "napari", "qtpy"},
+    "_acquire_widget": {"magicgui", "napari", "qtpy"},
 }
 """What a room may import of Qt, magicgui and napari."""
 

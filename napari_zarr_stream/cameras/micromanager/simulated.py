@@ -176,6 +176,7 @@ def picture(bench: _Bench) -> npt.NDArray[np.uint16]:
         places = numbers.normal(0, reach_um / 2, (count, 2))
         for place in np.array([row, column]) * _SPACING_UM + jitter + places:
             at = (place - centre + half) / PIXEL_SIZE_UM
+            at[0] = rows - 1 - at[0]  # y of a stage goes upwards
             size = radius_um * blur / PIXEL_SIZE_UM
             _add_spot(light, at, size, brightness / blur**2)
     light[:] *= bench.exposure_ms / 20

@@ -1,0 +1,378 @@
+"""The run of a microscope in one viewer: its core, its layers, its end.
+
+It outlives the dock widget. All of it runs on the GUI thread but what records, which is
+called in the thread of the run; the run is only polled.
+"""
+
+import atexit
+import weakref
+from collections.abc import Callable  # noqa: TC003 - of an attribute
+from concurrent.futures import Future  # noqa: TC003 - of attributes
+from contextlib import ExitStack
+from typing import Any
+
+from napari.utils.notifications import show_error, show_info, show_warning
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_zarr_stream._acquisition.acquisition import Acquisition
+from napari_zarr_stream._acquisition.engine import RunRecorder
+from napari_zarr_stream._acquisition.microscope import Microscope, look_at
+from napari_zarr_stream._acquisition.states import AcquisitionState, AcquisitionStatus
+from napari_zarr_stream._acquisition.words import end_in_words
+from napari_zarr_stream._reading.axes import Notes
+from napari_zarr_stream._reading.layers import LayerData  # noqa: TC001 - the same
+from napari_zarr_stream._reading.positions import Positions
+from napari_zarr_stream._reading.reader import layers_and_notes
+from napari_zarr_stream._writer.errors import IllegalTransition, ZarrStreamError
+from napari_zarr_stream._writer.properties import StorageProperties
+from napari_zarr_stream._writer.record import FinishReason
+from napari_zarr_stream.cameras.micromanager.core import running_core
+from napari_zarr_stream.cameras.micromanager.simulated import simulated_microscope
+
+from .background import in_background
+from .close_guard import CloseGuard
+from .napari_compat import free_in_own_context, viewer_itself
+from .run_layers import RunLayers
+
+POLL_MS = 100
+
+FOLLOW_MS = 1000
+"""How often it is looked whether Micro-Manager has another core."""
+
+FINISH_S = 1.0
+
+
+class Acquiring(QObject):
+    """Runs sequences on a microscope and records them, and those that others start.
+
+    `changed` is emitted when there is another core, or something is known of it; when
+    a run begins; when the newest is followed, or no longer. `ended` after the store was
+    opened and failures were shown.
+
+    Attributes
+    ----------
+    microscope : Microscope or None
+        What the core said of itself last.
+    trouble : str
+        Told of the run, for as long as it is shown.
+    new_properties : callable or None
+        Where and how a run goes that others start; called in the thread of the run.
+    positions : Positions
+        How they are shown at the end.
+    layers : RunLayers or None
+        While a run goes on.
+    """
+
+    changed = Signal()
+    ended = Signal()
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._core: Any = None
+        self._simulation: ExitStack | None = None
+        self._loading: Future[Any] | None = None
+        self._looking: Future[Microscope] | None = None
+        self.microscope: Microscope | None = None
+        self.why_not = ""  # there is no core, or it does not answer
+        self._recorder: RunRecorder | None = None
+        self._records_others = False
+        self._mine: Acquisition | None = None
+        self.acquisition: Acquisition | None = None
+        self.new_properties: Callable[[], StorageProperties] | None = None
+        self.positions = Positions.SLIDER
+        self.layers: RunLayers | None = None
+        self._opening: Future[tuple[list[LayerData], Notes]] | None = None
+        self.trouble = ""
+        self._is_busy = False
+        self._guard = CloseGuard(
+            self,
+            "Acquisition",
+            "A run is being recorded. Cancel it, save what was acquired, and close?",
+        )
+        self._timer = QTimer(self)
+        self._timer.setInterval(POLL_MS)
+        self._timer.timeout.connect(self._poll)
+        self._follow_timer = QTimer(self)
+        self._follow_timer.setInterval(FOLLOW_MS)
+        self._follow_timer.timeout.connect(self.follow_core)
+        free_in_own_context(viewer)
+
+    # -------------------------------------------------------------------- the core
+
+    @property
+    def core(self) -> Any:
+        """That of Micro-Manager, or of the simulated microscope; None without."""
+        return self._core
+
+    @property
+    def has_core(self) -> bool:
+        """Whether there is a microscope."""
+        return self._core is not None
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether it is one that is a program, or that is being made."""
+        return self._simulation is not None or self._loading is not None
+
+    def begin_to_follow(self) -> None:
+        """Keep to the core that others use, as long as a dock is open."""
+        self._follow_timer.start()
+        self._timer.start()
+        self.follow_core()
+
+    def leave(self) -> None:
+        """No dock is open: follow no more, once nothing goes on."""
+        self._follow_timer.stop()
+        self.record_others(False)
+        if not self.is_busy:
+            self._timer.stop()
+
+    def follow_core(self) -> None:
+        """Take the core that Micro-Manager has now, if it is another."""
+        if not self.is_simulated:
+            self._set_core(running_core())
+        if not self.is_busy:
+            self._keep_recorder()
+
+    def simulate(self) -> None:
+        """Make a microscope that is a program, in place of another."""
+        if self.is_simulated or self.is_busy:
+            return
+        stack = ExitStack()
+        self._loading = in_background(
+            lambda: (stack, stack.enter_context(simulated_microscope()))
+        )
+        atexit.register(stack.close)  # before what it stands on is taken down
+        self.changed.emit()
+
+    def end_simulation(self) -> None:
+        """Go back to Micro-Manager's own core."""
+        stack, self._simulation = self._simulation, None
+        if stack is not None:
+            self._set_core(None)
+            in_background(stack.close)
+        self.follow_core()
+
+    def _set_core(self, core: Any) -> None:
+        if core is self._core or self.is_busy:
+            return
+        self._core, self.microscope = core, None
+        self.why_not = ""
+        self._looking = None
+        self._keep_recorder()
+        self.look()
+        self.changed.emit()
+
+    def look(self) -> None:
+        """Ask the core for what it has, in the background."""
+        core = self._core
+        if core is not None and self._looking is None:
+            self._looking = in_background(lambda: look_at(core), may_be_dropped=True)
+
+    def _take_answers(self) -> None:
+        if self._loading is not None and self._loading.done():
+            loading, self._loading = self._loading, None
+            if (error := loading.exception()) is not None:
+                self.why_not = f"The simulated microscope could not be made: {error}"
+            else:
+                self._simulation, core = loading.result()
+                self._set_core(core)
+            self.changed.emit()
+        if self._looking is not None and self._looking.done():
+            looking, self._looking = self._looking, None
+            error = looking.exception()
+            self.why_not = str(error) if error else ""
+            self.microscope = None if error else looking.result()
+            self.changed.emit()
+
+    # -------------------------------------------------------------------- the runs
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a run is recorded, or its end has not been dealt with."""
+        return self._is_busy
+
+    @property
+    def records_others(self) -> bool:
+        """Whether runs are recorded that others start."""
+        return self._records_others
+
+    def record_others(self, records: bool) -> None:
+        """Record runs from now on whoever starts them, or only our own."""
+        self._records_others = records
+        self._keep_recorder()
+
+    def _keep_recorder(self) -> None:
+        """Have an engine around that of the core, as long as it is needed."""
+        wanted = self._core if self._records_others or self._mine else None
+        recorder = self._recorder
+        if recorder is not None and recorder.core is not wanted and not self.is_busy:
+            recorder.stop()
+            self._recorder = recorder = None
+        if recorder is None and wanted is not None:
+            try:
+                self._recorder = RunRecorder(wanted, self._new_acquisition)
+            except IllegalTransition as error:
+                self.why_not = str(error)  # and it is tried again
+            else:
+                self.why_not = ""
+            self.changed.emit()
+
+    def _new_acquisition(self) -> Acquisition | None:
+        """In the thread of a run: what records it."""
+        mine, self._mine = self._mine, None
+        if mine is not None:
+            return mine
+        if not self._records_others or self.new_properties is None:
+            return None
+        return Acquisition(self.new_properties())
+
+    def start(self, sequence: Any, properties: StorageProperties) -> None:
+        """Run a sequence, and record it; returns at once.
+
+        Raises
+        ------
+        IllegalTransition
+            There is no microscope, or it runs something.
+        """
+        if self._core is None:
+            raise IllegalTransition("there is no microscope")
+        if self.is_busy or self._core.mda.is_running():
+            raise IllegalTransition("a run goes on already")
+        self._mine = Acquisition(properties)
+        self._keep_recorder()
+        if self._recorder is None:
+            self._mine = None
+            raise IllegalTransition(self.why_not)
+        self._begin(self._mine)
+        self._core.run_mda(sequence)
+
+    def pause(self, is_paused: bool) -> None:
+        """Have the run wait, or go on; it may be lost just before an event."""
+        if self._core is not None:
+            self._core.mda.set_paused(is_paused)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the run waits because somebody asked it to."""
+        return self._core is not None and bool(self._core.mda.is_paused())
+
+    def stop(self) -> None:
+        """Cancel the run; returns at once."""
+        if self._core is not None:
+            self._core.mda.cancel()
+
+    def status(self) -> AcquisitionStatus | None:
+        """Of the present run, or of the last; None before the first."""
+        return None if self.acquisition is None else self.acquisition.status()
+
+    def _begin(self, acquisition: Acquisition) -> None:
+        self.acquisition = acquisition
+        self.trouble = ""
+        self._is_busy = True
+        _busy.add(self)
+        self._guard.watch(self._viewer)
+        self._timer.start()
+        self.changed.emit()
+
+    def _poll(self) -> None:
+        self._take_answers()
+        if not self.is_busy:
+            running = None if self._recorder is None else self._recorder.acquisition
+            if running is not None and running is not self.acquisition:
+                self._begin(running)  # somebody else has started it
+            return
+        acquisition = self.acquisition
+        assert acquisition is not None
+        if self._opening is not None:
+            if self._opening.done():
+                self._show_opened(self._opening, acquisition.status())
+            return
+        status = acquisition.status()
+        layout = acquisition.layout
+        if layout is not None and self.layers is None and status.is_busy:
+            self.layers = RunLayers(self._viewer, acquisition, layout)
+            self.layers.changed.connect(self.changed)
+            self.changed.emit()
+        if self.layers is not None:
+            self.layers.follow(status)
+        if status.state is AcquisitionState.ENDED:
+            self._end_run(status)
+
+    def _end_run(self, status: AcquisitionStatus) -> None:
+        if status.committed and not self._guard.is_closing and status.path.exists():
+            path, positions = status.path, self.positions
+            self._opening = in_background(lambda: layers_and_notes(path, positions))
+        else:
+            self._finish(status, [])
+
+    def _show_opened(
+        self, opened: "Future[tuple[list[LayerData], Notes]]", status: AcquisitionStatus
+    ) -> None:
+        self._opening = None
+        steps = self._take_layers_away()
+        notes: Notes = []
+        try:
+            layers, notes = opened.result()
+            for data, meta, kind in layers:
+                getattr(self._viewer, f"add_{kind}")(data, **meta)
+            if steps and len(steps) == self._viewer.dims.ndim:
+                self._viewer.dims.set_current_step(range(len(steps) - 2), steps[:-2])
+        except (ZarrStreamError, OSError) as error:
+            notes = [f"{status.path} was recorded but could not be opened: {error}"]
+        finally:
+            self._finish(status, notes)
+
+    def _take_layers_away(self) -> tuple[int, ...]:
+        layers, self.layers = self.layers, None
+        return layers.stop() if layers is not None else ()
+
+    def _finish(self, status: AcquisitionStatus, notes: Notes) -> None:
+        self._take_layers_away()
+        said = end_in_words(status)
+        failed = status.finish_reason is FinishReason.FAILED
+        amiss = failed or (
+            status.missing and status.finish_reason is not FinishReason.CANCELED
+        )
+        show = show_error if failed else show_warning if amiss else show_info
+        show(said)
+        self.trouble = "\n".join([*[said] * bool(amiss), *notes])
+        self._is_busy = False
+        _busy.discard(self)
+        self._keep_recorder()
+        self.look()
+        self.ended.emit()
+        # After a failure the window stays: the message is in it.
+        self._guard.ended(may_close=not failed)
+
+    def finish_now(self) -> None:
+        """Cancel, and wait until all is written: the window closes."""
+        acquisition = self.acquisition
+        self._timer.stop()
+        self.stop()
+        if acquisition is None:
+            return
+        try:
+            while not acquisition.wait(FINISH_S) and self._core.mda.is_running():
+                self.stop()  # one that comes while the run is prepared is lost
+        except ZarrStreamError as error:
+            show_error(f"The run failed: {error}")
+        self._is_busy = False
+        _busy.discard(self)
+
+
+_acquirings: "weakref.WeakValueDictionary[int, Acquiring]"
+_acquirings = weakref.WeakValueDictionary()
+
+_busy: set[Acquiring] = set()
+"""Kept alive until they have ended, even if the widget is gone."""
+
+
+def acquiring_of(viewer: Any) -> Acquiring:
+    """The one of a viewer, made when it is first asked for."""
+    viewer = viewer_itself(viewer)
+    acquiring = _acquirings.get(id(viewer.window))
+    if acquiring is None:
+        acquiring = _acquirings[id(viewer.window)] = Acquiring(viewer)
+    return acquiring

@@ -1,0 +1,191 @@
+"""The live layers of a run, one a channel: the newest plane, or any there is."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_zarr_stream._acquisition.acquisition import Acquisition
+from napari_zarr_stream._acquisition.layout import Layout
+from napari_zarr_stream._acquisition.states import AcquisitionStatus
+from napari_zarr_stream._reading.growing import GrowingArray
+from napari_zarr_stream._writer.colours import colormap_of
+from napari_zarr_stream._writer.contrast import WideningLimits
+from napari_zarr_stream._writer.ngff import range_of
+
+from .acquired_planes import Alike, ChannelPlanes, StoredPlanes, alike_in, words_of
+from .live import LIVE, SLOWEST_PREVIEW_S, offer_range
+from .napari_compat import units_beside
+
+MOST_LAYERS = 16
+"""Live; of images that are unlike each other, the others come at the end."""
+
+BUSY_QUEUE = 0.5
+"""With the queue fuller than this the live layers wait: planes are worth more."""
+
+
+class _Shown:
+    """A channel, its layer, and how bright it is."""
+
+    def __init__(self, layer: Any, planes: ChannelPlanes, alike: Alike) -> None:
+        self.layer, self.planes, self.alike = layer, planes, alike
+        self.limits = WideningLimits()
+        layer.events.contrast_limits.connect(self._keep_limits)
+
+    def _keep_limits(self) -> None:
+        low, high = self.layer.contrast_limits
+        self.limits.keep((float(low), float(high)))
+
+    def show(self, plane: Any) -> None:
+        """Have a newer plane."""
+        self.planes.newest = plane
+        self.limits.see(plane)
+        limits = self.limits.limits
+        if limits and tuple(self.layer.contrast_limits) != limits:
+            with self.layer.events.contrast_limits.blocker(self._keep_limits):
+                self.layer.contrast_limits = limits
+
+
+class RunLayers(QObject):
+    """Live layers of the images of a run, with sliders over all that was planned.
+
+    `changed` is emitted when the newest is shown from now on, or no longer.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    acquisition : Acquisition
+    layout : Layout
+
+    Attributes
+    ----------
+    is_live : bool
+        Whether the sliders follow the newest plane.
+    """
+
+    changed = Signal()
+
+    def __init__(self, viewer: Any, acquisition: Acquisition, layout: Layout) -> None:
+        super().__init__()
+        self._viewer, self._acquisition = viewer, acquisition
+        self._layout = layout
+        self._stored = StoredPlanes(acquisition, layout)
+        self.is_live = True
+        self._is_moving = True  # and it is not the user who moves sliders
+        self._shown_at = 0.0
+        self._all: list[_Shown] = []
+        for alike in alike_in(layout):
+            channels = range(len(alike.first.channels))
+            if self._all and len(self._all) + len(channels) > MOST_LAYERS:
+                continue
+            self._all += [self._add(alike, channel) for channel in channels]
+        self._is_moving = False
+        viewer.dims.events.current_step.connect(self._see_moved)
+
+    def _add(self, alike: Alike, number: int) -> _Shown:
+        planes = ChannelPlanes(self._stored, self._layout, alike, number)
+        channel = alike.first.channels[number]
+        scale = alike.first.scale
+        units = [alike.first.units.get(axis, "pixel") for axis in alike.axes]
+        layer = self._viewer.add_image(
+            GrowingArray(planes),
+            name=f"{LIVE}{channel.name}",
+            rgb=False,
+            multiscale=False,
+            colormap=colormap_of(channel.color),
+            blending="additive",
+            contrast_limits=range_of(planes.dtype),
+            scale=[scale.get(axis) or 1.0 for axis in alike.axes],
+            units=units_beside(self._viewer, units),
+            axis_labels=list(alike.axes),
+        )
+        offer_range(layer, range_of(planes.dtype))
+        return _Shown(layer, planes, alike)
+
+    @property
+    def _there(self) -> list[_Shown]:
+        """Those that the user has not removed."""
+        return [each for each in self._all if each.layer in self._viewer.layers]
+
+    def follow(self, status: AcquisitionStatus) -> None:
+        """Show what came meanwhile, if the writer has time for it."""
+        is_overdue = time.perf_counter() - self._shown_at > SLOWEST_PREVIEW_S
+        if status.queue_fill < BUSY_QUEUE or is_overdue:
+            for newest in self._acquisition.newest_of_channels():
+                self._shown_at = time.perf_counter()
+                self._show(*newest)
+        if self._stored.take() and not self.is_live:
+            self._refresh()
+
+    def _show(self, place: dict[str, int], plane: Any) -> None:
+        number = place["image"]
+        for each in self._there:
+            if number in each.alike.numbers and each.planes.channel == place["c"]:
+                each.show(plane)
+                if self.is_live:
+                    key = number, (place["t"], place["c"], place["z"])
+                    if not self._go_to(each, each.alike.at(key)):
+                        _refresh(each.layer)
+
+    def _go_to(self, each: _Shown, at: Sequence[int]) -> bool:
+        """Move the sliders; whether they were elsewhere."""
+        dims = self._viewer.dims
+        first = dims.ndim - each.layer.ndim
+        axes = [first + i for i in range(len(at))]
+        if tuple(dims.current_step[axis] for axis in axes) == tuple(at):
+            return False
+        self._is_moving = True
+        try:
+            dims.set_current_step(axes, list(at))
+        finally:
+            self._is_moving = False
+        return True
+
+    def _see_moved(self) -> None:
+        """Take it that the user moved a slider."""
+        if not self._is_moving:
+            self.set_live(False)
+
+    def set_live(self, is_live: bool) -> None:
+        """Follow the newest from now on, or show what is at the sliders."""
+        if self.is_live == is_live:
+            return
+        self.is_live = is_live
+        for each in self._all:
+            each.planes.is_live = is_live
+        self._refresh()
+        self.changed.emit()
+
+    def _refresh(self) -> None:
+        for each in self._there:
+            _refresh(each.layer)
+
+    @property
+    def words(self) -> str:
+        """What is looked at, unless it is the newest, and why it is black."""
+        there = self._there
+        if self.is_live or not there:
+            return ""
+        if self._stored.failure:
+            return f"Cannot be read: {self._stored.failure}"
+        dims = self._viewer.dims
+        keys = []
+        for each in there:
+            if each.alike is there[0].alike:
+                first = dims.ndim - each.layer.ndim
+                at = dims.current_step[first : dims.ndim - 2]
+                keys.append(each.alike.key(at, each.planes.channel))
+        return words_of(self._layout, self._acquisition, keys)
+
+    def stop(self) -> tuple[int, ...]:
+        """Take the layers away, if the user has not; where the sliders were."""
+        self._viewer.dims.events.current_step.disconnect(self._see_moved)
+        steps = tuple(self._viewer.dims.current_step)
+        for each in self._there:
+            self._viewer.layers.remove(each.layer)
+        return steps
+
+
+def _refresh(layer: Any) -> None:
+    layer.refresh(extent=False, thumbnail=False, highlight=False)

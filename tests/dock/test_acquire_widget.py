@@ -1,0 +1,207 @@
+"""The Acquire widget in a real window, with the simulated microscope."""
+
+import importlib.util
+import itertools
+import warnings
+
+import numpy as np
+import pytest
+import zarr
+from qtpy.QtWidgets import QMessageBox
+from windows import click, messages, wait_until
+
+from napari_zarr_stream import WriteFailed
+from napari_zarr_stream._acquire_widget import AcquireWidget
+from napari_zarr_stream._acquisition.asked import AskedPosition
+from napari_zarr_stream._writer.image_set import ImageSet
+from napari_zarr_stream._writer.record import FinishReason
+from napari_zarr_stream.cameras.micromanager import simulated
+
+if importlib.util.find_spec("pymmcore_plus") is None:
+    pytest.skip("pymmcore-plus is not installed", allow_module_level=True)
+
+HEIGHT, WIDTH = 64, 96
+STAGE = [AskedPosition("a", 0, 0), AskedPosition("b", 100, 0), AskedPosition("c", 0, 9)]
+
+
+@pytest.fixture
+def dock(viewer, tmp_path, monkeypatch):
+    """The widget, with a small simulated microscope."""
+    monkeypatch.setattr(simulated, "_SHAPE", (HEIGHT, WIDTH))
+    widget = AcquireWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Acquire (Micro-Manager)")
+    widget.uri.value = tmp_path / "out"
+    widget.tile_width.value = widget.tile_height.value = 32
+    widget.simulated.native.click()
+    acquiring = widget._acquiring
+    wait_until(lambda: acquiring.microscope is not None)
+    widget.form.channels.choose(["DAPI", "FITC"])
+    yield widget
+    acquiring.stop()
+    wait_until(lambda: not acquiring.is_busy)
+    widget._dock_closed()
+    acquiring.end_simulation()
+
+
+def run(widget, qtbot):
+    wait_until(lambda: widget.run.enabled)
+    click(widget.run, qtbot)
+    assert widget._acquiring.is_busy, messages()[-1:]
+
+
+def end(widget):
+    wait_until(lambda: not widget._acquiring.is_busy)
+    return widget._acquiring.status()
+
+
+def stored(status, image, *place):
+    return zarr.open_group(status.path, mode="r")[f"{image}/0"][place]
+
+
+def test_a_run_of_positions_is_looked_through(dock, viewer, qtbot):
+    form, acquiring = dock.form, dock._acquiring
+    form.loops.value, form.interval_s.value = 2, 600
+    form.z_range_um.value, form.z_step_um.value = 1, 1
+    form.where.value = "A list"
+    form.list.extend(STAGE)
+    wait_until(lambda: dock.run.enabled)
+    assert "24 planes of 96 × 64 px: 3 positions" in dock.plan_line.value
+    run(dock, qtbot)
+    assert not dock.run.enabled
+    wait_until(lambda: acquiring.status().committed == 12)  # and then it waits
+    live = list(viewer.layers)
+    assert [layer.name for layer in live] == ["Live: DAPI", "Live: FITC"]
+    assert {layer.data.shape for layer in live} == {(3, 2, 2, HEIGHT, WIDTH)}
+    assert live[0].axis_labels == ("p", "t", "z", "y", "x")
+    # What is not there yet is black, and said.
+    viewer.dims.set_current_step((0, 1, 2), (2, 1, 1))
+    assert dock.live.text == "Back to live"
+    assert dock.looked_at.value == "c, t 1, z 1; DAPI not acquired; FITC not acquired"
+    assert not np.asarray(live[1].data[2, 1, 1]).any()
+    # What is there comes from the store.
+    viewer.dims.set_current_step((0, 1, 2), (1, 0, 1))
+    status = acquiring.status()
+    for c, layer in enumerate(live):
+        wait_until(lambda layer=layer: np.asarray(layer.data[1, 0, 1]).any())
+        np.testing.assert_array_equal(layer.data[1, 0, 1], stored(status, 1, 0, c, 1))
+    click(dock.live, qtbot)
+    assert dock.live.text == "Live"
+    click(dock.cancel, qtbot)
+    status = end(dock)
+    assert status.finish_reason is FinishReason.CANCELED
+    assert (status.committed, status.missing) == (12, 12)
+    assert [layer.name for layer in viewer.layers] == ["DAPI", "FITC"]
+    for c, layer in enumerate(viewer.layers):
+        for p, z in itertools.product(range(3), range(2)):
+            np.testing.assert_array_equal(
+                layer.data[0][p, 0, z], stored(status, p, 0, c, z)
+            )
+    assert dock.saved.value == "Cancelled, saved recording_0001.zarr"
+    assert "recording_0002.zarr" in dock.state.value
+
+
+def test_a_plate_that_is_cancelled_and_one_that_another_starts(dock, viewer, qtbot):
+    form, acquiring = dock.form, dock._acquiring
+    form.where.value, form.wells.value = "A plate", "A1, B2"
+    form.loops.value, form.interval_s.value = 3, 600
+    run(dock, qtbot)
+    wait_until(lambda: acquiring.status().next_event_s)
+    wait_until(lambda: acquiring.status().committed == 4)
+    dock._run.show_status()
+    assert "next in 10 min" in dock.counts.value
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # other wells are not there
+        click(dock.cancel, qtbot)
+        status = end(dock)
+    assert status.finish_reason is FinishReason.CANCELED
+    assert (status.committed, status.missing) == (4, 8)
+    assert dock.saved.value.startswith("Cancelled, saved")
+    assert {layer.data[0].shape[-2:] for layer in viewer.layers} == {
+        (8 * HEIGHT, 12 * WIDTH)
+    }
+    # One that somebody else starts
+    viewer.layers.clear()
+    form.loops.value = 1
+    dock.records_others.value = True
+    core = acquiring.core
+    engine = core.mda.engine
+    wait_until(lambda: acquiring.new_properties is not None)
+    core.run_mda(form.sequence())
+    wait_until(lambda: acquiring.is_busy)
+    status = end(dock)
+    assert (status.finish_reason, status.committed) == (FinishReason.COMPLETED, 4)
+    assert len(viewer.layers) == 2
+    dock.records_others.value = False
+    wait_until(lambda: core.mda.engine is not engine)
+    assert core.mda.engine is engine.inner
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_goes_wrong_is_told(dock, viewer, qtbot, monkeypatch):
+    acquiring = dock._acquiring
+    dock.form.loops.value = 4
+    # A camera that fails once: the runner says that all went well.
+    snap, calls = simulated.picture, itertools.count()
+
+    def fail_once(bench):
+        if next(calls) == 3:
+            raise RuntimeError("no light")
+        return snap(bench)
+
+    monkeypatch.setattr(simulated, "picture", fail_once)
+    run(dock, qtbot)
+    status = end(dock)
+    assert status.finish_reason is FinishReason.INCOMPLETE
+    assert (status.committed, status.missing) == (7, 1)
+    assert "Incomplete: " in dock.trouble.value
+    assert "t 1" in dock.trouble.value
+    assert "FITC" in dock.trouble.value
+    assert any("Incomplete" in message for message in messages())
+    # A disk that fails
+    put, count = ImageSet.put, itertools.count()
+
+    def put_some(self, *args):
+        if next(count) == 2:
+            raise WriteFailed(28, "no space left", "x")
+        put(self, *args)
+
+    monkeypatch.setattr(ImageSet, "put", put_some)
+    run(dock, qtbot)
+    status = end(dock)
+    assert status.finish_reason is FinishReason.FAILED
+    assert "The run failed" in dock.trouble.value
+    assert not acquiring.core.isSequenceRunning()
+    monkeypatch.setattr(ImageSet, "put", put)
+    run(dock, qtbot)
+    assert end(dock).finish_reason is FinishReason.COMPLETED
+    assert not dock.trouble.visible
+
+
+def test_a_window_that_is_closed_asks_first(dock, viewer, qtbot, monkeypatch):
+    asked = []
+
+    def answer(_, title, question):
+        asked.append(question)
+        return QMessageBox.StandardButton.No
+
+    monkeypatch.setattr(QMessageBox, "question", answer)
+    dock.form.loops.value, dock.form.interval_s.value = 2, 600
+    run(dock, qtbot)
+    wait_until(lambda: dock._acquiring.status().acquired)
+    assert not viewer.window._qt_window.close()
+    assert len(asked) == 1
+    assert "A run is being recorded" in asked[0]
+    assert dock._acquiring.is_busy
+    click(dock.cancel, qtbot)
+    assert end(dock).finish_reason is FinishReason.CANCELED
+
+
+def test_there_is_no_microscope(viewer, tmp_path):
+    widget = AcquireWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Acquire (Micro-Manager)")
+    widget._acquiring._set_core(None)
+    widget.uri.value = tmp_path / "out"
+    wait_until(lambda: "no camera" in widget.plan_line.value)
+    assert "No Micro-Manager in this program" in widget.microscope.value
+    assert not widget.run.enabled
+    widget._dock_closed()

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from magicgui.types import FileDialogMode
 from magicgui.widgets import ComboBox, FileEdit, FloatSpinBox, LineEdit, SpinBox
@@ -24,9 +24,6 @@ from napari_zarr_stream._writer.errors import InvalidProperties
 from .channel_rows import ChannelRows
 from .form import Fold, beside, form, wrapping
 from .position_list import PositionList
-
-if TYPE_CHECKING:
-    import useq
 
 FORM, A_FILE, MDA_WIDGET = "This form", "A sequence file", "pymmcore-widgets"
 
@@ -140,7 +137,7 @@ class AcquireForm(QObject):
         )  # fmt: skip
         self._takes_a1 = False
         self._microscope: Microscope | None = None
-        self._loading: Future[useq.MDASequence] | None = None
+        self._loading: Future[Any] | None = None
         self._loading_path = Path()
 
     def lay_out(self) -> QWidget:
@@ -257,8 +254,8 @@ class AcquireForm(QObject):
         """Let the fields be changed, or not while a run goes on."""
         self._whole.setEnabled(enabled)
 
-    def sequence(self) -> "useq.MDASequence":
-        """What the fields ask for, made anew.
+    def sequence(self) -> Any:
+        """What the fields ask for, as a `useq.MDASequence` made anew.
 
         Raises
         ------
@@ -268,8 +265,7 @@ class AcquireForm(QObject):
         if self.plan.value == A_FILE:
             return self._of_file(Path(str(self.file.value)))
         if self.plan.value == MDA_WIDGET and self._mda_widget is not None:
-            sequence: useq.MDASequence = self._mda_widget.value()
-            return sequence
+            return self._mda_widget.value()
         plate = None
         if self.where.value == PLATE:
             plate = AskedPlate(
@@ -295,7 +291,7 @@ class AcquireForm(QObject):
         """Have the file read anew: a sequence that was run is spoiled for another."""
         self._loading = None
 
-    def _of_file(self, path: Path) -> "useq.MDASequence":
+    def _of_file(self, path: Path) -> Any:
         if self._loading is None or self._loading_path != path:
             if path.suffix not in SUFFIXES:
                 raise InvalidProperties("Choose a sequence file (.yaml, .json).")

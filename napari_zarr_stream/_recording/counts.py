@@ -4,6 +4,7 @@ import html
 import math
 from collections.abc import Sequence
 
+from napari_zarr_stream._upload.progress import upload_in_words
 from napari_zarr_stream._writer.words import (
     count_in_words,
     duration_in_words,
@@ -40,10 +41,25 @@ def totals_in_words(status: RecordingStatus) -> str:
         [
             f"{count_in_words(status.frames_acquired, status.counted)} acquired",
             f"{status.frames_committed:,} committed",
+            *_uploaded(status),
             lost_in_words(status.frames_lost),
             *amiss_in_words(status),
         ]
     )
+
+
+def _uploaded(status: RecordingStatus) -> list[str]:
+    """How many frames are at the other place; nothing where there is none."""
+    there = status.frames_uploaded
+    return [] if there is None else [f"{there:,} uploaded"]
+
+
+def upload_of(status: RecordingStatus) -> str:
+    """How the upload goes on; empty where there is none."""
+    if status.upload is None:
+        return ""
+    behind = status.frames_committed - (status.frames_uploaded or 0)
+    return upload_in_words(status.upload, behind)
 
 
 NAME_LENGTH = 24
@@ -136,6 +152,7 @@ def counts_in_words(statuses: Sequence[tuple[str, RecordingStatus]]) -> str:
         counts = [
             f"<b>{status.frames_acquired:,}</b> acquired",
             f"<b>{status.frames_committed:,}</b> committed",
+            *(f"<b>{status.frames_uploaded:,}</b> uploaded" for _ in _uploaded(status)),
             f"<b>{lost_in_words(status.frames_lost)}</b>",
         ]
         counts += [f"<b>{amiss}</b>" for amiss in amiss_in_words(status)]
@@ -152,5 +169,7 @@ def counts_in_words(statuses: Sequence[tuple[str, RecordingStatus]]) -> str:
             )
             if (left_s := status.disk_seconds_left) is not None:
                 lines.append(f"room on the disk for {duration_in_words(left_s)}")
+        if said := upload_of(status):
+            lines.append(html.escape(said).replace("\n", "<br>"))
         parts.append("<br>".join(lines))
     return "<br><br>".join(parts)

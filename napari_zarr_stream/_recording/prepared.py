@@ -5,6 +5,7 @@ from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 
 from napari_zarr_stream._sources.camera import CameraSource
+from napari_zarr_stream._upload.credentials import Keys
 from napari_zarr_stream._writer.names import image_name
 from napari_zarr_stream._writer.properties import StorageProperties
 from napari_zarr_stream.cameras import Camera, CameraThread
@@ -44,10 +45,12 @@ def prepared(
     properties: StorageProperties,
     makes: Makes,
     tell: Callable[[str], object],
+    keys: Keys | None = None,
 ) -> Iterator[Recordings]:
     """Recordings that can be started; the cameras are closed at the end.
 
-    Several cameras become images 0, 1, ... of one store.
+    Several cameras become images 0, 1, ... of one store. `keys` are those of the bucket
+    that it is brought to, where they were asked for.
 
     Raises
     ------
@@ -75,6 +78,7 @@ def prepared(
             recordings = Recordings(sources, [properties])
         else:
             recordings = Recordings.in_one_store(sources, properties)
+        recordings.upload_to = settings.upload(keys)
         for recording in recordings.recordings:
             recording.reserve_bytes = settings.reserve_mib * 2**20
             recording.notes = settings.notes

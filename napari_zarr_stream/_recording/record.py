@@ -8,12 +8,14 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from napari_zarr_stream._upload.progress import UploadPhase, upload_in_words
 from napari_zarr_stream.cameras import Camera
 
 from .interrupt import Interrupt
 from .prepared import makes_of, prepared
 from .settings import RecordSettings, load_settings, unknown_in_words
 from .states import RecordingStatus
+from .together import Recordings
 
 POLL_S = 0.1
 """How often it is asked whether to go on."""
@@ -29,7 +31,8 @@ def record(
 ) -> tuple[RecordingStatus, ...]:
     """Record a camera, or several together; returns when all is written.
 
-    Ctrl-C stops, and keeps all frames.
+    Ctrl-C stops, and keeps all frames. With `upload_to` it returns when all is there as
+    well; a network that fails ends no recording, and is warned of.
 
     Parameters
     ----------
@@ -47,7 +50,7 @@ def record(
         recording stops.
     **changes
         Anything else of `RecordSettings`: `frame_count`, `interval_s`, `duration_s`,
-        `name`, `notes`, `camera_settings`, `device_kind`, `tile_width`, ...
+        `name`, `notes`, `camera_settings`, `upload_to`, `device_kind`, ...
 
     Returns
     -------
@@ -99,7 +102,24 @@ def record(
             while not recordings.wait(POLL_S):
                 if until is not None and until(recordings.status()):
                     recordings.stop()
+        _finish_upload(recordings, is_main)
         return recordings.status()
+
+
+def _finish_upload(recordings: Recordings, is_main: bool) -> None:
+    """Wait for it; Ctrl-C leaves it to `upload`. What went wrong is warned of."""
+
+    def stop() -> None:
+        for uploader in recordings.uploaders:
+            uploader.stop()
+
+    with Interrupt(stop) if is_main else nullcontext():
+        while not recordings.wait_for_upload(POLL_S):
+            pass
+    for uploader in recordings.uploaders:
+        status = uploader.status()
+        if status.phase is not UploadPhase.DONE:
+            warnings.warn(upload_in_words(status), UserWarning, stacklevel=3)
 
 
 def _asked(settings: RecordSettings | str | os.PathLike[str] | None) -> RecordSettings:

@@ -11,6 +11,7 @@ Guarantees of the recording thread:
 
 import threading
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,9 @@ from .disk import RESERVE_BYTES, DiskWatch
 from .run import Gate, Run
 from .states import TRANSITIONS, RecordingEvent, RecordingState, RecordingStatus
 
+if TYPE_CHECKING:
+    from .uploading import ImageUpload
+
 
 class Recording:
     """Reads a source in a thread of its own and streams it to a store.
@@ -45,6 +49,8 @@ class Recording:
     ----------
     notes : str
         Kept in the record of the next run.
+    upload : ImageUpload or None
+        What brings its store away.
     """
 
     def __init__(
@@ -56,6 +62,7 @@ class Recording:
     ) -> None:
         self.reserve_bytes = reserve_bytes
         self.notes = ""
+        self.upload: ImageUpload | None = None
         # One of `configure`, `start`, `close` at a time; taken before _lock.
         self._control = threading.Lock()
         self._lock = threading.Lock()
@@ -247,7 +254,10 @@ class Recording:
         run, state = self._run, self._state
         if run is None:
             return RecordingStatus(state=state, plan=self._plan)
-        return run.status(state)
+        status = run.status(state)
+        if self.upload is None:
+            return status
+        return self.upload.shown_in(status, self.description.planes_per_frame)
 
     @property
     def contrast_limits(self) -> tuple[float, float] | None:

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from napari_zarr_stream._sources.take import Take
+from napari_zarr_stream._upload.address import address_of, check_endpoint
+from napari_zarr_stream._upload.credentials import Keys
+from napari_zarr_stream._upload.request import UploadRequest
 from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.errors import InvalidProperties, WriteFailed
 from napari_zarr_stream._writer.names import from_home, is_store_name
@@ -72,6 +75,14 @@ codec_level, z_halving, overwrite
         Write the whole pyramid.
     downsampling : str
         How its levels are made: mean, decimate, min, max or mode.
+    upload_to : str
+        Where the store is brought while it is recorded: "s3://bucket/path",
+        "az://container/path", or a folder; of the store, if it ends in ".zarr", else of
+        what it goes into. Empty: nowhere.
+    upload_endpoint : str
+        The address of a server of S3 that is not Amazon's; empty: AWS_ENDPOINT_URL.
+    delete_local : bool
+        Delete the local copy when all of it was uploaded and compared.
     reserve_mib : int
         It stops itself when no more than this is free on the disk, in MiB.
 
@@ -107,6 +118,9 @@ codec_level, z_halving, overwrite
     z_halving: str = ZHalving.WITH_YX
     codec_level: int = 1
     overwrite: bool = False
+    upload_to: str = ""
+    upload_endpoint: str = ""
+    delete_local: bool = False
     reserve_mib: int = RESERVE_BYTES // 2**20
 
     def __post_init__(self) -> None:
@@ -124,6 +138,11 @@ codec_level, z_halving, overwrite
                 f"camera_settings: {several} for {max(1, len(self.cameras))} cameras"
             )
         _ = NameTemplate(self.name), self.take, self.properties(Path("a.zarr"))
+        if self.upload_to:
+            _ = address_of(self.upload_to)
+        check_endpoint(self.upload_endpoint)
+        if self.delete_local and not self.upload_to:
+            raise InvalidProperties("delete_local without upload_to: nothing was kept")
 
     @property
     def take(self) -> Take:
@@ -135,6 +154,14 @@ codec_level, z_halving, overwrite
             z_step_um=self.z_step_um,
             channel_name=self.channel_name,
             channel_color=self.channel_color,
+        )
+
+    def upload(self, keys: Keys | None = None) -> UploadRequest | None:
+        """Where the store is brought; None for nowhere."""
+        if not self.upload_to:
+            return None
+        return UploadRequest(
+            self.upload_to, self.upload_endpoint, self.delete_local, keys
         )
 
     def settings_of(self, number: int) -> CameraSettings:

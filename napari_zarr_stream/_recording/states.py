@@ -6,6 +6,7 @@ from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
 
+from napari_zarr_stream._upload.progress import UploadStatus
 from napari_zarr_stream._writer.errors import ZarrStreamError
 from napari_zarr_stream._writer.plan import Plan
 from napari_zarr_stream._writer.record import FinishReason
@@ -111,6 +112,11 @@ class RecordingStatus:
         Why the recording stopped itself; empty where it did not.
     silent_s : float
         For how long no frame has come, where one is overdue; 0 otherwise.
+    frames_uploaded : int or None
+        Of those committed, at the place that the store is brought to, for readers
+        there; None where it is brought nowhere.
+    upload : UploadStatus or None
+        How that goes on: also after the recording has ended.
     disk_seconds_left : float or None
         Until the reserve of the disk is reached at the rate of late; None where that
         is not known, and when nothing is recorded.
@@ -124,6 +130,7 @@ class RecordingStatus:
     frames_expected: int | None = None
     frames_acquired: int = 0
     frames_committed: int = 0
+    frames_uploaded: int | None = None
     frames_lost: int | None = 0
     lost_share: float = 0.0
     queue_was_full: bool = False
@@ -144,6 +151,7 @@ class RecordingStatus:
     stop_reason: str = ""
     silent_s: float = 0.0
     disk_seconds_left: float | None = None
+    upload: UploadStatus | None = None
 
     @property
     def is_busy(self) -> bool:

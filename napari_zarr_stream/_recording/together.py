@@ -15,9 +15,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from napari_zarr_stream._sources.source import Source
+from napari_zarr_stream._upload.uploader import Uploader
 from napari_zarr_stream._writer.errors import (
     IllegalTransition,
     InvalidProperties,
@@ -34,6 +36,10 @@ from napari_zarr_stream._writer.store import PartOfStore, Store
 from .recording import Recording
 from .run import Gate
 from .states import RecordingStatus
+from .uploading import ANSWER_S, ImageUpload, Whole
+
+if TYPE_CHECKING:
+    from napari_zarr_stream._upload.request import UploadRequest
 
 START_TIMEOUT_S = 60.0
 """A source that has not started by then hangs: the slowest cameras take 20 s."""
@@ -50,6 +56,13 @@ class Recordings:
     sources : sequence of Source
     properties : sequence of StorageProperties
         One for each source: each has a store of its own.
+
+    Attributes
+    ----------
+    upload_to : UploadRequest or None
+        Where stores are brought while they are recorded, from the next start on.
+    uploaders : tuple of Uploader
+        Those of the last start, one for each store; they may outlive the recordings.
 
     Raises
     ------
@@ -74,6 +87,8 @@ class Recordings:
         self._stop_asked = threading.Event()
         self._failure: ZarrStreamError | None = None  # of the start
         self._undo = contextlib.ExitStack()  # takes away what was begun
+        self.upload_to: UploadRequest | None = None
+        self.uploaders: tuple[Uploader, ...] = ()
 
     @classmethod
     def in_one_store(
@@ -123,17 +138,19 @@ class Recordings:
         self._stop_asked.clear()
         self._failure = None
         gate = Gate(drains=len(self.recordings) > 1)
+        stores = [self._shared] if self._shared else self._properties
         with contextlib.ExitStack() as undo:
+            self.uploaders = self._follow([each.path for each in stores], undo)
             wholes = []
-            for properties in [self._shared] if self._shared else self._properties:
-                whole = LocalStore(properties.path, properties.overwrite)
-                undo.callback(whole.withdraw)
-                wholes.append(whole)
+            for number, properties in enumerate(stores):
+                local = LocalStore(properties.path, properties.overwrite)
+                undo.callback(local.withdraw)
+                uploader = self.uploaders[number] if self.uploaders else None
+                wholes.append(Whole(local, uploader))
             undo.callback(self._end_all, gate)
-            for recording, part in zip(
-                self.recordings, self._parts(wholes), strict=True
-            ):
-                recording.start(store=part, gate=gate)
+            for number, part in enumerate(self._parts(wholes)):
+                self.recordings[number].upload = self._upload_of(number)
+                self.recordings[number].start(store=part, gate=gate)
             self._undo = undo.pop_all()
         starter = threading.Thread(
             target=self._finish_start,
@@ -151,13 +168,39 @@ class Recordings:
                 f"the recordings could not start: {error}. Close other programs"
             ) from error
 
-    def _finish_start(self, wholes: Sequence[LocalStore], gate: Gate) -> None:
+    def _follow(
+        self, paths: Sequence[Path], undo: contextlib.ExitStack
+    ) -> tuple[Uploader, ...]:
+        """What brings stores away, started; none where nothing is asked for."""
+        if self.upload_to is None:
+            return ()
+        uploaders = tuple(map(self.upload_to.uploader, paths))
+        if len({each.status().address for each in uploaders}) < len(uploaders):
+            raise InvalidProperties(
+                f"{len(uploaders)} stores cannot all be uploaded to "
+                f"{self.upload_to.to}: give the folder that they go into"
+            )
+        for uploader in uploaders:
+            uploader.follow()
+            undo.callback(uploader.stop)
+        for uploader in uploaders:
+            uploader.check_free(ANSWER_S)
+        return uploaders
+
+    def _upload_of(self, number: int) -> ImageUpload | None:
+        if not self.uploaders:
+            return None
+        if self._shared:
+            return ImageUpload(self.uploaders[0], str(number))
+        return ImageUpload(self.uploaders[number], "")
+
+    def _finish_start(self, wholes: Sequence[Whole], gate: Gate) -> None:
         """Put the stores in place when all sources have started. Thread "starting"."""
         try:
             with self._undo as undo:
                 self._wait_for_sources()
                 if self._shared:
-                    self._describe(wholes[0], self._shared)
+                    self._describe(wholes[0].local, self._shared)
                 for whole in wholes:
                     whole.publish()
                 undo.pop_all()
@@ -206,25 +249,34 @@ class Recordings:
             raise self._failure
         return True
 
-    def _parts(self, wholes: Sequence[LocalStore]) -> list[Store]:
-        if not self._shared:
-            return [PartOfStore(whole, "", whole.close) for whole in wholes]
-        [whole] = wholes
+    def _parts(self, wholes: Sequence[Whole]) -> list[Store]:
         numbers = range(len(self.recordings))
+        if not self._shared:
+            return [
+                PartOfStore(whole.store, "", partial(self._close, whole, [number]))
+                for number, whole in enumerate(wholes)
+            ]
+        [whole] = wholes
         self._open = set(numbers)
+        store = whole.store
         return [
-            PartOfStore(whole, f"{number}/", partial(self._close_part, whole, number))
+            PartOfStore(store, f"{number}/", partial(self._close_part, whole, number))
             for number in numbers
         ]
 
-    def _close_part(self, whole: LocalStore, number: int) -> None:
+    def _close_part(self, whole: Whole, number: int) -> None:
         """Let go of the shared store with the last of its parts."""
         self._open.discard(number)
         if not self._open:
             try:
-                self._write_xml(whole)
+                self._write_xml(whole.local)
             finally:
-                whole.close()
+                self._close(whole, range(len(self.recordings)))
+
+    def _close(self, whole: Whole, numbers: Sequence[int]) -> None:
+        """Let go of a store whose images have these numbers."""
+        errors = [self.recordings[number].status().error for number in numbers]
+        whole.close(has_failed=any(errors))
 
     def _describe(self, whole: LocalStore, properties: StorageProperties) -> None:
         paths = [str(number) for number in range(len(self.recordings))]
@@ -303,6 +355,19 @@ class Recordings:
         """Whether any of them starts, goes on, or is being written to its end."""
         return not self._begun.is_set() or any(
             status.is_busy for status in self.status()
+        )
+
+    def wait_for_upload(self, timeout_s: float | None = None) -> bool:
+        """Wait until all is brought away, or cannot be; False if not in time.
+
+        What came of it is in `status`.
+        """
+        deadline = None if timeout_s is None else time.perf_counter() + timeout_s
+        return all(
+            uploader.wait(
+                None if deadline is None else max(0.0, deadline - time.perf_counter())
+            )
+            for uploader in self.uploaders
         )
 
     def close(self) -> None:

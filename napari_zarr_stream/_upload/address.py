@@ -103,3 +103,18 @@ def address_of(text: str) -> Address:
             "environment"
         )
     return Address(scheme, bucket, "/".join(parts))
+
+
+_SERVER = re.compile(r"https?://[A-Za-z0-9.\[\]:_-]+(/[\w./-]*)?")
+
+
+def check_endpoint(endpoint: str) -> None:
+    """Refuse what is no address of a server, or has keys in it; "" is taken.
+
+    Raises
+    ------
+    InvalidProperties
+    """
+    if endpoint and not _SERVER.fullmatch(endpoint):
+        said = "an address with keys in it" if "@" in endpoint else repr(endpoint)
+        raise InvalidProperties(f"endpoint {said} is not of the form https://HOST:PORT")

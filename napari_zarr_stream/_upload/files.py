@@ -100,8 +100,9 @@ def identity(documents: Mapping[str, bytes]) -> str | None:
             document = None
         attributes = _mapping(_mapping(document).get("attributes", document))
         record = _mapping(attributes.get(RECORD_KEY))
-        if RecordKey.START_TIME in record:
-            said.update(f"{key} {record[RecordKey.START_TIME]}".encode())
+        # Up to version 0.1 the start was all that told, and it was said in the end.
+        if mark := record.get(RecordKey.STORE_ID) or record.get(RecordKey.START_TIME):
+            said.update(f"{key} {mark}".encode())
         elif "/" not in key:  # an array below it changes while it grows
             said.update(key.encode() + data)
     return said.hexdigest()

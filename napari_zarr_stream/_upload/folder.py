@@ -107,10 +107,16 @@ class FolderTarget:
 
     async def differs(self, entry: Entry, file: Path, key: str, *, read: bool) -> bool:
         """See `Target.differs`: it was renamed to its name when all of it was there."""
+        place = self._place / key
+        try:
+            # Written again since, as by a repair; elsewhere its name is enough.
+            read = read or file.stat().st_mtime_ns > place.stat().st_mtime_ns
+        except OSError:
+            return True
         if not read:
             return False
         try:
-            there = pieces(self._place / key)
+            there = pieces(place)
             for piece in pieces(file):
                 if piece != next(there, b""):
                     return True

@@ -5,7 +5,6 @@ obstore is imported here, where something is to be sent.
 
 import asyncio
 import os
-import re
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 from napari_zarr_stream._writer.errors import InvalidProperties
 
-from .address import Address
+from .address import Address, check_endpoint
 from .credentials import Keys, no_keys, profile_provider, profile_region, scrubbed
 from .target import (
     PIECE,
@@ -107,7 +106,7 @@ class ObjectTarget:
 
         said = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
         endpoint = endpoint or next(filter(None, map(os.environ.get, said)), "")
-        _check_server(endpoint)
+        check_endpoint(endpoint)
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         more: dict[str, Any] = {"region": region or profile_region() or "us-east-1"}
         if endpoint:
@@ -124,7 +123,7 @@ class ObjectTarget:
         from obstore.store import AzureStore
 
         endpoint = endpoint or os.environ.get("AZURE_STORAGE_ENDPOINT", "")
-        _check_server(endpoint)
+        check_endpoint(endpoint)
         more: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
         if keys is not None:
             more |= {"account_name": keys.name, "account_key": keys.secret}
@@ -279,14 +278,3 @@ class ObjectTarget:
         except (self._obstore.exceptions.BaseError, OSError) as error:
             raise self._failure(error) from None
         return bool(mine or next(here, b""))
-
-
-_SERVER = re.compile(r"https?://[A-Za-z0-9.\[\]:_-]+(/[\w./-]*)?")
-
-
-def _check_server(endpoint: str) -> None:
-    """Refuse what is no address of a server: obstore panics of it."""
-    if endpoint and not _SERVER.fullmatch(endpoint):
-        raise InvalidProperties(
-            f"{scrubbed(endpoint)!r} is no address of a server: https://HOST[:PORT]"
-        )

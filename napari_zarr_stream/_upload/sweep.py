@@ -130,10 +130,12 @@ async def _missing(
         is_known = sending.sent.get(file.key) == (file.size, file.mtime_ns)
         if is_known and not reads_back:
             continue  # its checksum was compared when it was sent
+        # Documents are small, and change without growing.
+        read = reads_back or is_document(file.key)
         try:
             if await sending.persist(
-                lambda entry=entry, file=file: sending.target.differs(  # type: ignore[misc]
-                    entry, root / file.key, file.key, read=reads_back
+                lambda entry=entry, file=file, read=read: sending.target.differs(  # type: ignore[misc]
+                    entry, root / file.key, file.key, read=read
                 )
             ):
                 missing.append(file)

@@ -9,6 +9,7 @@ One thread, with an event loop for the few files that are on their way. Guarante
 """
 
 import asyncio
+import contextlib
 import json
 import threading
 from collections import deque
@@ -85,7 +86,8 @@ class Uploader:
         self._expected: tuple[int, int] | None = None  # files and bytes, of the sweep
         self._sent_before = (0, 0)
         self._sending: Sending | None = None
-        self._task: tuple[asyncio.AbstractEventLoop, asyncio.Task[None]] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._run, name="upload", daemon=False)
 
     # ------------------------------------------------------------ from any thread
@@ -139,14 +141,18 @@ class Uploader:
         """The store is written to its end: whatever is missing goes now."""
         self._has_failed = has_failed
         self._is_finished.set()
+        self._in_loop(self._end_patience)
 
     def stop(self) -> None:
         """End it now; what is there stays, for another upload to go on. At once."""
         self._stop_asked.set()
-        if self._task is not None:
-            loop, task = self._task
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(task.cancel)
+        self._in_loop(self._cancel)
+
+    def _in_loop(self, act: Callable[[], object]) -> None:
+        """Have something done in the thread, if it is there."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended
+                self._loop.call_soon_threadsafe(act)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait for its end; False if it did not come in time. Why is in `status`."""
@@ -206,13 +212,15 @@ class Uploader:
             self._ended.set()
 
     async def _main(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._task = asyncio.get_running_loop(), task
-        if self._stop_asked.is_set():
-            raise asyncio.CancelledError
         self._sending = sending = Sending(self._target)
         sending.is_patient = self._is_recorded
+        self._task = asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
+        # What was asked for before there was a loop:
+        if self._stop_asked.is_set():
+            raise asyncio.CancelledError
+        if self._is_finished.is_set():
+            self._end_patience()
         if self._is_recorded:
             await sending.persist(self._check_nothing_there)
         self._looked.set()
@@ -226,11 +234,19 @@ class Uploader:
         if self._is_recorded:
             self._phase = UploadPhase.FOLLOWING
             await self._follow(mine)
-            sending.is_patient = False
-            sending.hurry()
         if self._has_failed:
             check_finished(self._root)
         await self._finish(mine)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _end_patience(self) -> None:
+        """Nobody records any more: what does not help to be tried again, ends it."""
+        if self._sending is not None:
+            self._sending.is_patient = False
+            self._sending.hurry()
 
     async def _check_nothing_there(self) -> None:
         if await identity_there(self._target.get) is not None:

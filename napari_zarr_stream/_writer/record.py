@@ -3,6 +3,7 @@
 import datetime
 import json
 import time
+import uuid
 from collections.abc import Mapping
 from enum import StrEnum
 from importlib.metadata import version
@@ -21,6 +22,8 @@ class RecordKey(StrEnum):
     """What a record tells: at the start, at the end, and after a repair."""
 
     VERSION = "version"
+    STORE_ID = "store_id"
+    """Of a store, from its first moment on, whatever is said of it later."""
     START_TIME = "start_time"
     DEVICE_KIND = "device_kind"
     TILE_WIDTH = "tile_width"
@@ -120,6 +123,7 @@ def beginning(properties: StorageProperties, plan: Plan) -> dict[str, Any]:
     """
     return {
         RecordKey.VERSION: version("napari-zarr-stream"),
+        RecordKey.STORE_ID: uuid.uuid4().hex,
         RecordKey.START_TIME: now(),
         RecordKey.DEVICE_KIND: str(properties.kind),
         RecordKey.TILE_WIDTH: properties.tile_width,
@@ -148,6 +152,7 @@ def of_set(record: Mapping[str, Any], images: int) -> dict[str, Any]:
     """What is known of a set of images at the start; what is given wins."""
     started = {
         RecordKey.VERSION: version("napari-zarr-stream"),
+        RecordKey.STORE_ID: uuid.uuid4().hex,
         RecordKey.START_TIME: now(),
         RecordKey.IMAGES: images,
     }

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from napari_zarr_stream._recording.counts import totals_in_words
 from napari_zarr_stream._recording.interrupt import Interrupt
+from napari_zarr_stream._recording.naming import store_of
 from napari_zarr_stream._recording.prepared import makes_of, prepared
 from napari_zarr_stream._recording.settings import (
     RecordSettings,
@@ -17,7 +18,11 @@ from napari_zarr_stream._recording.settings import (
 )
 from napari_zarr_stream._recording.states import FinishReason, RecordingStatus
 from napari_zarr_stream._recording.together import Recordings
-from napari_zarr_stream._writer.errors import InvalidProperties, SourceFailed
+from napari_zarr_stream._writer.errors import (
+    InvalidProperties,
+    SourceFailed,
+    ZarrStreamError,
+)
 from napari_zarr_stream._writer.words import (
     count_in_words,
     duration_in_words,
@@ -27,6 +32,14 @@ from napari_zarr_stream._writer.words import (
 from .cameras import list_cameras, settings_of
 from .command import FAILED, FRAMES_LOST, INTERRUPTED, Command, say
 from .storage import add_storage
+from .upload import (
+    ADDRESS,
+    KEYS,
+    add_upload_options,
+    asked_keys,
+    follow_upload,
+    tell_of_upload,
+)
 
 POLL_S = 0.1
 """How often the progress bar is renewed."""
@@ -79,6 +92,12 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     for names, kind, metavar, said in _OPTIONS:
         parser.add_argument(*names, type=kind, metavar=metavar, help=said)
+    parser.add_argument(
+        "--upload-to", metavar="ADDRESS",
+        help=f"bring the store there while it is recorded: {ADDRESS}",
+    )  # fmt: skip
+    add_upload_options(parser)
+    parser.epilog = KEYS
     add_storage(parser)
 
 
@@ -118,8 +137,9 @@ def _record(given: argparse.Namespace) -> int:
     settings = _asked(given)
     properties = settings.properties(given.out)
     makes = makes_of(settings.cameras)
+    keys = asked_keys(given)
     with (
-        prepared(settings, properties, makes, _tell) as recordings,
+        prepared(settings, properties, makes, _tell, keys) as recordings,
         Interrupt(recordings.stop, recordings.abort) as interrupt,
     ):
         try:
@@ -139,6 +159,7 @@ def _record(given: argparse.Namespace) -> int:
             if len(statuses) > 1 or not failed:
                 for status in statuses:
                     print(_summary(status))
+    uploaded = _finish_upload(recordings)
     has_end = settings.frame_count or settings.duration_s
     if interrupt.count > 1 or (interrupt.count and has_end):
         return INTERRUPTED
@@ -152,7 +173,31 @@ def _record(given: argparse.Namespace) -> int:
             "frame rate, lz4 or a faster disk helps"
         )
         return FRAMES_LOST
-    return 0
+    return uploaded
+
+
+def _finish_upload(recordings: Recordings) -> int:
+    """Wait until all is there; the exit code. What is recorded is safe, whatever."""
+    uploaders = list(recordings.uploaders)
+    if not uploaders:
+        return 0
+    try:
+        follow_upload(uploaders)
+    except KeyboardInterrupt:
+        for uploader in uploaders:
+            uploader.stop()
+    code = 0
+    for uploader, status in zip(uploaders, recordings.status(), strict=False):
+        uploader.wait()
+        try:
+            code = max(code, tell_of_upload(uploader.status()))
+        except ZarrStreamError as failure:
+            say(
+                f"the upload failed: {failure}. Go on with: napari-zarr-stream upload "
+                f"{status.path and store_of(status.path)} {uploader.status().address}"
+            )
+            code = FAILED
+    return code
 
 
 def _follow(recordings: Recordings) -> None:
@@ -171,6 +216,9 @@ def _follow(recordings: Recordings) -> None:
                 lost = sum(known) if len(known) == len(losses) else "?"
                 committed = sum(status.frames_committed for status in statuses)
                 said = {"committed": committed, "lost": lost}
+                if recordings.uploaders:
+                    there = sum(status.frames_uploaded or 0 for status in statuses)
+                    said["uploaded"] = there
                 if (next_s := statuses[0].next_frame_s) is not None:
                     said["next"] = duration_in_words(next_s)
                 bar.set_postfix(said, refresh=False)

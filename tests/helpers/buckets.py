@@ -115,6 +115,13 @@ class BucketServer:
             retry_config={"max_retries": 0},
         )
 
+    def keys(self, prefix):
+        """Names of what is below a prefix."""
+        import obstore
+
+        found = obstore.list(self.bucket(), f"{prefix}/").collect()
+        return {meta["path"].removeprefix(f"{prefix}/") for meta in found}
+
     def files(self, prefix):
         """What is below a prefix: keys and bytes."""
         import obstore

@@ -34,3 +34,7 @@ needs_leases = pytest.mark.skipif(
     sys.platform != "linux",
     reason="without leases, which Linux has, a shard may end elsewhere when it is read",
 )
+needs_exchange = pytest.mark.skipif(
+    sys.platform != "linux",
+    reason="without an exchange of two names, which Linux has, one is away for a moment",
+)

@@ -36,5 +36,5 @@ needs_leases = pytest.mark.skipif(
 )
 needs_exchange = pytest.mark.skipif(
     sys.platform != "linux",
-    reason="without an exchange of two names, which Linux has, one is away for a moment",
+    reason="without an exchange of names, which Linux has, one is away for a moment",
 )

@@ -34,6 +34,19 @@ def test_the_script(tmp_path):
     assert zarr.open_array(tmp_path / "last.zarr" / "0", mode="r").ndim == 2
 
 
+def test_the_plate(tmp_path):
+    code = block("python", "recording_of")
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == "completed"
+    assert zarr.open_array(tmp_path / "plate.zarr/B/3/0/0", mode="r").shape[0] == 2
+
+
 def commands():
     text = block("sh", "napari-zarr-stream record").replace("\\\n", "")
     return [shlex.split(line, comments=True) for line in text.splitlines()]

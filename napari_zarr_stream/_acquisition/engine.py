@@ -5,6 +5,7 @@ there a slow disk holds up the run, and an exception ends it. Its signals do nei
 """
 
 import contextlib
+import threading
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -177,7 +178,16 @@ class RecordingEngine:
     """
 
     _OWN = frozenset(
-        {"inner", "acquisition", "_core", "_new", "_failure", "_is_retired", "_shutter"}
+        {
+            "inner",
+            "acquisition",
+            "_core",
+            "_new",
+            "_failure",
+            "_flushing",
+            "_is_retired",
+            "_shutter",
+        }
     )
 
     def __init__(
@@ -188,6 +198,7 @@ class RecordingEngine:
         self._core = weakref.ref(core)  # which has this engine
         self._new = new
         self._failure: BaseException | None = None
+        self._flushing = threading.Lock()
         self._is_retired = False
         self._shutter = False
 
@@ -232,12 +243,14 @@ class RecordingEngine:
 
     def setup_sequence(self, sequence: "useq.MDASequence") -> Any:
         """Set up the microscope, then the store: only then frames have a size."""
-        self._failure = None
-        self.acquisition = acquisition = None if self._is_retired else self._new()
+        with self._flushing:  # of a run before, which another may follow meanwhile
+            self._failure = self.acquisition = None
+        acquisition = None if self._is_retired else self._new()
         if acquisition is None:
             return self.inner.setup_sequence(sequence)
+        acquisition.begin()
+        self.acquisition = acquisition
         with self._keeping_failure():
-            acquisition.begin()
             follow_date()
             core = self._core()
             self._shutter = bool(core and core.getAutoShutter())
@@ -311,6 +324,10 @@ class RecordingEngine:
 
     def teardown_sequence(self, sequence: "useq.MDASequence") -> None:
         """End the acquisition. Nothing is raised: the runner would never end."""
+        with self._flushing:
+            self._end(sequence)
+
+    def _end(self, sequence: "useq.MDASequence") -> None:
         core, acquisition = self._core(), self.acquisition
         teardown = getattr(self.inner, "teardown_sequence", None)
         if acquisition is not None and self._has_failed(core):

@@ -21,6 +21,7 @@ from yaozarrs import validate_zarr_store
 from napari_zarr_stream import (
     Acquisition,
     DeviceKind,
+    IllegalTransition,
     InvalidProperties,
     SourceFailed,
     StoreExists,
@@ -278,6 +279,26 @@ def test_a_long_wait_is_cancelled(scope, tmp_path):
     assert status.missing_planes == "t 1, position p0, DAPI"
 
 
+def test_a_hardware_sequence_is_cancelled(scope, tmp_path):
+    core, copies = scope
+    copies.inner.use_hardware_sequencing = True
+
+    class CancelsAfterTwenty(Acquisition):
+        def take(self, *arguments):
+            super().take(*arguments)
+            if self.status().acquired == 20:
+                core.mda.cancel()
+
+    acquisition = CancelsAfterTwenty(stored(tmp_path / "run.zarr"))
+    plans = {"time_plan": {"interval": 0, "loops": 2000}, "channels": ["DAPI"]}
+    with recording_of(core, acquisition):
+        core.run_mda(useq.MDASequence(**plans))
+    status = acquisition.status()
+    assert status.finish_reason is FinishReason.CANCELED
+    assert check_planes(acquisition, copies) == status.acquired < 2000
+    assert status.missing == 2000 - status.acquired
+
+
 class FailsAt(Acquisition):
     """A disk that fails at a plane."""
 
@@ -331,6 +352,35 @@ def test_a_snap_that_fails_is_a_hole_at_its_place(scope, tmp_path, monkeypatch):
     record = record_of(path)
     assert record["finish_reason"] == "incomplete"
     assert record["missing"] == [[0, 0, 1, 1]]
+
+
+def test_an_event_that_is_skipped_is_missing(scope, tmp_path, monkeypatch):
+    from pymmcore_plus.mda import SkipEvent
+
+    _, copies = scope
+
+    def setup_event(event):
+        if event.index["t"] == 1:
+            raise SkipEvent(reason="the focus is lost")
+        copies.inner.setup_event(event)
+
+    monkeypatch.setattr(copies, "setup_event", setup_event)
+    plans = {"time_plan": TIMES, "channels": ["DAPI"]}
+    acquisition = ran(scope, tmp_path / "run.zarr", plans)
+    status = acquisition.status()
+    assert status.finish_reason is FinishReason.INCOMPLETE
+    assert status.missing_planes == "t 1, position p0, DAPI"
+    assert check_planes(acquisition, copies) == 2
+
+
+def test_an_acquisition_records_one_run(scope, tmp_path):
+    core, _ = scope
+    acquisition = ran(scope, tmp_path / "run.zarr", {"channels": ["DAPI"]})
+    recorder = RunRecorder(core, lambda: acquisition)
+    with pytest.raises(IllegalTransition, match="make another one for each run"):
+        core.mda.run(useq.MDASequence(channels=["DAPI"]))
+    recorder.stop()
+    assert acquisition.status().finish_reason is FinishReason.COMPLETED
 
 
 def test_what_the_runner_calls_an_error_is_one(scope, tmp_path):

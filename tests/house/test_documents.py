@@ -13,7 +13,7 @@ CODE = "\n".join(
     for path in (house.ROOT / folder).rglob("*.py")
 )
 
-SPOKEN_OF = {"tests/cameras/test_NAME.py", "acme_cameras.py"}
+SPOKEN_OF = {"tests/cameras/test_NAME.py", "acme_cameras.py", "plate.yaml"}
 """Paths that are examples."""
 
 

@@ -64,9 +64,11 @@ check: setup
 	$(BIN)/npe2 validate --imports napari-zarr-stream
 	$(SITE)
 
-# Pictures of the docs, of the real widget.
+# Pictures of the real widget: those of the docs; then all, in both themes, to look at.
 screenshots: setup
-	$(SCREEN) $(BIN)/python tools/screenshots.py --folder docs/images
+	$(SCREEN) $(BIN)/python tools/screenshots.py --docs --folder docs/images
+	$(SCREEN) $(BIN)/python tools/screenshots.py --folder build/screenshots/dark
+	$(SCREEN) $(BIN)/python tools/screenshots.py --folder build/screenshots/light --theme light
 
 # The README's table of files and the picture in CONTRIBUTING.md, out of the code; then
 # the site, in build/site.

@@ -1,8 +1,8 @@
 """Pictures of the real widget in a real napari window, as they stand in the docs.
 
-`make screenshots` draws all of them anew into docs/images, so that they do not drift
-from what the program is; `--theme light` and `--only NAME ...` are for looking at it.
-What each one shows is the docstring of its function.
+`make screenshots` draws those that the docs show anew, so that they do not drift from
+what the program is, and all of them, dark and light, into build/screenshots, to be
+looked at. What each one shows is the docstring of its function.
 """
 
 import argparse
@@ -18,21 +18,25 @@ from pathlib import Path
 # Nothing that was chosen before is shown, and nothing is kept.
 os.environ["NAPARI_CONFIG"] = ""
 
+import dask.array as da
 import napari
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
 from napari_zarr_stream._dock.source_section import ONE_STORE
+from napari_zarr_stream._viewer.exporting import exporting_of
 from napari_zarr_stream._viewer.session import session_of
-from napari_zarr_stream._widget import RecordWidget
+from napari_zarr_stream._widget import ExportWidget, RecordWidget
 
 CELLS = "Simulated: cells"
+TYX = ("t", "y", "x")
 SLOW = {"width": 1024, "height": 1024, "frame_rate": 5}
 """Of a camera that a busy machine can follow, drawing in software."""
 
-PATIENCE_S = 120.0
+PATIENCE_S = 600.0
 COLOURS = 256
 """Of a picture: the window has few, and a picture is a third as large."""
 
@@ -120,6 +124,9 @@ class Stage:
         self.widget.cameras.first.control.stop_preview()
         self.session.stop()
         self.wait_for(lambda: not self.session.is_busy)
+        exporting = exporting_of(self.viewer)
+        exporting.cancel()
+        self.wait_for(lambda: not exporting.is_busy)
         self.widget.cameras.close()
         self.viewer.close()
         QApplication.processEvents()
@@ -177,11 +184,14 @@ def narrow(stage: Stage) -> None:
 def two_cameras(stage: Stage) -> None:
     """Two cameras at the same time, side by side, as images of one store."""
     widget = stage.widget
-    stage.choose(width=512, height=512, frame_rate=5)
+    small = {"width": 512, "height": 512, "frame_rate": 2}
+    stage.choose(**small)
     widget.cameras.add_camera.native.click()
     [second] = widget.cameras.others
-    stage.wait_for(lambda: second.is_ready)
-    second.settings["frame_rate"].value = 5
+    second.source.value = "Simulated: radial sine"
+    for setting, value in small.items():
+        stage.wait_for(lambda: second.is_ready and not second.control.is_waiting)
+        second.settings[setting].value = value
     stage.wait_for(lambda: not second.control.is_waiting)
     widget.stores.value = ONE_STORE
     stage.record()
@@ -198,14 +208,42 @@ def time_lapse(stage: Stage) -> None:
     stage.wait_for(lambda: (stage.session.status().next_frame_s or 99) < 9)
 
 
+def waves(t: int, side: int = 1024) -> npt.NDArray[np.uint16]:
+    """One frame of something that moves."""
+    y, x = np.mgrid[:side, :side] / (side / 13)
+    return ((np.sin(x + 0.3 * t) * np.cos(y - 0.2 * t) + 1) * 2000).astype(np.uint16)
+
+
 def layer(stage: Stage) -> None:
     """An image that is open is the source."""
-    y, x = np.mgrid[:512, :512] / 40
-    frames = [np.sin(x + 0.3 * t) * np.cos(y - 0.2 * t) for t in range(24)]
-    pixels = ((np.stack(frames) + 1) * 2000).astype(np.uint16)
-    stage.viewer.add_image(pixels, name="waves", axis_labels=("t", "y", "x"))
+    frames = np.stack([waves(t, 512) for t in range(24)])
+    stage.viewer.add_image(frames, name="waves", axis_labels=TYX)
     stage.widget.source.value = "waves"
     stage.wait_for(lambda: stage.widget.record.enabled)
+
+
+def export(stage: Stage) -> None:
+    """Layers that are larger than the memory on their way into one store."""
+    lazy = da.map_blocks(
+        lambda block_info: waves(block_info[None]["chunk-location"][0])[np.newaxis],
+        dtype=np.uint16,
+        chunks=((1,) * 600, 1024, 1024),
+        meta=np.empty((0, 0, 0), np.uint16),
+    )
+    viewer = stage.viewer
+    viewer.add_image(lazy, name="waves", axis_labels=TYX, contrast_limits=(0, 4000))
+    viewer.add_labels((lazy > 3200).astype(np.uint8), name="crests", axis_labels=TYX)
+    viewer.window.remove_dock_widget(stage.dock)
+    widget = ExportWidget(viewer)
+    stage.dock = viewer.window.add_dock_widget(widget, name="Export to Zarr")
+    stage.resize(340)
+    widget.uri.value = Path(str(stage.widget.uri.value)) / "waves.ome.zarr"
+    widget.layers.value = list(viewer.layers)
+    stage.wait_for(lambda: widget.export.enabled)
+    widget.export.native.click()
+    exporting = exporting_of(viewer)
+    stage.wait_for(lambda: exporting.planes[0] > 100 or not exporting.is_busy)
+    stage.wait_for(lambda: "left" in widget.state.value)
 
 
 SCENES = {
@@ -221,8 +259,20 @@ SCENES = {
         two_cameras,
         time_lapse,
         layer,
+        export,
     )
 }
+
+IN_DOCS = (
+    "idle",
+    "preview",
+    "recording",
+    "looking-back",
+    "finished",
+    "two-cameras",
+    "time-lapse",
+    "export",
+)
 
 LARGE = "large"
 """The scene `recording` on a screen of twice the pixels, in a process of its own."""
@@ -240,14 +290,15 @@ def staged(theme: str) -> Iterator[Stage]:
 
 
 def main() -> None:
-    """Draw the pictures that are asked for; all of them without a name."""
+    """Draw the pictures that are asked for; all of them if none is."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--theme", choices=["dark", "light"], default="dark")
     parser.add_argument("--only", nargs="*", choices=[*SCENES, LARGE])
-    parser.add_argument("--folder", type=Path, default=Path("docs/images"))
+    parser.add_argument("--docs", action="store_true", help="those that the docs show")
+    parser.add_argument("--folder", type=Path, default=Path("build/screenshots"))
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
-    for name in asked.only or [*SCENES, LARGE]:
+    for name in IN_DOCS if asked.docs else asked.only or [*SCENES, LARGE]:
         if name == LARGE and os.environ.get("QT_SCALE_FACTOR") != "2":
             again = [*sys.argv[:1], "--theme", asked.theme, "--only", LARGE]
             again += ["--folder", str(asked.folder)]

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
-from napari_zarr_stream._recording.contrast import ContrastFinder
 from napari_zarr_stream._sources.layer_levels import halvings
 from napari_zarr_stream._sources.open_stream import channels_of, open_stream
 from napari_zarr_stream._sources.source import Frame, PlaneSource, SourceDescription
@@ -28,6 +27,7 @@ from napari_zarr_stream._writer.record import FinishReason, RecordKey
 from napari_zarr_stream._writer.store import PartOfStore, StoredFile
 from napari_zarr_stream._writer.stream import ZarrStream
 
+from .contrast import ContrastFinder
 from .course import Course
 from .verify import ReadBack, Sent, verify_bytes
 
@@ -223,7 +223,7 @@ def write_image(
     here = replace(planned.properties, uri=store.root / path, overwrite=False)
     known: dict[str, Any] = {RecordKey.FRAMES_LOST: source.lost}
     if verify:
-        known[RecordKey.VERIFIED] = "CRC-32C of every plane of level 0"
+        known[RecordKey.VERIFIED] = "every plane of level 0, by checksum"
     if len(planned.levels) == 1:
         stream = open_stream(here, description, PartOfStore(store, prefix, _nothing))
         sent = Sent(stream.plan) if verify else None

@@ -5,7 +5,6 @@ from the memory of the stream that wrote them.
 """
 
 import itertools
-import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_zarr_stream._writer import system
-from napari_zarr_stream._writer.codecs import EMPTY, checksum_of, parse_shard_index
+from napari_zarr_stream._writer.codecs import EMPTY, parse_shard_index
 from napari_zarr_stream._writer.errors import WriteFailed
 from napari_zarr_stream._writer.grid import ceil_div, in_shard
 from napari_zarr_stream._writer.local_store import writing
@@ -24,7 +23,6 @@ from napari_zarr_stream._writer.ngff import serializer_of
 from napari_zarr_stream._writer.plan import Plan
 from napari_zarr_stream._writer.properties import DeviceKind
 from napari_zarr_stream._writer.store import read_json
-from napari_zarr_stream._writer.tiles import lay_tiles
 
 from .course import Course
 
@@ -45,19 +43,31 @@ class Sent:
     """
 
     def __init__(self, plan: Plan) -> None:
+        from napari_zarr_stream._writer.kernels import sums_of_tiles
+
         assert plan.planes is not None
-        down, across = plan.tile_grid(0)
         self.plan = plan
-        self.sums = np.zeros((plan.planes, down, across), np.uint32)
-        # What is beyond the edge of a plane is stored as zeros.
-        self._tiles = np.zeros((1, down, across, *plan.tile_shape[1:]), plan.dtype)
-        self._each_tile = self._tiles.reshape(down * across, -1)
+        self.sums = np.zeros((plan.planes, *plan.tile_grid(0)), np.uint64)
+        self._sum = sums_of_tiles
+        longer = max(plan.tile_shape[1:])
+        random = np.random.default_rng(plan.planes)
+        self._keys = random.integers(0, 2**32, (2, longer), np.uint32) | np.uint32(1)
 
     def see(self, planes: Pixels, first: int) -> None:
         """Take (n, height, width), the first of which is plane number `first`."""
         for number, plane in enumerate(planes, first):
-            lay_tiles(plane[np.newaxis], self._tiles)
-            self.sums[number].flat = list(map(checksum_of, self._each_tile))
+            self._add(plane, self.sums[number])
+
+    def sum_of(self, tile: Pixels) -> int:
+        """Of a tile, (height, width), with zeros beyond the edge of its plane."""
+        total = np.zeros((1, 1), np.uint64)
+        self._add(tile, total)
+        return int(total[0, 0])
+
+    def _add(self, plane: Pixels, sums: npt.NDArray[np.uint64]) -> None:
+        size = self.plan.dtype.itemsize
+        bits = np.ascontiguousarray(plane).view(np.dtype(f"u{size}"))
+        self._sum(bits, *self.plan.tile_shape[1:], self._keys, sums)
 
 
 class ReadBack:
@@ -177,7 +187,10 @@ class ReadBack:
             for at, size in zip(place, plan.outer, strict=True):
                 number = number * (size or 1) + at
             tiles += 1
-            if checksum_of(pixels[within]) != self._sent.sums[number, down, across]:
+            if (
+                self._sent.sum_of(pixels[within])
+                != self._sent.sums[number, down, across]
+            ):
                 raise self._differs(path, chunk, f"in plane {number}")
         return tiles
 
@@ -190,7 +203,6 @@ class ReadBack:
 
 
 def verify_bytes(plan: Plan) -> int:
-    """Memory that both take: checksums, tiles of a plane, chunks being decoded."""
-    tiles = plan.tiles_per_plane
-    padded = tiles * math.prod(plan.tile_shape[1:]) * plan.dtype.itemsize
-    return 4 * tiles * (plan.planes or 0) + padded + 2 * WORKERS * plan.bytes_per_chunk
+    """Memory that both take: checksums, a copy of a plane, chunks being decoded."""
+    sums = 8 * plan.tiles_per_plane * (plan.planes or 0)
+    return sums + plan.bytes_per_plane + 2 * WORKERS * plan.bytes_per_chunk

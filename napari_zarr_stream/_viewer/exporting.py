@@ -7,7 +7,7 @@ export itself, which is only polled.
 import time
 import weakref
 from collections.abc import Sequence
-from concurrent.futures import Future  # noqa: TC003 - of an attribute
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,12 @@ from napari_zarr_stream._writer.words import duration_in_words
 
 from .as_source import layers_as
 from .background import in_background
+from .closing import CloseGuard
 from .napari_compat import viewer_itself
 
 POLL_MS = 100
+
+QUESTION = "An export is under way. Cancel it, which leaves nothing of it, and close?"
 
 FORETELL_S = 1.0
 """Before that nobody can say how long it will take."""
@@ -83,6 +86,7 @@ class Exporting(QObject):
         self._stop = False  # read by it
         self._told: list[str] = []  # by it
         self._began = 0.0
+        self._guard = CloseGuard("Export", QUESTION, self.cancel, self._finish_now)
         self.said = ""
         self.has_failed = False
         self._timer = QTimer(self)
@@ -119,6 +123,7 @@ class Exporting(QObject):
         self.said, self.has_failed = "", False
         self._bar = cancelable_progress(total=self.planes[1], desc="Export to Zarr")
         _busy.add(self)
+        self._guard.watch(self._viewer)
         self._running = in_background(lambda: self._export(jobs, verify))
         self._timer.start()
 
@@ -166,17 +171,34 @@ class Exporting(QObject):
             # It has events handled, and this may be called again, before it returns.
             bar.update(max(0, self._done - bar.n))
             return
+        self._end(running, bar, shows=not self._guard.is_closing)
+
+    def _finish_now(self) -> None:
+        """The window is being closed by a program, and does not wait to be asked."""
+        running, bar = self._running, self._bar
+        if running is None or bar is None:
+            return
+        self.cancel()
+        wait((running,))
+        self._end(running, bar, shows=False)
+
+    def _end(self, running: "Future[int]", bar: Any, *, shows: bool) -> None:
         self._timer.stop()
         self._bar = None
         bar.close()
         try:
-            self._tell_end(running)
+            for job in self._told_end(running):
+                if shows:
+                    self._bring_back(job)
         finally:
             self._running = None
+            self._guard.release()
             _busy.discard(self)
             self.ended.emit()
+            self._guard.close_if_asked(failed=self.has_failed)
 
-    def _tell_end(self, running: "Future[int]") -> None:
+    def _told_end(self, running: "Future[int]") -> Sequence[ExportJob]:
+        """Say how it ended; returns what is to be shown."""
         for said in self._told:
             show_warning(said)
         failure = running.exception()
@@ -186,18 +208,17 @@ class Exporting(QObject):
             show_error(self.said)
             if not isinstance(failure, ZarrStreamError | OSError):
                 raise failure
-            return
+            return ()
         done = self._jobs[: running.result()]
         names = ", ".join(job.properties.path.name for job in done)
         if len(done) < len(self._jobs):
             self.said = "Cancelled: nothing was saved" + (f" but {names}" * bool(done))
             show_info(self.said)
-            return
+            return ()
         seconds = duration_in_words(time.perf_counter() - self._began)
         self.said = f"Saved {names} in {seconds}"
         show_info(self.said)
-        for job in done:
-            self._bring_back(job)
+        return done
 
     def _bring_back(self, job: ExportJob) -> None:
         """Show what was saved instead of what it was made of."""

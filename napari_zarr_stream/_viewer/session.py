@@ -1,39 +1,30 @@
-"""The recordings under way in one viewer: live layers, their end, closing windows.
+"""The recordings under way in one viewer: live layers, and how they end.
 
 They outlive the dock widget that started them. All of it runs on the GUI thread; the
 recordings themselves have threads of their own and are only polled.
 """
 
 import gc
-import threading
 import weakref
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from napari.utils.notifications import show_error, show_info, show_warning
-from qtpy.QtCore import QEvent, QObject, QTimer, Signal
-from qtpy.QtWidgets import QMessageBox, QWidget
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_zarr_stream._recording.counts import saved_in_words, totals_in_words
-from napari_zarr_stream._recording.interrupt import ENDS, Interrupt
 from napari_zarr_stream._recording.recording import Recording
 from napari_zarr_stream._recording.states import FinishReason, RecordingStatus
 from napari_zarr_stream._writer.errors import ZarrStreamError
 
+from .closing import CloseGuard
 from .layer_watch import LayerWatch
 from .live import LivePreview
 from .live_image import LiveImage
 from .look_back import LookBack, in_step_with
-from .napari_compat import (
-    close_as_asked,
-    free_in_own_context,
-    is_taken_apart,
-    main_window_of,
-    viewer_itself,
-)
+from .napari_compat import free_in_own_context, viewer_itself
 from .reopen import ReadBack, goes_on, read_back, show_layers
 from .starting import Job, Starting
 from .warm_up import WarmUp
@@ -104,8 +95,7 @@ class _Run:
             self.watch.stop()
 
 
-def _no_window() -> None:
-    """A reference to nothing."""
+QUESTION = "A recording is under way. Stop it, save what was recorded, and close?"
 
 
 class Session(QObject):
@@ -117,7 +107,6 @@ class Session(QObject):
 
     began = Signal()
     ended = Signal()
-    _window: Callable[[], QWidget | None]
 
     def __init__(self, viewer: Any) -> None:
         super().__init__()
@@ -129,13 +118,10 @@ class Session(QObject):
         self._starting: Starting | None = None
         self.look_back: LookBack | None = None
         self.troubles: list[str] = []  # told of the runs, for as long as they are shown
-        # Weak: the widget, and so the session, may outlive the window.
-        self._window = _no_window
-        self._window_is_closing = False
+        self._guard = CloseGuard("Recording", QUESTION, self.stop, self._finish_now)
         self._has_started = False
         # No question to the timer: at the end of the program it may be gone already.
         self._is_busy = False
-        self._at_end = ExitStack()
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._poll)
@@ -176,10 +162,7 @@ class Session(QObject):
         self._jobs, self._one_store = jobs, one_store
         self._runs, self.troubles, self._starting = [], [], None
         self._has_started = self._was_stopped = False
-        self._guard(main_window_of(self._viewer))
-        if threading.current_thread() is threading.main_thread():  # else none comes
-            terminated = Interrupt(self._close_when_written, numbers=ENDS)
-            self._at_end.enter_context(terminated)
+        self._guard.watch(self._viewer)
         _busy.add(self)
         self._is_busy = True
         self._timer.start()
@@ -219,40 +202,6 @@ class Session(QObject):
             self._starting.stop()
         elif self.is_busy:
             self._was_stopped = True
-
-    def _guard(self, window: QWidget) -> None:
-        if window is not self._window():
-            window.installEventFilter(self)
-            self._window = weakref.ref(window)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Let no window close over a recording before it is written."""
-        if event.type() != QEvent.Type.Close or not self.is_busy:
-            return False
-        if event.spontaneous() or not is_taken_apart(watched):
-            # The user's wish: refused until everything is written, then repeated.
-            event.ignore()
-            if not self._window_is_closing and self._user_agrees():
-                self._close_when_written()
-            return True
-        # A program's `Viewer.close` or `Window.close`: no way to refuse.
-        self._finish_now()
-        return False
-
-    def _close_when_written(self) -> None:
-        if self.is_busy:
-            self._window_is_closing = True
-            self.stop()
-        elif (window := self._window()) is not None:
-            close_as_asked(window)  # it ended while the question was open
-
-    def _user_agrees(self) -> bool:
-        answer = QMessageBox.question(
-            self._window(),
-            "Recording",
-            "A recording is under way. Stop it, save what was recorded, and close?",
-        )
-        return bool(answer == QMessageBox.StandardButton.Yes)
 
     def _finish_now(self) -> None:
         self._end()
@@ -315,7 +264,7 @@ class Session(QObject):
             assert self.look_back is not None
             self.look_back.stop()
             sources = [run.layer] if run.layer in self._viewer.layers else []
-            is_shown = bool(status.frames_committed) and not self._window_is_closing
+            is_shown = bool(status.frames_committed) and not self._guard.is_closing
             run.read = read_back(status.path, sources, is_shown)
 
     def _show_end_of(self, run: _Run, status: RecordingStatus) -> None:
@@ -357,10 +306,7 @@ class Session(QObject):
     def _finish(self, failed: bool) -> None:
         self._end()
         self.ended.emit()
-        closing, self._window_is_closing = self._window_is_closing, False
-        # After a failure the window stays: the message is in it.
-        if closing and not failed and (window := self._window()) is not None:
-            close_as_asked(window)
+        self._guard.close_if_asked(failed=failed)
 
     def _tell_of_failures(self, statuses: Sequence[RecordingStatus]) -> None:
         """At once, although the other recordings go on."""
@@ -378,7 +324,7 @@ class Session(QObject):
         self._timer.stop()
         self._is_busy = False
         gc.unfreeze()
-        self._at_end.close()
+        self._guard.release()
         _busy.discard(self)
         if self.look_back is not None:
             self.look_back.stop()

@@ -41,6 +41,9 @@ def add_storage(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--z-halving", choices=list(map(str, ZHalving)))
     group.add_argument(
+        "--codec-level", type=int, metavar="N", help="1 (fast) to 9 (small)"
+    )
+    group.add_argument(
         "--overwrite", action="store_true", help="replace a store that is there"
     )
 

@@ -31,8 +31,8 @@ def test_a_question_that_outlasts_the_recording_closes_nothing_later(
     qtbot.addWidget(window)
     window.show()
     with monkeypatch.context() as other:
-        other.setattr(session, "_window", lambda: window)
-        session._close_when_written()
+        other.setattr(session._guard, "_window", lambda: window)
+        session._guard.close_when_ended()
     assert not window.isVisible()
     record(widget, viewer, qtbot, 5)
     assert len(viewer.layers) == 2

@@ -66,7 +66,7 @@ def test_on_an_index_pictures_and_links_lead_to_the_repository(tmp_path):
     repository = "https://example.org/people/napari-zarr-stream"
     metadata = metadata_of(build(tmp_path, REPOSITORY_URL=repository))
     text, tag = metadata.get_payload(), f"v{metadata['Version']}"
-    assert f"]({repository}/raw/{tag}/docs/recording.png)" in text
+    assert f"]({repository}/raw/{tag}/docs/images/finished.png)" in text
     assert f"]({repository}/blob/{tag}/docs/safety.md)" in text
     assert "](docs/" not in text
     assert metadata["Project-URL"] == f"Repository, {repository}"

@@ -74,11 +74,12 @@ class Stage:
         self.look(0.3)
 
     def look(self, seconds: float) -> None:
-        """Let the window go on."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        """Let the window go on, and come to rest: what one round asks the next does."""
+        end, rounds = time.monotonic() + seconds, 0
+        while time.monotonic() < end or rounds < 10:
             QApplication.processEvents()
             time.sleep(0.005)
+            rounds += 1
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         """Let the window go on until something is true."""

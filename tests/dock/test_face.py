@@ -5,7 +5,7 @@ from docks import start, stop
 from napari.utils.shortcuts import default_shortcuts
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QDesktopServices, QGuiApplication
-from qtpy.QtWidgets import QLabel, QTextEdit, QWidget
+from qtpy.QtWidgets import QLabel, QPushButton, QTextEdit, QWidget
 from windows import click, wait_until
 
 from napari_zarr_stream._dock.reach import controls_of
@@ -150,6 +150,9 @@ def test_nothing_is_cut_off_at_300_px(widget, viewer, qtbot, theme):
         if control.isVisible() and not control.property("cut_is_fine"):
             right = control.mapTo(dock, control.rect().topRight()).x()
             assert right <= 300, control.accessibleName()
+            if isinstance(control, QPushButton):
+                words = control.fontMetrics().horizontalAdvance(control.text())
+                assert control.width() >= words, control.text()
     for label in dock.findChildren(QLabel):
         if label.isVisible() and not label.wordWrap():
             words = label.fontMetrics().horizontalAdvance(label.text())

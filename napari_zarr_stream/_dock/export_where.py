@@ -217,5 +217,6 @@ def _size_in_words(plan: Plan) -> str:
     *outer, height, width = zip(plan.axes, plan.shape, strict=True)
     steps = [count_in_words(size or 1, _STEPS[axis]) for axis, size in outer]
     of = " of " if steps else ""
-    size = f"{width[1]} × {height[1]} px"
+    # Not broken in a narrow dock.
+    size = f"{width[1]} × {height[1]} px".replace(" ", "\N{NO-BREAK SPACE}")
     return f"{', '.join(steps)}{of}{size}, {plan.dtype.name}"

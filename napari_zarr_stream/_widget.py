@@ -29,6 +29,7 @@ from ._dock.schedule_section import ScheduleSection
 from ._dock.settings_file import SettingsFile
 from ._dock.source_section import SourceSection
 from ._dock.storage_section import StorageSection
+from ._dock.upload_section import UploadSection
 from ._dock.watch_section import WatchSection
 from ._saving.settings import EXPORT_PREFIX
 from ._viewer.exporting import ExportJob, exporting_of
@@ -65,6 +66,7 @@ class RecordWidget(Container[Widget]):
         self._when = ScheduleSection()
         self._what = SourceSection(viewer, self._session, remembered, self._when)
         self._how = StorageSection()
+        self._where_to = UploadSection()
         self._run = RunSection(self._session, str(SHORTCUT.to_text()))
         self._others = WatchSection(watching_of(viewer))
         super().__init__(
@@ -72,12 +74,18 @@ class RecordWidget(Container[Widget]):
                 *self._what.widgets,
                 *self._when.fields,
                 *self._how.widgets,
+                *self._where_to.widgets,
                 *self._run.widgets,
                 *self._others.widgets,
             ],
             labels=False,
         )
-        fields = (*self._what.fields, *self._when.fields, *self._how.fields)
+        fields = (
+            *self._what.fields,
+            *self._when.fields,
+            *self._how.fields,
+            *self._where_to.fields,
+        )
         self._kept = KeptFields(remembered, fields, self.native)
         self._file = SettingsFile(fields, self._what.cameras, remembered)
         self._kept.restore()
@@ -106,6 +114,7 @@ class RecordWidget(Container[Widget]):
         layout.addWidget(self._what.lay_out())
         layout.addWidget(self._when.lay_out())
         layout.addWidget(self._how.lay_out())
+        layout.addWidget(self._where_to.lay_out())
         layout.addWidget(self._file.lay_out())
         layout.addStretch(1)
         self._settings = Fold("Settings", scrolling(column), is_open=True)
@@ -170,6 +179,7 @@ class RecordWidget(Container[Widget]):
         self._how.place_look.look_now()
         try:
             jobs = self._what.jobs(self._how.properties(self._what.store_count))
+            upload = self._where_to.request()
         except (ZarrStreamError, OSError) as error:
             said = f"The recording could not be started: {error}"
             show_error(said)
@@ -177,12 +187,13 @@ class RecordWidget(Container[Widget]):
             self._run.show_trouble(said)
             return
         self._what.stop_previews()
-        self._session.start(jobs, one_store=self._what.in_one_store)
+        self._session.start(jobs, one_store=self._what.in_one_store, upload=upload)
         self._kept.keep()
         self._show_start()
 
     def _show_start(self) -> None:
         self._how.enable(False)
+        self._where_to.enable(False)
         self._file.enable(False)
         self._how.plan_line.native.hide()
         self._settings.fold_away()
@@ -197,6 +208,7 @@ class RecordWidget(Container[Widget]):
         self._run.show_end()
         self._settings.bring_back()
         self._how.enable(True)
+        self._where_to.enable(True)
         self._file.enable(True)
         self._how.place_look.look_again()
         if self._watch.is_closed:  # meanwhile

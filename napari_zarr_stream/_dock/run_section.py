@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_zarr_stream._recording.counts import counts_in_words, warning_in_words
 from napari_zarr_stream._recording.states import RecordingState, RecordingStatus
+from napari_zarr_stream._upload.progress import upload_in_words
 from napari_zarr_stream._viewer.session import Session
 from napari_zarr_stream._writer.words import clock_in_words
 
@@ -61,6 +62,7 @@ class RunSection(QWidget):
         self.live.native.setCheckable(True)
         self.counts = Label(name="counts", label="", value="", visible=False)
         self.trouble = Label(name="trouble", label="", value="", visible=False)
+        self.upload = Label(name="upload", label="", value="", visible=False)
         self.result = ResultRow()
         self._timer = QTimer(self)
         self._timer.setInterval(STATUS_MS)
@@ -78,12 +80,13 @@ class RunSection(QWidget):
             self.live,
             self.counts,
             self.trouble,
+            self.upload,
             *self.result.widgets,
         ]
 
     def lay_out(self) -> QWidget:
         """Put the widgets in their places."""
-        for text in (self.state, self.counts, self.trouble):
+        for text in (self.state, self.counts, self.trouble, self.upload):
             wrapping(text.native)
         self.trouble.native.setStyleSheet(PROBLEM_STYLE)
         self.counts.native.setTextFormat(Qt.TextFormat.RichText)
@@ -100,11 +103,14 @@ class RunSection(QWidget):
             self.trouble.native,
             self.result.lay_out(),
             self.counts.native,
+            self.upload.native,
             self.state.native,
         ):
             layout.addWidget(part)
         self.stop.clicked.connect(self._stop)
         self.live.clicked.connect(self._set_live)
+        self._session.uploads.changed.connect(self._show_uploads)
+        self._show_uploads()
         return self
 
     @property
@@ -150,6 +156,7 @@ class RunSection(QWidget):
         self.record.enabled, self.stop.enabled = False, True
         self.state.visible = False
         self.elapsed.visible = True
+        self._show_uploads()
         self.show_status()
         self._timer.start()
 
@@ -161,6 +168,7 @@ class RunSection(QWidget):
         self.show_status()
         self.record.enabled, self.stop.enabled = True, False
         statuses = [status for _, status in self._session.statuses()]
+        self._show_uploads()
         self.result.show_saved(
             [each.path for each in statuses if each.path and each.frames_committed]
         )
@@ -183,6 +191,16 @@ class RunSection(QWidget):
             self._show_clock(snapshots)
         warning = warning_in_words(snapshots)
         self.show_trouble("\n".join(filter(None, [*self._session.troubles, warning])))
+
+    def _show_uploads(self) -> None:
+        """How uploads go on when nothing is recorded: else it stands in the counts."""
+        statuses = [] if self._session.is_busy else self._session.uploads.statuses()
+        said = [upload_in_words(status) for status in statuses]
+        self.upload.value = "\n".join(each[:1].upper() + each[1:] for each in said)
+        self.upload.visible = bool(said)
+        if said:
+            self.counts.value = counts_in_words(self._session.statuses(), upload=False)
+            self.counts.visible = bool(self.counts.value)
 
     def _show_clock(self, statuses: list[RecordingStatus]) -> None:
         taking = any(each.state is RecordingState.RUNNING for each in statuses)

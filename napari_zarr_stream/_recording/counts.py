@@ -142,8 +142,13 @@ def _interval_in_words(status: RecordingStatus) -> str:
     return said
 
 
-def counts_in_words(statuses: Sequence[tuple[str, RecordingStatus]]) -> str:
-    """Each recording by its title, where there are several; unknown is never 0."""
+def counts_in_words(
+    statuses: Sequence[tuple[str, RecordingStatus]], *, upload: bool = True
+) -> str:
+    """Each recording by its title, where there are several; unknown is never 0.
+
+    With `upload`, how that goes on as well.
+    """
     parts = []
     for title, status in statuses:
         if status.path is None:
@@ -169,7 +174,7 @@ def counts_in_words(statuses: Sequence[tuple[str, RecordingStatus]]) -> str:
             )
             if (left_s := status.disk_seconds_left) is not None:
                 lines.append(f"room on the disk for {duration_in_words(left_s)}")
-        if said := upload_of(status):
+        if upload and (said := upload_of(status)):
             lines.append(html.escape(said).replace("\n", "<br>"))
         parts.append("<br>".join(lines))
     return "<br><br>".join(parts)

@@ -50,6 +50,8 @@ class UploadStatus:
         What somebody should know of it.
     is_local_deleted : bool
         The local copy was taken away, as was asked for.
+    waits_to_delete : bool
+        All is there, and the local copy goes when nobody looks at it any more.
     """
 
     phase: UploadPhase
@@ -63,6 +65,7 @@ class UploadStatus:
     error: ZarrStreamError | None = None
     notes: tuple[str, ...] = ()
     is_local_deleted: bool = False
+    waits_to_delete: bool = False
 
     @property
     def is_busy(self) -> bool:
@@ -86,12 +89,16 @@ def upload_in_words(status: UploadStatus, frames_behind: int = 0) -> str:
     if status.phase is UploadPhase.DONE:
         gone = "; the local copy is deleted" if status.is_local_deleted else ""
         return f"Uploaded to {status.address}{gone}"
+    if status.waits_to_delete:
+        return (
+            f"Uploaded to {status.address}; the local copy goes when no layer shows it"
+        )
     if status.phase is UploadPhase.FAILED:
         return f"Upload failed: {status.error}"
     if status.phase is UploadPhase.STOPPED:
         return f"Upload to {status.address} stopped: `upload` goes on with it"
     lines = []
-    if status.bytes_behind or frames_behind:
+    if status.bytes_behind:
         behind = [size_in_words(status.bytes_behind)]
         if frames_behind:
             behind.insert(0, count_in_words(frames_behind, "frame"))
@@ -103,6 +110,9 @@ def upload_in_words(status: UploadStatus, frames_behind: int = 0) -> str:
         lines.append(said)
     elif status.phase is UploadPhase.SWEEPING:
         lines.append(f"looking whether all is at {status.address}")
+    elif frames_behind:
+        frames = count_in_words(frames_behind, "frame")
+        lines.append(f"upload keeps up: {frames} in files that are not full")
     else:
         lines.append("upload keeps up")
     if status.trouble:

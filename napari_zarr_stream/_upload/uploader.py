@@ -80,7 +80,7 @@ class Uploader:
         self._phase = UploadPhase.WAITING
         self._error: ZarrStreamError | None = None
         self._notes: tuple[str, ...] = ()
-        self._is_local_deleted = False
+        self._is_local_deleted = self._waits_to_delete = False
         self._bytes_finished = self._files_finished = 0
         self._lock = threading.Lock()  # held while the two are changed
         self._expected: tuple[int, int] | None = None  # files and bytes, of the sweep
@@ -192,6 +192,7 @@ class Uploader:
             error=self._error,
             notes=self._notes,
             is_local_deleted=self._is_local_deleted,
+            waits_to_delete=self._waits_to_delete,
         )
 
     # ------------------------------------------------------------ thread "upload"
@@ -381,7 +382,9 @@ class Uploader:
             )
         if self._deletes_local:
             while not self._may_delete():
+                self._waits_to_delete = True
                 await asyncio.sleep(POLL_S)
+            self._waits_to_delete = False
             self._notes += remove_local(self._root, swept.files, mine)
             self._is_local_deleted = True
         self._phase = UploadPhase.DONE

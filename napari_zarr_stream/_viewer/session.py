@@ -17,6 +17,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_zarr_stream._recording.counts import saved_in_words, totals_in_words
 from napari_zarr_stream._recording.recording import Recording
 from napari_zarr_stream._recording.states import FinishReason, RecordingStatus
+from napari_zarr_stream._upload.request import UploadRequest
 from napari_zarr_stream._writer.errors import ZarrStreamError
 
 from .closing import CloseGuard
@@ -27,6 +28,7 @@ from .look_back import LookBack, in_step_with
 from .napari_compat import free_in_own_context, viewer_itself
 from .reopen import ReadBack, goes_on, read_back, show_layers
 from .starting import Job, Starting
+from .uploading import uploads_of
 from .warm_up import WarmUp
 
 if TYPE_CHECKING:
@@ -114,6 +116,7 @@ class Session(QObject):
         self._runs: list[_Run] = []
         self._jobs: Sequence[Job] = ()
         self._one_store = False
+        self._upload: UploadRequest | None = None
         self._was_stopped = False  # before it began
         self._starting: Starting | None = None
         self.look_back: LookBack | None = None
@@ -127,6 +130,7 @@ class Session(QObject):
         self._timer.timeout.connect(self._poll)
         self.warm_up = WarmUp(self)
         self.warm_up.over.connect(self._begin)
+        self.uploads = uploads_of(viewer)
         free_in_own_context(viewer)
 
     @property
@@ -152,14 +156,21 @@ class Session(QObject):
         """The live layer of each recording."""
         return [run.live for run in self._runs]
 
-    def start(self, jobs: Sequence[Job], *, one_store: bool = False) -> None:
+    def start(
+        self,
+        jobs: Sequence[Job],
+        *,
+        one_store: bool = False,
+        upload: UploadRequest | None = None,
+    ) -> None:
         """Record; the window is asked to stay while it goes on.
 
         Returns at once: what cannot be started is told by `troubles` when it `ended`.
         What makes the first one slow is waited for, while the window goes on. With
-        `one_store`, all become images of the store of the first job.
+        `one_store`, all become images of the store of the first job; with `upload`
+        stores are brought to another place, which may take longer than the recording.
         """
-        self._jobs, self._one_store = jobs, one_store
+        self._jobs, self._one_store, self._upload = jobs, one_store, upload
         self._runs, self.troubles, self._starting = [], [], None
         self._has_started = self._was_stopped = False
         self._guard.watch(self._viewer)
@@ -191,7 +202,7 @@ class Session(QObject):
         if len(runs) > 1:
             self._viewer.reset_view()  # they lie side by side
         self.look_back = LookBack(self._viewer, self.lives)
-        self._starting = Starting(self._jobs, self._one_store)
+        self._starting = Starting(self._jobs, self._one_store, self._upload)
         for run in runs:
             run.live.start()
         self.began.emit()
@@ -226,6 +237,7 @@ class Session(QObject):
             return
         self._has_started = True
         if starting.has_begun:
+            self.uploads.follow(starting.uploaders, waits=lambda: self.is_busy)
             for run, recording in zip(self._runs, starting.recordings, strict=False):
                 run.feed.recording = recording
 
@@ -289,6 +301,7 @@ class Session(QObject):
                 self._viewer, read.layers, run.described, run.left, live
             )
             self.look_back.restore(added[0])
+            self.uploads.shown_by(added)
             if run.layer in self._viewer.layers:
                 run.layer.visible = False  # it lies under its copy
         run.live.stop()

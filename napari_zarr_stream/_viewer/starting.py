@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from napari_zarr_stream._recording.recording import Recording
 from napari_zarr_stream._recording.together import Recordings
 from napari_zarr_stream._sources.source import Source
+from napari_zarr_stream._upload.request import UploadRequest
+from napari_zarr_stream._upload.uploader import Uploader
 from napari_zarr_stream._writer.errors import ZarrStreamError
 from napari_zarr_stream._writer.properties import StorageProperties
 
@@ -51,10 +53,15 @@ class Starting:
     jobs : sequence of Job
     one_store : bool
         All become images of the store of the first job.
+    upload : UploadRequest or None
+        Where stores are brought while they are recorded.
     """
 
-    def __init__(self, jobs: Sequence[Job], one_store: bool) -> None:
+    def __init__(
+        self, jobs: Sequence[Job], one_store: bool, upload: UploadRequest | None = None
+    ) -> None:
         self._jobs = jobs
+        self._upload = upload
         self._one_store = one_store
         self._together: Recordings | None = None
         self.was_stopped = False
@@ -68,6 +75,7 @@ class Starting:
             self._together = Recordings.in_one_store(sources, properties[0])
         else:
             self._together = Recordings(sources, properties)
+        self._together.upload_to = self._upload
         for job, recording in zip(self._jobs, self._together.recordings, strict=True):
             recording.notes = job.notes
         if self.was_stopped:
@@ -95,6 +103,11 @@ class Starting:
     def recordings(self) -> Sequence[Recording]:
         """Those that there are; none before the sources have said what they give."""
         return self._together.recordings if self._together is not None else ()
+
+    @property
+    def uploaders(self) -> Sequence[Uploader]:
+        """What brings their stores away."""
+        return self._together.uploaders if self._together is not None else ()
 
     def stop(self) -> None:
         """Give it up, or end what has started; returns at once."""

@@ -13,6 +13,10 @@ from frames import plane
 from waiting import wait_until
 
 from napari_zarr_stream import StorageProperties, ZarrStream
+from napari_zarr_stream._recording.uploading import Whole
+from napari_zarr_stream._upload.request import UploadRequest
+from napari_zarr_stream._writer.local_store import LocalStore
+from napari_zarr_stream._writer.store import PartOfStore
 
 KEY, SECRET, BUCKET = "labkey", "labsecret-of-nobody", "bkt"
 
@@ -172,3 +176,22 @@ def make_store(path, kind="ZarrV3Blosc1Lz4ByteShuffle", frames=12, **more):
         for number in range(frames):
             stream.append(plane(0, (96, 128)) + np.uint16(number))
     return path
+
+
+def write_uploaded(pipe, path, case, address, frames, pause_s):
+    """As `killed_writer.write`, with the store brought to a bucket meanwhile."""
+    from functools import partial
+
+    from killed_writer import write
+
+    def make(properties, **described):
+        uploader = UploadRequest(address).uploader(properties.path)
+        uploader.follow()
+        whole = Whole(LocalStore(properties.path, False), uploader)
+        close = partial(whole.close, has_failed=False)
+        part = PartOfStore(whole.store, "", close)
+        stream = ZarrStream(properties, store=part, **described)
+        whole.publish()
+        return stream
+
+    write(pipe, path, case, True, frames, pause_s, make)

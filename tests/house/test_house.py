@@ -31,6 +31,7 @@ STANDS_ON = {
     "_reading": {"_writer"},
     "_saving": {"_writer", "_sources", "_recording", "_reading"},
     "_viewer": {
+        "_upload",
         "_writer",
         "cameras",
         "_sources",
@@ -40,6 +41,7 @@ STANDS_ON = {
         "_saving",
     },
     "_dock": {
+        "_upload",
         "_writer",
         "cameras",
         "_sources",

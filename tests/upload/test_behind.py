@@ -1,13 +1,15 @@
 """A store that is brought away while it is recorded."""
 
+import shutil
 import threading
 import time
 
 import numpy as np
 import pytest
 import zarr
-from buckets import BucketServer, assert_equal_levels, local_files
+from buckets import BucketServer, assert_equal_levels, local_files, write_uploaded
 from frames import plane
+from killed_writer import CASES, check_frames, kill, start_server
 from waiting import wait_until
 from zarr.storage import ObjectStore
 
@@ -297,3 +299,28 @@ def test_500_frames_while_the_server_is_killed(tmp_path, monkeypatch, record_pro
         assert server.files("a.zarr") == local_files(recorded.path)
     finally:
         server.stop()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_a_recorder_that_is_killed(tmp_path, place, server):
+    """Fifty times at random: repaired as ever, `upload` completes, and all is equal."""
+    address, prefix = place
+    context = start_server()
+    cases = sorted(CASES)
+    left, resumed = 0, 0
+    for seed in range(50):
+        path = tmp_path / f"{seed}.zarr"
+        to, there = f"{address}/{seed}.zarr", f"{prefix}/{seed}.zarr"
+        case = cases[seed % len(cases)]
+        _, committed, _ = kill(context, seed, path, case, to, target=write_uploaded)
+        if not path.exists():
+            continue  # killed before it was there
+        left += 1
+        cli.main(["repair", str(path)])
+        assert check_frames(path, committed) >= committed
+        resumed += bool(server.keys(there))
+        assert cli.main(["upload", str(path), to]) == 0, (seed, case)
+        assert server.files(there) == local_files(path), (seed, case)
+        shutil.rmtree(path)
+    print(f"{left} stores were left, {resumed} of them begun in the bucket")

@@ -29,7 +29,7 @@ from napari_zarr_stream._writer.errors import (
 from napari_zarr_stream._writer.local_store import LocalStore
 from napari_zarr_stream._writer.memory import check_memory, check_open_files
 from napari_zarr_stream._writer.ngff import serializer_of
-from napari_zarr_stream._writer.ome_xml import OME_XML, ome_xml
+from napari_zarr_stream._writer.ome_xml import OME_XML, OmeImage, ome_xml
 from napari_zarr_stream._writer.properties import StorageProperties
 from napari_zarr_stream._writer.store import PartOfStore, Store
 
@@ -287,7 +287,7 @@ class Recordings:
 
     def _write_xml(self, whole: LocalStore) -> None:
         images = [
-            (
+            OmeImage(
                 source.name,
                 status.plan,
                 status.frames_committed

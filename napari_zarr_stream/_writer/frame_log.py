@@ -7,7 +7,7 @@ of the last moment only.
 
 import operator
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -160,6 +160,25 @@ def read_column(root: Path, name: str) -> Values:
         here = here[: len(values) - first]
         values[first : first + len(here)] = here
     return values
+
+
+def rows_of(root: Path, columns: Sequence[str]) -> dict[int, list[dict[str, float]]]:
+    """What the log of a set tells of its planes, by the numbers of their images.
+
+    Of each its t, c and z, and those of `columns` that there are.
+
+    Raises
+    ------
+    InvalidStore
+        It is none that is written here.
+    """
+    found = {name: read_column(root, name) for name in ("image", *"tcz", *columns)}
+    found = {name: values for name, values in found.items() if len(values)}
+    rows: dict[int, list[dict[str, float]]] = {}
+    for values in zip(*(column.tolist() for column in found.values()), strict=False):
+        row = dict(zip(found, values, strict=True))
+        rows.setdefault(row.pop("image"), []).append(row)
+    return rows
 
 
 def _values(name: str, given: npt.ArrayLike) -> Values:

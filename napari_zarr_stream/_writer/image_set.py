@@ -4,43 +4,36 @@ import contextlib
 import threading
 import time
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from .axes import check_scale, check_translation, check_units
-from .dataset import Dataset
 from .downsample import TileHalver
 from .errors import FrameMismatch, IllegalTransition, InvalidProperties
-from .frame_log import FrameLog
 from .intake import SEAL_AFTER_S
 from .left_open import is_closed, is_open
 from .local_store import LocalStore
 from .memory import check_memory
-from .ngff import Image, check_channels, serializer_of
-from .ome_xml import OME_XML, ome_xml
 from .plan import plan
-from .plane_rows import columns_like, columns_of
+from .plane_rows import columns_like
 from .plate import Plate
 from .properties import Channel, StorageProperties
-from .record import FinishReason, RecordKey, check_record, now, of_set
+from .record import FinishReason, RecordKey, check_record
 from .set_images import (
     ImageDescription,
     SetImage,
     check_paths,
     one_plane_a_chunk,
 )
+from .set_on_disk import End, SetOnDisk
 from .slot import Slot
 from .slot_queue import SlotQueue, Work
-from .store import PartOfStore
 from .stream_status import StreamStatus
 from .tally import PlacesTally
 from .workers import pool
-
-MAX_OPEN_FILES = 64
-"""Of all images: see `array.MAX_OPEN_FILES`. Of more each is opened for each write."""
 
 
 class ImageSet:
@@ -83,92 +76,39 @@ class ImageSet:
         )
         memory = max((p.memory for p in self.plans), key=lambda m: m.peak_bytes)
         check_memory(memory.peak_bytes)
-        self._described, self._plate = tuple(images), plate
-        self._record = of_set(check_record(record or {}), len(images))
         self._lock = threading.Lock()
         # What follows is guarded by _lock.
         self._filling: Work | None = None
         self._columns: dict[str, type] | None = None  # as the first plane has them
         self._planes_put = self._bytes_put = 0
         self._is_closed = False
-        # And these are of who commits.
-        self._untold: dict[int, int] = {}  # steps, by image
         self._tally = PlacesTally()
-        self._store = LocalStore(properties.path, properties.overwrite)
+        store = LocalStore(properties.path, properties.overwrite)
         with contextlib.ExitStack() as undo:
-            undo.callback(self._store.discard)
-            if properties.sharded and not self._store.has_holes:
+            undo.callback(store.discard)
+            if properties.sharded and not store.has_holes:
                 raise InvalidProperties(
                     f"the disk of {properties.path} has no holes (FAT, exFAT): planes "
                     "in shards could not be read before their shard is full. Turn "
                     "sharding off, or choose another disk"
                 )
-            self._serializer = serializer_of(properties.kind.zarr_format)
-            self._frame_log = FrameLog(self._store, self._serializer)
-            self._images = self._make_images()
+            self._on_disk = SetOnDisk(
+                store, properties, images, self.plans, plate, record or {}
+            )
+            self._images = self._on_disk.images
             self._queue = SlotQueue(
                 memory, self._tally, self._new_slot, self._commit, pool()
             )
             undo.callback(self._queue.stop)
-            self._write_root(all_groups=True)
             self._queue.start(self._seal_old)
-            self._store.publish()
+            store.publish()
             undo.pop_all()
         is_open(self)
-
-    def _make_images(self) -> list[SetImage]:
-        files = sum(
-            p.files_at_once(level)
-            for p in self.plans
-            for level in range(len(p.level_shapes))
-        )
-        made = []
-        for number, (image, p) in enumerate(
-            zip(self._described, self.plans, strict=True)
-        ):
-            part = PartOfStore(
-                self._store,
-                f"{image.path}/",
-                _nothing,
-                keeps_open=files <= MAX_OPEN_FILES,
-                is_in_view=True,  # a step has planes that come, and others that will
-            )
-            root = "/".join([".."] * len(image.path.split("/")))
-            description = Image(
-                plan=p,
-                name=image.name,
-                method=self.properties.method,
-                scale=check_scale(image.scale, image.axes),
-                translation=check_translation(image.translation, image.axes),
-                units=check_units(image.units, image.axes),
-                channels=check_channels(image.channels, p),
-                record=check_record(image.record)
-                | {RecordKey.PART_OF: {"root": root, "image": number}},
-            )
-            dataset = Dataset(part, self.properties, description)
-            dataset.create()
-            made.append(SetImage(number, p, dataset))
-        return made
 
     def _new_slot(self, kind: Hashable) -> Slot:
         image = next(image for image in self._images if image.kind == kind)
         halver = TileHalver(image.plan.dtype) if image.plan.halves_in_tiles else None
         return Slot(image.plan, image.dataset.levels, self.properties.method, halver)
-
-    def _write_root(self, *, all_groups: bool) -> None:
-        paths = [image.path for image in self._described]
-        documents = (
-            self._serializer.plate(self._plate, paths, self._record)
-            if self._plate
-            else self._serializer.series(paths, self._record)
-        )
-        for key, document in documents.items():
-            if all_groups or "/" not in key:
-                self._store.write_json(key, document)
-        if not self._plate:
-            named = zip(self._described, self._images, strict=True)
-            images = [(told.name, image.plan, image.steps) for told, image in named]
-            self._store.write(OME_XML, ome_xml(images))
 
     # ------------------------------------------------------------ the caller's side
 
@@ -189,7 +129,9 @@ class ImageSet:
             Along the axes of that image before y and x.
         plane : array, (height, width)
         known : mapping of str to number, optional
-            What is known of it, for the frame log: the same names for every plane.
+            What is known of it, for the frame log: the same names for every plane. NaN
+            where it is not. `time_ns`, `runner_time_ms`, `exposure_ms`, `x_um`, `y_um`
+            and `z_um` are told in OME-XML as well: `ome_xml.PLANE_COLUMNS`.
 
         Raises
         ------
@@ -316,6 +258,7 @@ class ImageSet:
         self,
         reason: FinishReason = FinishReason.COMPLETED,
         record: Mapping[str, Any] | None = None,
+        interval_s: float | None = None,
     ) -> None:
         """Write all that was put and end; may be called again.
 
@@ -325,6 +268,8 @@ class ImageSet:
             Why it ends, for the record; a failure wins.
         record : mapping, optional
             What else to keep, as JSON values.
+        interval_s : float, optional
+            Seconds from one step along t to the next, as they were measured.
 
         Raises
         ------
@@ -332,7 +277,7 @@ class ImageSet:
             Something could not be written, now or before. What was committed is there
             and can be opened. Not raised a second time.
         """
-        more = check_record(record or {})
+        end = End(reason, check_record(record or {}), interval_s)
         with self._lock:
             if self._is_closed:
                 return
@@ -345,58 +290,24 @@ class ImageSet:
                 self._is_closed = True
                 is_closed(self)
                 self._queue.stop()
-                self._finish(reason, more)
+                self._finish(end)
             self._queue.raise_error()
-
-    # --------------------------------------------------------------------- commits
 
     def _commit(self, _: int) -> None:
         """Tell readers of all that is written, and of what is known of planes."""
-        steps, rows = self._queue.ask(self._tally.take)
-        for number, top in steps.items():
-            self._untold[number] = max(top, self._untold.get(number, 0))
-        if rows:
-            self._frame_log.add(columns_of(rows, self._columns or {}))
-        if self._plate and self._untold:
-            # Fields are shown side by side: readers want them of one shape.
-            told = [image.steps for image in self._images]
-            top = max(*told, *self._untold.values())
-            behind = {n for n, steps in enumerate(told) if steps < top}
-            self._untold = dict.fromkeys(behind | self._untold.keys(), top)
-        for number, top in list(self._untold.items()):
-            image = self._images[number]
-            image.dataset.commit(top)
-            image.steps = max(image.steps, top)
-            del self._untold[number]
-        self._frame_log.write()
+        self._on_disk.commit(*self._queue.ask(self._tally.take), self._columns or {})
 
-    def _finish(self, reason: FinishReason, record: Mapping[str, Any]) -> None:
+    def _finish(self, end: End) -> None:
         """Close files and bring documents up to what can be read."""
-        for image in self._images:
-            with self._queue.keeping_failure():
-                image.dataset.finish_levels()
+        with self._queue.keeping_failure():
+            self._on_disk.finish_levels()
         with self._queue.keeping_failure():
             self._queue.commit_written()
         status = self.status()
         if status.error:
-            reason = FinishReason.FAILED
-        for image in self._images:
-            with self._queue.keeping_failure():
-                image.dataset.end(image.steps, reason, image.planes)
-        self._record = (
-            dict(self._record)
-            | dict(record)
-            | {
-                RecordKey.END_TIME: now(),
-                RecordKey.FINISH_REASON: str(reason),
-                RecordKey.FRAMES_COMMITTED: status.frames_committed,
-            }
-        )
+            end = replace(end, reason=FinishReason.FAILED)
         with self._queue.keeping_failure():
-            try:
-                self._write_root(all_groups=False)
-            finally:
-                self._store.close()
+            self._on_disk.end(end, status.frames_committed)
 
     def __enter__(self) -> Self:
         return self
@@ -411,7 +322,3 @@ class ImageSet:
             self.close()
         else:  # what was put is kept, and not called complete
             self.close(FinishReason.FAILED, {RecordKey.ERROR: repr(error)})
-
-
-def _nothing() -> None:
-    """An image of a set has nothing of its own to let go of."""

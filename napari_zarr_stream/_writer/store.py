@@ -111,8 +111,6 @@ class PartOfStore:
         Of all keys: "" or a path that ends in "/".
     on_close : callable
         Called by `close`, once.
-    keeps_open : bool
-        Whether files may be kept open: not where images are many.
     is_in_view : bool
         Whether readers may look for a file before it is written: each appears when it
         can be read, and not before.
@@ -124,12 +122,10 @@ class PartOfStore:
         prefix: str,
         on_close: Callable[[], None],
         *,
-        keeps_open: bool = True,
         is_in_view: bool = False,
     ) -> None:
         self._is_in_view = is_in_view
         self._whole = whole
-        self._keeps_open = keeps_open
         self._prefix = prefix
         self._on_close = on_close
         self._closed = False
@@ -170,6 +166,6 @@ class PartOfStore:
         """See `Store.create_file`."""
         return self._whole.create_file(
             f"{self._prefix}{key}",
-            keep_open and self._keeps_open,
+            keep_open,
             appears=appears or self._is_in_view,
         )

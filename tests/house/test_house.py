@@ -110,6 +110,7 @@ FLOORS = [
     {"set_images"},
     {"slot"},
     {"tally"},
+    {"set_on_disk"},
     {"slot_queue"},
     {"intake"},
     {"stream", "image_set"},

@@ -3,15 +3,17 @@
 import contextlib
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.names import is_store_name
 from napari_zarr_stream._writer.ngff import BF2RAW
-from napari_zarr_stream._writer.record import RecordKey
+from napari_zarr_stream._writer.record import RECORD_KEY, RecordKey
 
+from .acquired import Acquired, of_image, of_set
 from .contents import (
     MAX_POSITIONS,
     Found,
@@ -36,6 +38,9 @@ _FIRST = (
     RecordKey.NOTES,
 )
 """What is asked most of our own record."""
+
+MOST_TEXT = 300
+"""Characters of a value; Micro-Manager tells thousands. All of it is in the JSON."""
 
 
 def facts_of(path: Path) -> Facts:
@@ -64,7 +69,7 @@ def _facts_of(path: Path) -> Facts:
         counts = {
             key: len(sequence(plate.get(key))) for key in ("rows", "columns", "wells")
         }
-        return facts | {"kind": "plate", **counts}
+        return facts | {"kind": "plate", **counts} | _set_facts(node)
     if node.kind == "well":
         fields = sequence(mapping(node.ome["well"]).get("images"))
         return facts | {"kind": "well", "fields": len(fields)}
@@ -74,11 +79,32 @@ def _facts_of(path: Path) -> Facts:
         return facts | {
             "kind": "series",
             "images": list(_series(series_of(node, MAX_POSITIONS))),
+            **_set_facts(node),
         }
     facts |= _image_facts(open_image(node)) | {"labels": _labels_in(path / "labels")}
     if others := range(1, len(multiscales_of(node))):
         facts["images"] = [_facts_of_image(node, number) for number in others]
     return facts
+
+
+def _set_facts(node: Node) -> Facts:
+    """Of many images together: our own record, and which planes are there."""
+    record = dict(mapping(node.attributes.get(RECORD_KEY)))
+    if RecordKey.IMAGES not in record:
+        return {}
+    state = state_of(node.path, record)
+    return {"record": record, "state": state} | _planes(partial(of_set, node))
+
+
+def _planes(ask: Callable[[], Acquired | None]) -> Facts:
+    try:
+        acquired = ask()
+    except InvalidStore:  # which does not hide the rest; said by who opens it
+        return {"planes": None}
+    if acquired is None:
+        return {}
+    missing = acquired.room - acquired.planes
+    return {"planes": {"acquired": acquired.planes, "not_acquired": missing}}
 
 
 def _facts_of_image(node: Node, number: int) -> Facts:
@@ -172,6 +198,7 @@ def _image_facts(image: StoredImage) -> Facts:
         "record": dict(image.record),
         "warnings": list(image.notes),
         "state": state_of(image.path, image.record),
+        **_planes(partial(of_image, image)),
     }
 
 
@@ -216,6 +243,12 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
             yield _row(key, facts[key])
     if facts.get("state", WHOLE) != WHOLE:
         yield _row("state", facts["state"])
+    if "planes" in facts and not facts["planes"]:
+        yield _row("planes", "not known: the frame log cannot be read")
+    elif planes := facts.get("planes"):
+        missing = planes["not_acquired"]
+        said = f", {missing:,} not acquired (black)" if missing else ""
+        yield _row("planes", f"{planes['acquired']:,} acquired{said}")
     for axis in facts.get("axes", ()):
         unit = axis["unit"] or "no unit"
         start = f", from {axis['start']:g}" if axis["start"] else ""
@@ -274,8 +307,9 @@ def _row(key: str, value: object) -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key} {inner}" for key, inner in value.items())
-    return str(value)
+        value = ", ".join(f"{key} {inner}" for key, inner in value.items())
+    text = str(value)
+    return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]} ..."
 
 
 def _product(sizes: Sequence[int]) -> str:

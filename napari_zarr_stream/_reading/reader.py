@@ -4,6 +4,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from napari_zarr_stream._writer.colours import digits_of
 from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.names import is_store_name, split_scheme
 from napari_zarr_stream._writer.ngff import BF2RAW
+from napari_zarr_stream._writer.record import RECORD_KEY
 
+from .acquired import notes_of, of_image, of_set
 from .axes import Notes
 from .contents import (
     MAX_IMAGES,
@@ -23,7 +26,7 @@ from .contents import (
     series_of,
     without_words,
 )
-from .documents import Node, inside, open_node, understanding
+from .documents import Node, inside, mapping, open_node, understanding
 from .growing import as_growing
 from .image import (
     BEING_WRITTEN,
@@ -123,6 +126,7 @@ def layers_and_notes(
     notes: Notes = []
     with understanding(root):
         layers = _layers_in(root, positions, notes)
+        _tell_acquired(root, notes)
     if "napari" in sys.modules:
         _watch_layers()
     return layers, list(dict.fromkeys(notes))
@@ -151,6 +155,16 @@ def _layers_in(root: Path, positions: Positions, notes: Notes) -> list[LayerData
         return _layers_of(image, notes)
     inside = f". It holds {found.in_words()}: open one of them" if found else ""
     raise InvalidStore(f"{root} is {what}{inside}")
+
+
+def _tell_acquired(root: Path, notes: Notes) -> None:
+    """What is black because it was never acquired; not of what is being acquired."""
+    node = open_node(root)
+    if node is None:
+        return
+    record = mapping(node.attributes.get(RECORD_KEY))
+    if not state_of(root, record).startswith(BEING_WRITTEN):
+        notes += notes_of(root, partial(of_set, node))
 
 
 def _layers_of(node: Node, notes: Notes) -> list[LayerData]:
@@ -200,9 +214,11 @@ def _image_layers(node: Node, number: int, notes: Notes) -> list[LayerData]:
         if 0 in image.levels[0].shape:
             raise InvalidStore(f"{path} has no committed frames: {state}")
         notes.append(f"{path} is {state}")
+    goes_on = state.startswith(BEING_WRITTEN)
+    if not goes_on:
+        notes += notes_of(path, partial(of_image, image))
     readable_image = readable(shown(image))
     layers = image_layers(readable_image, _has_colormap, notes)
-    goes_on = state.startswith(BEING_WRITTEN)
     return as_growing(readable_image, layers, notes) if goes_on else layers
 
 

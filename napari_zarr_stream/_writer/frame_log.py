@@ -5,27 +5,21 @@ codec, so that rows are added to a chunk in place: a program that is killed lose
 of the last moment only.
 """
 
-import operator
 import threading
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
-from . import system
 from .codecs import Raw, stored_dtype
-from .errors import InvalidProperties, InvalidStore
+from .errors import InvalidProperties
 from .ngff import Document, Serializer
-from .store import Store, StoredFile, read_json
+from .store import Store, StoredFile
 
 FRAME_LOG = "frame_log"
 
 ROWS_PER_CHUNK = 8192
 """64 KiB of numbers of 8 bytes: a file for 80 s at 100 frames a second."""
-
-MAX_ROWS = 10**8
-"""That are read: nobody records more planes into a set."""
 
 Values = npt.NDArray[np.generic]
 
@@ -123,62 +117,6 @@ class FrameLog:
     def _write_json(self, documents: Mapping[str, Document]) -> None:
         for key, document in documents.items():
             self._store.write_json(key, document)
-
-
-def read_column(root: Path, name: str) -> Values:
-    """A column of the log of a store; empty where there is none.
-
-    Raises
-    ------
-    InvalidStore
-        It is none that is written here.
-    """
-    folder = root / FRAME_LOG / name
-    document = read_json(folder / "zarr.json")
-    prefix, kind = "c/", "data_type"
-    if document is None:
-        document = read_json(folder / ".zarray")
-        prefix, kind = "", "dtype"
-    if document is None:
-        return np.zeros(0, np.int64)
-    try:
-        [rows], dtype = document["shape"], np.dtype(document[kind])
-        count = min(operator.index(rows), MAX_ROWS)
-        if dtype.kind not in "biuf":
-            raise TypeError(dtype)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InvalidStore(f"{folder} is no column of a frame log") from error
-    values = np.zeros(max(0, count), dtype)
-    for first in range(0, len(values), ROWS_PER_CHUNK):
-        path = folder / f"{prefix}{first // ROWS_PER_CHUNK}"
-        data = b""
-        if path.is_file():
-            data = system.read_file(path, ROWS_PER_CHUNK * dtype.itemsize)
-        here = np.frombuffer(
-            data[: len(data) // dtype.itemsize * dtype.itemsize], dtype
-        )
-        here = here[: len(values) - first]
-        values[first : first + len(here)] = here
-    return values
-
-
-def rows_of(root: Path, columns: Sequence[str]) -> dict[int, list[dict[str, float]]]:
-    """What the log of a set tells of its planes, by the numbers of their images.
-
-    Of each its t, c and z, and those of `columns` that there are.
-
-    Raises
-    ------
-    InvalidStore
-        It is none that is written here.
-    """
-    found = {name: read_column(root, name) for name in ("image", *"tcz", *columns)}
-    found = {name: values for name, values in found.items() if len(values)}
-    rows: dict[int, list[dict[str, float]]] = {}
-    for values in zip(*(column.tolist() for column in found.values()), strict=False):
-        row = dict(zip(found, values, strict=True))
-        rows.setdefault(row.pop("image"), []).append(row)
-    return rows
 
 
 def _values(name: str, given: npt.ArrayLike) -> Values:

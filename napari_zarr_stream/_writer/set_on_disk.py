@@ -10,8 +10,9 @@ from typing import Any
 
 from .axes import check_scale, check_translation, check_units
 from .dataset import Dataset
-from .frame_log import FrameLog, rows_of
+from .frame_log import FrameLog
 from .local_store import LocalStore
+from .logged import rows_of
 from .ngff import Image, check_channels, serializer_of
 from .ome_xml import OME_XML, PLANE_COLUMNS, OmeImage, ome_xml
 from .plan import Plan

@@ -106,6 +106,7 @@ FLOORS = [
     {"plate", "ome_xml", "plane_rows"},
     {"ngff"},
     {"array", "frame_log"},
+    {"logged"},
     {"cascade", "dataset"},
     {"set_images"},
     {"slot"},

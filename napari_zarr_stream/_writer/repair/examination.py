@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_zarr_stream._writer.errors import InvalidStore
+from napari_zarr_stream._writer.logged import SetLog, place_in_set
 from napari_zarr_stream._writer.ngff import Document
 from napari_zarr_stream._writer.record import FinishReason
 
@@ -17,7 +18,7 @@ from .leftovers import holds_only_documents, is_on_its_way, leftovers
 from .level import Level, Run, gaps, joined, words_for
 from .mend import Mender
 from .pixels import CACHE_BYTES, LevelPixels
-from .places import named, planes_logged, planes_there, together
+from .places import named, planes_there, together
 from .report import Finding, Progress, Report, Watcher
 
 Action = Callable[[ExistingStore, Watcher], None]
@@ -181,8 +182,9 @@ class Examination:
         full, *smaller = levels
         there = planes_there(full, steps)
         self._before = self._after = int(there.sum())
-        part_of = self._documents.part_of or {}
-        logged = planes_logged(self.root, part_of, plan, steps)
+        where, number = place_in_set(self.root, self._documents.part_of or {})
+        outer = plan.level_shape_after(0, steps)[:-2]
+        logged = SetLog(where).planes_of(number, plan.axes[:-2], outer)
         if (lost := logged & ~there).any():
             problem = f"cannot be read, and were recorded: {named(plan, lost)}"
             self._find("0", problem, is_loss=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.lock import holder_of
+from napari_zarr_stream._writer.ome_xml import OME_XML
 from napari_zarr_stream._writer.record import FinishReason
 
 from .examination import Examination
@@ -72,6 +73,8 @@ def repair_set(
     if not check:
         store = ExistingStore(images.root)
         try:
+            store.write(OME_XML, images.ome_xml())
+            # Last: it says that all is done.
             store.write_json(images.key, images.ended(planes))
         finally:
             store.close()

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 from napari_zarr_stream._writer.codecs import codec_of
 from napari_zarr_stream._writer.errors import InvalidProperties, InvalidStore
 from napari_zarr_stream._writer.ngff import Document, serializer_of
+from napari_zarr_stream._writer.ome_xml import OmeImage
 from napari_zarr_stream._writer.plan import Plan
-from napari_zarr_stream._writer.properties import StorageProperties
+from napari_zarr_stream._writer.properties import Channel, StorageProperties
 from napari_zarr_stream._writer.record import (
     RECORD_KEY,
     FinishReason,
@@ -169,6 +171,18 @@ class Documents:
                 here, _ = self.find(key, wanted)
                 return here["shape"][0] if here else 0
         return 0
+
+    def described(self, planes: Sequence[Mapping[str, float]]) -> OmeImage:
+        """The image as OME-XML tells of it, with what is known of its planes."""
+        shown = self._ome.get("omero")
+        listed = shown.get("channels") if isinstance(shown, dict) else None
+        channels = [
+            Channel(str(channel.get("label")), str(channel.get("color")))
+            for channel in (listed if isinstance(listed, list) else [])
+            if isinstance(channel, dict)
+        ]
+        name = self._ome["multiscales"][0].get("name", self.root.name)
+        return OmeImage(str(name), self.plan, self.committed(), channels, planes=planes)
 
     def repaired(self, changes: list[str], planes: int, is_changed: bool) -> Document:
         """The document of the record, with what was done to the store in it.

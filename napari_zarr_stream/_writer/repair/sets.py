@@ -5,7 +5,10 @@ from typing import Any
 
 from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.errors import InvalidStore
+from napari_zarr_stream._writer.logged import place_in_set, rows_of
 from napari_zarr_stream._writer.ngff import Document
+from napari_zarr_stream._writer.ome_xml import PLANE_COLUMNS, ome_xml
+from napari_zarr_stream._writer.plate import Plate
 from napari_zarr_stream._writer.record import (
     RECORD_KEY,
     FinishReason,
@@ -36,7 +39,7 @@ class SetOfImages:
         owner = document
         if self.key == "zarr.json":
             owner = document.get("attributes", {}).get("ome", {})
-        plate = owner.get("plate")
+        self._plate = plate = owner.get("plate")
         self.is_plate = isinstance(plate, dict)
         self.is_open = is_left_open(record)
         if isinstance(plate, dict):
@@ -60,6 +63,36 @@ class SetOfImages:
         if not self.is_plate:
             return None
         return max((Documents(image).committed() for image in self.images), default=0)
+
+    def ome_xml(self) -> bytes:
+        """What OME-XML tells of the images, as they are now.
+
+        Raises
+        ------
+        InvalidStore
+            The documents of the set are none that are written here.
+        """
+        try:
+            return self._ome_xml()
+        except (KeyError, TypeError, ValueError) as error:
+            raise InvalidStore(f"{self.root} cannot be described: {error!r}") from error
+
+    def _ome_xml(self) -> bytes:
+        found = {}
+        for image in self.images:
+            documents = Documents(image)
+            _, number = place_in_set(image, documents.part_of or {})
+            found[number] = image.relative_to(self.root).as_posix(), documents
+        rows = rows_of(self.root, PLANE_COLUMNS)
+        described = [found[n][1].described(rows.get(n, ())) for n in sorted(found)]
+        plate = None
+        if isinstance(self._plate, dict):
+            rows_there, columns = (
+                tuple(str(entry["name"]) for entry in self._plate[side])
+                for side in ("rows", "columns")
+            )
+            plate = Plate(str(self._plate.get("name", "")), rows_there, columns)
+        return ome_xml(described, plate, [found[n][0] for n in sorted(found)])
 
     def ended(self, planes: int) -> Document:
         """The document of the root, with the end of its record."""

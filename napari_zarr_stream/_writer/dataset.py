@@ -50,6 +50,12 @@ class Dataset:
             for level in range(len(image.plan.level_shapes))
         ]
 
+    @property
+    def described(self) -> Image:
+        """What its documents say, as far as it was changed."""
+        with self._lock:
+            return self._image
+
     def create(self) -> None:
         """Write an empty dataset, which nobody sees yet.
 

@@ -4,7 +4,6 @@ import contextlib
 import threading
 import time
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -28,7 +27,7 @@ from .set_images import (
     check_paths,
     one_plane_a_chunk,
 )
-from .set_on_disk import End, SetOnDisk
+from .set_on_disk import SetOnDisk
 from .slot import Slot
 from .slot_queue import SlotQueue, Work
 from .stream_status import StreamStatus
@@ -258,7 +257,6 @@ class ImageSet:
         self,
         reason: FinishReason = FinishReason.COMPLETED,
         record: Mapping[str, Any] | None = None,
-        interval_s: float | None = None,
     ) -> None:
         """Write all that was put and end; may be called again.
 
@@ -268,8 +266,6 @@ class ImageSet:
             Why it ends, for the record; a failure wins.
         record : mapping, optional
             What else to keep, as JSON values.
-        interval_s : float, optional
-            Seconds from one step along t to the next, as they were measured.
 
         Raises
         ------
@@ -277,7 +273,7 @@ class ImageSet:
             Something could not be written, now or before. What was committed is there
             and can be opened. Not raised a second time.
         """
-        end = End(reason, check_record(record or {}), interval_s)
+        more = check_record(record or {})
         with self._lock:
             if self._is_closed:
                 return
@@ -290,14 +286,14 @@ class ImageSet:
                 self._is_closed = True
                 is_closed(self)
                 self._queue.stop()
-                self._finish(end)
+                self._finish(reason, more)
             self._queue.raise_error()
 
     def _commit(self, _: int) -> None:
         """Tell readers of all that is written, and of what is known of planes."""
         self._on_disk.commit(*self._queue.ask(self._tally.take), self._columns or {})
 
-    def _finish(self, end: End) -> None:
+    def _finish(self, reason: FinishReason, record: Mapping[str, Any]) -> None:
         """Close files and bring documents up to what can be read."""
         with self._queue.keeping_failure():
             self._on_disk.finish_levels()
@@ -305,9 +301,9 @@ class ImageSet:
             self._queue.commit_written()
         status = self.status()
         if status.error:
-            end = replace(end, reason=FinishReason.FAILED)
+            reason = FinishReason.FAILED
         with self._queue.keeping_failure():
-            self._on_disk.end(end, status.frames_committed)
+            self._on_disk.end(reason, record, status.frames_committed)
 
     def __enter__(self) -> Self:
         return self

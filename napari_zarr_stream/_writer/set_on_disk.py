@@ -5,7 +5,6 @@ Knows no threads: `commit` and `end` are called by one at a time.
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from .axes import check_scale, check_translation, check_units
@@ -23,24 +22,6 @@ from .record import FinishReason, RecordKey, check_record, now, of_set
 from .set_images import ImageDescription, SetImage
 from .store import PartOfStore
 from .tally import Row
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """How a set ends.
-
-    Attributes
-    ----------
-    reason : FinishReason
-    record : mapping
-        What else to keep.
-    interval_s : float or None
-        Seconds from one step along t to the next, as they were measured.
-    """
-
-    reason: FinishReason
-    record: Mapping[str, Any]
-    interval_s: float | None = None
 
 
 class SetOnDisk:
@@ -76,7 +57,6 @@ class SetOnDisk:
         self._record = of_set(check_record(record), len(plans))
         self._serializer = serializer_of(properties.kind.zarr_format)
         self._frame_log = FrameLog(store, self._serializer)
-        self._told: list[Image] = []
         self.images: list[SetImage] = []
         for each, plan in zip(described, plans, strict=True):
             self._add(each, plan, properties)
@@ -103,7 +83,6 @@ class SetOnDisk:
         )
         dataset = Dataset(part, properties, image)
         dataset.create()
-        self._told.append(image)
         self.images.append(SetImage(number, plan, dataset))
 
     def _write_root(self, *, all_groups: bool) -> None:
@@ -122,7 +101,8 @@ class SetOnDisk:
                 told.name, told.plan, image.steps, told.channels, told.scale,
                 told.units, rows.get(image.number, ()),
             )
-            for told, image in zip(self._told, self.images, strict=True)
+            for image in self.images
+            for told in [image.dataset.described]
         ]  # fmt: skip
         self._store.replace(OME_XML, ome_xml(described, self._plate, paths))
 
@@ -171,7 +151,7 @@ class SetOnDisk:
             for image in reversed(self.images):
                 each.callback(act, image)
 
-    def end(self, end: End, planes: int) -> None:
+    def end(self, reason: FinishReason, record: Mapping[str, Any], planes: int) -> None:
         """Write all documents for the last time, `planes` being there.
 
         Raises
@@ -179,21 +159,17 @@ class SetOnDisk:
         WriteFailed
             All was tried.
         """
-
-        def end_one(image: SetImage) -> None:
-            if end.interval_s is not None and image.plan.axes[0] == "t":
-                image.dataset.annotate(None, {}, end.interval_s)
-            image.dataset.end(image.steps, end.reason, image.planes)
-
-        self._record |= dict(end.record) | {
+        self._record |= dict(record) | {
             RecordKey.END_TIME: now(),
-            RecordKey.FINISH_REASON: str(end.reason),
+            RecordKey.FINISH_REASON: str(reason),
             RecordKey.FRAMES_COMMITTED: planes,
         }
         with contextlib.ExitStack() as last:
             last.callback(self._store.close)
             last.callback(self._write_root, all_groups=False)
-            self._each(end_one)
+            self._each(
+                lambda image: image.dataset.end(image.steps, reason, image.planes)
+            )
 
 
 def _nothing() -> None:

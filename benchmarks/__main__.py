@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from . import positions
 from .measure import camera_frames, measure
 from .report import machine, tables, write_report
 from .writers import ACQUIRE, OPENERS, OURS, ROOFLINE, Run, can
@@ -39,7 +40,7 @@ def _arguments() -> argparse.Namespace:
     add("--rounds", type=int, default=5)
     add("--frames", type=int, default=240)
     add("--codecs", nargs="+", default=CODECS, choices=CODECS)
-    add("--modes", nargs="+", default=("write", "small", "read"))
+    add("--modes", nargs="+", default=("write", "small", "positions", "read"))
     add("--writers", nargs="+", default=(*OPENERS, ROOFLINE))
     add(
         "--directory",
@@ -89,6 +90,13 @@ def _plan(arguments: argparse.Namespace, source: str) -> list[tuple[str, int, Ru
             for batch in (64,) if arguments.quick else (64, 1):
                 run = Run("", "lz4", False, sharded, **size, batch=batch, **place)
                 turns("small", run, writers, arguments.rounds)
+    if "positions" in arguments.modes:
+        size = {"side": 2048, "tile": 512, "frames": arguments.frames}
+        for sharded in layouts:
+            run = Run("", "lz4", True, sharded, **size, batch=1, **place)
+            for number in range(arguments.rounds):
+                both = list(positions.OPENERS)[:: -1 if number % 2 else 1]
+                plan += [("positions", number, replace(run, writer=w)) for w in both]
     if "read" in arguments.modes:
         size = {"side": 2048, "tile": 512, "frames": 32 if arguments.quick else 64}
         for codec in arguments.codecs:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import psutil
 
+from . import positions
 from .writers import OPENERS, ROOFLINE, Frames, Run, open_ours, roofline
 
 
@@ -88,7 +89,7 @@ def measure(run: Run) -> dict[str, Any]:
         small = replace(run, side=128, tile=64, frames=2, batch=1)
         _write(small, frames[:2, :128, :128].copy(), folder / "warm-up")
         result = _write(run, frames, folder / "store")
-        if run.verify and run.writer != ROOFLINE:
+        if run.verify and run.writer in OPENERS:
             _verify(run, frames, folder / "store")
         return result
     finally:
@@ -107,7 +108,7 @@ def _write(run: Run, frames: Frames, path: Path) -> dict[str, Any]:
         work()
         closing = 0.0
     else:
-        writer = OPENERS[run.writer](run, path)
+        writer = (OPENERS | positions.OPENERS)[run.writer](run, path)
         append, clock = writer.append, time.perf_counter
         cpu, start = time.process_time(), clock()
         for piece in itertools.islice(itertools.cycle(pieces), count):

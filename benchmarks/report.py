@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from .positions import IN_ONE, IN_POSITIONS
 from .writers import ACQUIRE, OPENERS, OURS, ROOFLINE
 
 Result = dict[str, Any]
@@ -143,6 +144,28 @@ def _small(results: list[Result]) -> str:
     return _table(header, rows, 2)
 
 
+def _positions(results: list[Result]) -> str:
+    header = [
+        "layout",
+        IN_ONE,
+        IN_POSITIONS,
+        "ratio",
+        "CPU s/GB",
+        "CPU s/GB",
+        "close s",
+    ]
+    rows = []
+    for (sharded,), runs in _grouped(results, "sharded").items():
+        both = IN_ONE, IN_POSITIONS
+        speeds = [_cell(_middle(runs, "mb_per_s", writer)) for writer in both]
+        ratio = _cell(_ratio(runs, IN_POSITIONS, IN_ONE, "mb_per_s"), ".2f")
+        cpu = [_cell(_middle(runs, "cpu_s_per_gb", writer), ".2f") for writer in both]
+        close = _cell(_middle(runs, "close_s", IN_POSITIONS), ".3f")
+        layout = "sharded" if sharded else "one plane a chunk"
+        rows.append([layout, *speeds, ratio, *cpu, close])
+    return _table(header, rows, 1)
+
+
 def _reading(results: list[Result]) -> str:
     header = ["codec", "layout", "whole frame: median", "p95"]
     header += ["zoomed in: median", "p95", "in bulk, per frame", "stored MB"]
@@ -183,6 +206,13 @@ def tables(report: dict[str, Any]) -> str:
     if small := modes.get(("small",)):
         size = f"{small[0]['side']} x {small[0]['side']}"
         parts += [f"## Small frames, {size} uint16, lz4, frames/s", _small(small)]
+    if positions := modes.get(("positions",)):
+        parts += [
+            "## An acquisition of many positions beside one stream, lz4, pyramid, MB/s",
+            "The same planes of 2048 x 2048 uint16 in chunks of one plane: as one "
+            "image without end, and as 24 positions x 2 channels x 5 planes along z.",
+            _positions(positions),
+        ]
     if read := modes.get(("read",)):
         parts += [
             "## Reading back what this writer wrote, ms",

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -52,12 +53,14 @@ def paths_of(is_plate):
     return [described.path for described in set_images(is_plate)]
 
 
-def logged(path):
+def logged(path, *, repaired=True):
+    """Planes that the log tells of; a kill may leave further ones in a column."""
     group = zarr.open_group(path, mode="r")
-    if "frame_log" not in group:
+    names = [f"frame_log/{name}" for name in ("image", "t", "c", "z")]
+    if not all(name in group for name in names):
         return []
-    columns = [group[f"frame_log/{name}"][:] for name in ("image", "t", "c", "z")]
-    return list(zip(*(column.tolist() for column in columns), strict=True))
+    columns = [group[name][:].tolist() for name in names]
+    return list(zip(*columns, strict=repaired))
 
 
 def check_planes(path, is_plate, *, repaired):
@@ -66,7 +69,7 @@ def check_planes(path, is_plate, *, repaired):
     levels = [(group[f"{p}/0"][:], group[f"{p}/1"][:]) for p in paths_of(is_plate)]
     shapes = {full.shape for full, _ in levels}
     assert not (is_plate and repaired) or len(shapes) == 1
-    rows = logged(path)
+    rows = logged(path, repaired=repaired)
     for image, *place in rows:
         full, _ = levels[image]
         np.testing.assert_array_equal(full[tuple(place)], set_plane(image, *place))
@@ -164,13 +167,43 @@ def test_smaller_levels_are_made_again_where_planes_are(tmp_path, kind, sharded)
     assert repair(path / "0").findings == ()
 
 
-def test_the_root_of_a_set_is_ended_as_well(tmp_path):
-    path = with_holes(tmp_path / "a.zarr", *KINDS[0])
-    document = json.loads((path / "zarr.json").read_text())
-    record = document["attributes"]["napari_zarr_stream"]
+@pytest.mark.parametrize("gone", [True, False], ids=["not there", "shorter"])
+@pytest.mark.parametrize(("kind", "sharded"), KINDS[1:3])
+def test_all_columns_of_the_log_are_as_long_after_a_repair(
+    tmp_path, kind, sharded, gone
+):
+    """Killed between two columns of one commit."""
+    path = with_holes(tmp_path / "a.zarr", kind, sharded)
+    left_open(path)
+    column = path / "frame_log" / "c"
+    document = column / ("zarr.json" if kind.zarr_format == 3 else ".zarray")
+    if gone:
+        shutil.rmtree(column)
+    else:
+        document.write_text(
+            json.dumps(json.loads(document.read_text()) | {"shape": [5]})
+        )
+    list(repair_set(path))
+    assert len(logged(path)) == (0 if gone else 5)
+    before = bytes_of(path)
+    list(repair_set(path))
+    assert bytes_of(path) == before
+
+
+def left_open(path):
+    """As a program leaves it that is killed."""
+    key = "zarr.json" if (path / "zarr.json").exists() else ".zattrs"
+    document = json.loads((path / key).read_text())
+    attributes = document["attributes"] if key == "zarr.json" else document
+    record = attributes["napari_zarr_stream"]
     for name in ("finish_reason", "end_time", "frames_committed"):
         record.pop(name)
-    (path / "zarr.json").write_text(json.dumps(document))
+    (path / key).write_text(json.dumps(document))
+
+
+def test_the_root_of_a_set_is_ended_as_well(tmp_path):
+    path = with_holes(tmp_path / "a.zarr", *KINDS[0])
+    left_open(path)
     assert [report.can_be_repaired for report in repair_set(path, check=True)][-1]
     *_, report = repair_set(path)
     assert report.planes_after == 8

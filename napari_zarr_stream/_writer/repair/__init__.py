@@ -73,6 +73,8 @@ def repair_set(
     if not check:
         store = ExistingStore(images.root)
         try:
+            for key, document in images.log_documents().items():
+                store.write_json(key, document)
             store.write(OME_XML, images.ome_xml())
             # Last: it says that all is done.
             store.write_json(images.key, images.ended(planes))

@@ -5,6 +5,7 @@ from typing import Any
 
 from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.errors import InvalidStore
+from napari_zarr_stream._writer.frame_log import FRAME_LOG
 from napari_zarr_stream._writer.logged import place_in_set, rows_of
 from napari_zarr_stream._writer.ngff import Document
 from napari_zarr_stream._writer.ome_xml import PLANE_COLUMNS, ome_xml
@@ -93,6 +94,33 @@ class SetOfImages:
             )
             plate = Plate(str(self._plate.get("name", "")), rows_there, columns)
         return ome_xml(described, plate, [found[n][0] for n in sorted(found)])
+
+    def log_documents(self) -> dict[str, Document]:
+        """Documents of columns of the frame log that tell of more rows than others do.
+
+        A program that is killed has told of further planes in some of them.
+
+        Raises
+        ------
+        InvalidStore
+            A column is none that is written here.
+        """
+        name = ".zarray" if self.key == ".zattrs" else "zarr.json"
+        folder = self.root / FRAME_LOG
+        keys = [f"{FRAME_LOG}/{at.name}/{name}" for at in folder.glob("[!.]*/")]
+        found = {key: read_json(self.root / key) for key in keys}
+        there = {key: column for key, column in found.items() if column}
+        names = {key.split("/")[1] for key in there}
+        try:
+            rows = [int(column["shape"][0]) for column in there.values()]
+            least = min(rows, default=0) if {"image", *"tcz"} <= names else 0
+            return {
+                key: column | {"shape": [least]}
+                for (key, column), count in zip(there.items(), rows, strict=True)
+                if count > least
+            }
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise InvalidStore(f"{folder} is no frame log of ours") from error
 
     def ended(self, planes: int) -> Document:
         """The document of the root, with the end of its record."""

@@ -30,7 +30,7 @@ from napari_zarr_stream import (
 )
 from napari_zarr_stream._acquisition.engine import RunRecorder
 from napari_zarr_stream._acquisition.states import AcquisitionState
-from napari_zarr_stream._writer.frame_log import read_column
+from napari_zarr_stream._writer.logged import read_column
 from napari_zarr_stream._writer.record import FinishReason
 
 STACK = {"range": 2, "step": 1}

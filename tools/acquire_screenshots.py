@@ -30,6 +30,7 @@ from napari_zarr_stream.cameras.micromanager import simulated
 
 OF_THE_DOCS = ("acquire-form", "acquire-running", "acquire-plate")
 PATIENCE_S = 300.0
+MESSAGES_GO_S = 6.0
 COLOURS = 256
 STAGE = [
     AskedPosition("centre", 0, 0, 0),
@@ -87,7 +88,7 @@ class Stage:
         if name not in self.only:
             return
         self.viewer.reset_view()
-        self.look(0.7)
+        self.look(MESSAGES_GO_S)
         pixels = self.viewer.screenshot(canvas_only=False, flash=False)
         picture = Image.fromarray(pixels).convert("RGB")
         path = self.out / f"{name}.png"

@@ -354,7 +354,9 @@ class Acquiring(QObject):
         if acquisition is None:
             return
         try:
-            while not acquisition.wait(FINISH_S) and self._core.mda.is_running():
+            while not acquisition.wait(FINISH_S):
+                if not (acquisition.status().is_busy or self._core.mda.is_running()):
+                    break  # it has not begun, and will not
                 self.stop()  # one that comes while the run is prepared is lost
         except ZarrStreamError as error:
             show_error(f"The run failed: {error}")

@@ -69,6 +69,7 @@ def test_a_run_of_positions_is_looked_through(dock, viewer, qtbot):
     run(dock, qtbot)
     assert not dock.run.enabled
     wait_until(lambda: acquiring.status().committed == 12)  # and then it waits
+    wait_until(lambda: acquiring.layers is not None)
     live = list(viewer.layers)
     assert [layer.name for layer in live] == ["Live: DAPI", "Live: FITC"]
     assert {layer.data.shape for layer in live} == {(3, 2, 2, HEIGHT, WIDTH)}
@@ -100,6 +101,7 @@ def test_a_run_of_positions_is_looked_through(dock, viewer, qtbot):
     assert "recording_0002.zarr" in dock.state.value
 
 
+@pytest.mark.long
 def test_a_plate_that_is_cancelled_and_one_that_another_starts(dock, viewer, qtbot):
     form, acquiring = dock.form, dock._acquiring
     form.where.value, form.wells.value = "A plate", "A1, B2"
@@ -177,6 +179,7 @@ def test_what_goes_wrong_is_told(dock, viewer, qtbot, monkeypatch):
     assert not dock.trouble.visible
 
 
+@pytest.mark.long
 def test_a_window_that_is_closed_asks_first(dock, viewer, qtbot, monkeypatch):
     asked = []
 
@@ -196,6 +199,7 @@ def test_a_window_that_is_closed_asks_first(dock, viewer, qtbot, monkeypatch):
     assert end(dock).finish_reason is FinishReason.CANCELED
 
 
+@pytest.mark.long
 def test_there_is_no_microscope(viewer, tmp_path):
     widget = AcquireWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Acquire (Micro-Manager)")

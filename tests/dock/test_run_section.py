@@ -62,10 +62,8 @@ def test_a_recording_that_stops_itself_says_why(
         assert (
             "kB are free on the disk and 410 kB are kept in reserve. Make room" in said
         )
-        assert (
-            f"{status.frames_committed} committed, 0 lost. Saved in {status.path}"
-            in said
-        )
+        counted = f"{status.frames_committed} committed, {status.frames_lost} lost. "
+        assert f"{counted}Saved in {status.path}" in said
     assert status.frames_committed == status.frames_acquired > 5
     assert widget.record.enabled
     viewer.layers.clear()  # they read from the disk that is to go

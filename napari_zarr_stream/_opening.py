@@ -1,11 +1,13 @@
 """File > Open: a store as layers, which are watched while somebody still writes it."""
 
+import os
 import sys
 from collections.abc import Callable
 from functools import partial
 
+from ._reading.addresses import is_address
 from ._reading.layers import LayerData
-from ._reading.reader import PathOrPaths
+from ._reading.reader import PathOrPaths, single
 from ._reading.reader import get_reader as reader_of
 
 __all__ = ["get_reader"]
@@ -20,13 +22,18 @@ def get_reader(path: PathOrPaths) -> Read | None:
 
 
 def _read(reader: Read, path: PathOrPaths) -> list[LayerData]:
-    layers = reader(path)
+    viewer = None
     if "napari" in sys.modules:
         import napari
 
         viewer = napari.current_viewer()
-        if viewer is not None:
-            from ._viewer.watching import watching_of
+    if viewer is None:
+        return reader(path)
+    from ._viewer.watching import watching_of
 
-            watching_of(viewer)  # begins with the layers when they come
-    return layers
+    watching_of(viewer)  # begins with the layers when they come
+    if not is_address(os.fspath(single(path))):
+        return reader(path)
+    from ._viewer.opening import read_for
+
+    return read_for(viewer, partial(reader, path))

@@ -11,8 +11,9 @@ from napari_zarr_stream._writer.logged import SetLog, place_in_set
 from napari_zarr_stream._writer.record import RECORD_KEY, RecordKey
 
 from .array_document import shape_in
-from .documents import Node, inside, mapping, open_node, sequence, understanding
+from .documents import Node, mapping, open_node, sequence, understanding
 from .image import StoredImage, multiscales_of
+from .location import Location, inside
 
 MOST_IMAGES = 2**11
 """Whose documents are read for it: more take seconds."""
@@ -49,7 +50,7 @@ class Acquired:
 
 
 def of_image(image: StoredImage) -> Acquired | None:
-    """Of an image; None where it is none of a set of ours.
+    """Of an image; None where it is none of a set of ours here.
 
     Raises
     ------
@@ -57,7 +58,7 @@ def of_image(image: StoredImage) -> Acquired | None:
         The frame log cannot be understood.
     """
     part_of = image.record.get(RecordKey.PART_OF)
-    if not isinstance(part_of, dict):
+    if not isinstance(part_of, dict) or not isinstance(image.path, Path):
         return None
     where, number = place_in_set(image.path, part_of)
     axes = "".join(axis.name for axis in image.axes)
@@ -72,7 +73,7 @@ def of_image(image: StoredImage) -> Acquired | None:
 
 
 def of_set(root: Node) -> Acquired | None:
-    """Of all images of a set; None where it is none of ours, or too large.
+    """Of all images of a set; None where it is none of ours here, or too large.
 
     Raises
     ------
@@ -80,9 +81,9 @@ def of_set(root: Node) -> Acquired | None:
         The frame log cannot be understood.
     """
     record = mapping(root.attributes.get(RECORD_KEY))
-    if RecordKey.IMAGES not in record:
+    if RecordKey.IMAGES not in record or not isinstance(root.path, Path):
         return None
-    paths = list(_images_in(root))
+    paths = [path for path in _images_in(root) if isinstance(path, Path)]
     if len(paths) > MOST_IMAGES:
         return None
     log = SetLog(root.path)
@@ -101,7 +102,7 @@ def of_set(root: Node) -> Acquired | None:
     return Acquired(planes, room)
 
 
-def notes_of(path: Path, ask: Callable[[], Acquired | None]) -> list[str]:
+def notes_of(path: Location, ask: Callable[[], Acquired | None]) -> list[str]:
     """What who opens it is to be told: nothing where all planes are there."""
     try:
         acquired = ask()
@@ -111,7 +112,7 @@ def notes_of(path: Path, ask: Callable[[], Acquired | None]) -> list[str]:
     return [f"{path}: {words}"] if words else []
 
 
-def _images_in(root: Node) -> Iterator[Path]:
+def _images_in(root: Node) -> Iterator[Location]:
     if root.kind != "plate":
         count = mapping(root.attributes.get(RECORD_KEY)).get(RecordKey.IMAGES)
         numbers = range(count if isinstance(count, int) else 0)

@@ -6,7 +6,6 @@ understand it: spellings of types, keys of codecs, values that are left out.
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.ngff import range_of
 
 from .documents import mapping, number, open_node, sequence
+from .location import Location
 
 Document = dict[str, Any]
 
@@ -247,7 +247,7 @@ def axis_names_in(
     return tuple(names) if is_named else ()
 
 
-def shape_in(folder: Path) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+def shape_in(folder: Location) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
     """Shape and type of the array in a folder, without opening it.
 
     Raises

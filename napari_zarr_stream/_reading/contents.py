@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
+from itertools import count, islice, takewhile
 from typing import Any
 
 from napari_zarr_stream._writer.errors import InvalidStore
 
-from .documents import Node, entries_of, inside, open_node, understanding
+from .documents import Node, open_node, understanding
+from .location import Location, Within, entries_of, inside, look_up, path_below
 
 MAX_IMAGES = 256
 """Together: each is one or more layers, and takes some 10 ms to open."""
@@ -31,12 +32,12 @@ class Found:
     ----------
     images : tuple of Node
         Images, plates, label images: all that say what they are.
-    arrays : tuple of Path
+    arrays : tuple of Location
         Those in no image.
     """
 
     images: tuple[Node, ...]
-    arrays: tuple[Path, ...]
+    arrays: tuple[Location, ...]
 
     def __bool__(self) -> bool:
         return bool(self.images or self.arrays)
@@ -49,7 +50,7 @@ class Found:
         return f"{len(names)} {what}: {', '.join(names[:10])}{more}"
 
 
-def find_inside(folder: Path) -> Found:
+def find_inside(folder: Location) -> Found:
     """Images and arrays below a folder whose own metadata name none.
 
     Raises
@@ -59,11 +60,14 @@ def find_inside(folder: Path) -> Found:
     """
     with understanding(folder):
         images: list[Node] = []
-        arrays: list[Path] = []
-        left, looked = [(folder, 0)], 0
+        arrays: list[Location] = []
+        left: list[tuple[Location, int]] = [(folder, 0)]
+        looked = 0
         while left and looked < MAX_FOLDERS:
             at, depth = left.pop(0)
-            for path in _folders(at):
+            below = _folders(at)
+            look_up(below)
+            for path in below:
                 looked += 1
                 node = _node(path)
                 if node is not None and node.is_array:
@@ -75,11 +79,11 @@ def find_inside(folder: Path) -> Found:
         return Found(tuple(images), tuple(arrays))
 
 
-def _folders(path: Path) -> list[Path]:
+def _folders(path: Location) -> list[Location]:
     names = [
         entry.name
-        for entry in entries_of(path)
-        if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
+        for entry in entries_of(path, follow_links=False) or ()
+        if entry.is_folder and not entry.name.startswith(".")
     ]
     return [path / name for name in sorted(names, key=_in_order)]
 
@@ -92,17 +96,17 @@ def _in_order(name: str) -> list[tuple[int, str]]:
     ]
 
 
-def _node(path: Path) -> Node | None:
+def _node(path: Location) -> Node | None:
     try:
         return open_node(path)
     except InvalidStore:
         return None  # and so nothing that can be shown
 
 
-def levels_there(path: Path, found: Found | None = None) -> list[dict[str, str]]:
+def levels_there(path: Location, found: Found | None = None) -> list[dict[str, str]]:
     """Arrays called 0, 1, 2 ..., as the levels of an image; none where others lie."""
     arrays = (found or find_inside(path)).arrays
-    names = [array.relative_to(path).as_posix() for array in arrays]
+    names = [path_below(path, array) for array in arrays]
     numbers = range(len(names))
     if names not in ([str(i) for i in numbers], [f"s{i}" for i in numbers]):
         return []
@@ -126,7 +130,7 @@ def without_words(node: Node, found: Found | None = None) -> Node | None:
     )
 
 
-def series_of(node: Node, most: int = MAX_IMAGES) -> list[Path]:
+def series_of(node: Node, most: int = MAX_IMAGES) -> list[Location]:
     """Images of a bioformats2raw group: those listed, or those numbered 0, 1, 2 ...
 
     Parameters
@@ -146,12 +150,23 @@ def series_of(node: Node, most: int = MAX_IMAGES) -> list[Path]:
         if isinstance(names, list) and names:
             listed = listed_in(node.path, names, most)
             return [inside(node.path, name) for name in listed]
-        numbers = [int(p.name) for p in node.path.iterdir() if p.name.isdecimal()]
-        listed = listed_in(node.path, sorted(numbers), most)
+        listed = listed_in(node.path, sorted(_numbers_in(node.path, most)), most)
         return [inside(node.path, number) for number in listed]
 
 
-def listed_in(group: Path, names: Any, most: int = MAX_IMAGES) -> list[Any]:
+def _numbers_in(folder: Location, most: int) -> list[int]:
+    """Numbers that things in a folder are called."""
+    if isinstance(folder, Within):
+        entries = entries_of(folder)
+        if entries is not None:
+            return [int(entry.name) for entry in entries if entry.name.isdecimal()]
+        # Where nothing can be listed, they are asked for one after the other.
+        there = takewhile(lambda number: (folder / number).is_dir(), count())
+        return list(islice(there, most + 1))
+    return [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
+
+
+def listed_in(group: Location, names: Any, most: int = MAX_IMAGES) -> list[Any]:
     """Names of images that a group lists, each once, and not more than `most`.
 
     Raises
@@ -164,7 +179,7 @@ def listed_in(group: Path, names: Any, most: int = MAX_IMAGES) -> list[Any]:
     return once
 
 
-def refuse_more(group: Path, count: int, most: int = MAX_IMAGES) -> None:
+def refuse_more(group: Location, count: int, most: int = MAX_IMAGES) -> None:
     """Raise InvalidStore, where images are more than can be shown together."""
     if count > most:
         raise InvalidStore(
@@ -173,7 +188,7 @@ def refuse_more(group: Path, count: int, most: int = MAX_IMAGES) -> None:
         )
 
 
-def labels_in(group: Path) -> Iterator[Path]:
+def labels_in(group: Location) -> Iterator[Location]:
     """Label images of a `labels` group: those listed, or those that lie there.
 
     Raises

@@ -6,7 +6,6 @@ napari would look at all of the smallest level, or at one plane.
 import math
 from collections.abc import Sequence
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -132,7 +131,7 @@ def _spread(size: int, chunk: int, count: int) -> list[slice]:
     ]
 
 
-def read_pixels(data: Any, path: Path | None) -> np.ndarray[Any, Any]:
+def read_pixels(data: Any, path: object) -> np.ndarray[Any, Any]:
     """Pixels of a lazy array.
 
     Raises

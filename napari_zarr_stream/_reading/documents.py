@@ -2,18 +2,17 @@
 
 import contextlib
 import math
-import os
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from napari_zarr_stream._writer.errors import InvalidStore, ZarrStreamError
 from napari_zarr_stream._writer.ngff import BF2RAW
 from napari_zarr_stream._writer.store import read_json
+
+from .location import Location, document_at, path_below
 
 KINDS = ("plate", "well", BF2RAW, "multiscales", "labels")
 """Metadata that say what is in a group; the first that is there counts."""
@@ -28,7 +27,7 @@ class Node:
 
     Attributes
     ----------
-    path : Path
+    path : Path or Within
     is_array : bool
     zarr_format : int
         2 or 3: which of the documents there says most.
@@ -41,7 +40,7 @@ class Node:
         What is odd about it.
     """
 
-    path: Path
+    path: Location
     is_array: bool
     zarr_format: int
     attributes: Mapping[str, Any]
@@ -55,7 +54,7 @@ class Node:
         return next((kind for kind in KINDS if self.ome.get(kind)), None)
 
 
-def open_node(path: Path) -> Node | None:
+def open_node(path: Location) -> Node | None:
     """What is at `path`; None where it is no Zarr.
 
     A store can have documents of Zarr v2 and v3: programs of today leave an empty
@@ -65,15 +64,13 @@ def open_node(path: Path) -> Node | None:
     Raises
     ------
     InvalidStore
-        Its metadata is damaged, or as a draft of Zarr v3 had it, or it is zipped.
+        Its metadata is damaged, or as a draft of Zarr v3 had it.
     """
     with understanding(path):
-        if path.is_file() and zipfile.is_zipfile(path):
-            raise InvalidStore(f"{path} is a zip archive: unpack it, open the folder")
         return _open_node(path)
 
 
-def _open_node(path: Path) -> Node | None:
+def _open_node(path: Location) -> Node | None:
     found: list[Node] = []
     damaged: list[InvalidStore] = []
     for read in (_read_v3, _read_v2):
@@ -113,7 +110,7 @@ MAX_ABOVE = 4
 above the levels of its fields."""
 
 
-def _said_above(path: Path) -> Node | None:
+def _said_above(path: Location) -> Node | None:
     """What consolidated metadata say of a folder that says nothing by itself.
 
     Stores come so from programs that copy what such metadata name.
@@ -121,7 +118,7 @@ def _said_above(path: Path) -> Node | None:
     if not path.is_dir():
         return None
     for above in [path, *path.parents][: MAX_ABOVE + 1]:
-        key = path.relative_to(above).as_posix()
+        key = path_below(above, path)
         before = "" if key == "." else f"{key}/"
         v2, v3 = _consolidated(above)
         node = None
@@ -137,32 +134,42 @@ def _said_above(path: Path) -> Node | None:
     return None
 
 
-def _consolidated(folder: Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def _consolidated(folder: Location) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Documents by their key, of Zarr v2 and v3; empty where there are none."""
     found = []
     for name in (".zmetadata", "zarr.json"):
         try:
-            said = (folder / name).stat()
-            found.append(_metadata_in(folder / name, said.st_mtime_ns, said.st_size))
+            found.append(_metadata_at(folder / name))
         except (OSError, InvalidStore):
             found.append({})
     return found[0], found[1]
 
 
+def _metadata_at(path: Location) -> Mapping[str, Any]:
+    if isinstance(path, Path):
+        said = path.stat()
+        return _metadata_in(path, said.st_mtime_ns, said.st_size)
+    return _listed(path, document_at(path))
+
+
 @lru_cache(maxsize=8)
 def _metadata_in(path: Path, mtime_ns: int, size: int) -> Mapping[str, Any]:
-    listed: Any = read_json(path) or {}
+    return _listed(path, read_json(path))
+
+
+def _listed(path: Location, document: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    listed: Any = document or {}
     if path.name != ".zmetadata":
         listed = listed.get("consolidated_metadata")
     return mapping(mapping(listed).get("metadata"))
 
 
-def _read_v3(path: Path) -> Node | None:
-    document = read_json(path / "zarr.json")
+def _read_v3(path: Location) -> Node | None:
+    document = document_at(path / "zarr.json")
     return None if document is None else _node_v3(path, document)
 
 
-def _node_v3(path: Path, document: Mapping[str, Any]) -> Node:
+def _node_v3(path: Location, document: Mapping[str, Any]) -> Node:
     if "metadata_encoding" in document:
         raise InvalidStore(
             f"{path} is Zarr v3 as it was drafted in 2022, before it was final: what "
@@ -178,13 +185,13 @@ def _node_v3(path: Path, document: Mapping[str, Any]) -> Node:
     return Node(path, is_array, 3, attributes, _ome_of(attributes), said)
 
 
-def _read_v2(path: Path) -> Node | None:
-    document = read_json(path / ".zarray")
+def _read_v2(path: Location) -> Node | None:
+    document = document_at(path / ".zarray")
     is_array = document is not None
     if not (is_array or (path / ".zgroup").is_file() or (path / ".zattrs").is_file()):
         return None
     try:
-        attributes = read_json(path / ".zattrs") or {}
+        attributes = document_at(path / ".zattrs") or {}
     except InvalidStore as error:
         if not is_array:
             raise
@@ -194,7 +201,9 @@ def _read_v2(path: Path) -> Node | None:
 
 
 def _node_v2(
-    path: Path, attributes: Mapping[str, Any], array: Mapping[str, Any] | None = None
+    path: Location,
+    attributes: Mapping[str, Any],
+    array: Mapping[str, Any] | None = None,
 ) -> Node:
     is_array = array is not None
     return Node(path, is_array, 2, attributes, _ome_of(attributes), array or {})
@@ -210,7 +219,7 @@ class BeyondBounds(InvalidStore):
 
 
 @contextlib.contextmanager
-def understanding(path: Path) -> Iterator[None]:
+def understanding(path: Location) -> Iterator[None]:
     """Turn whatever strange metadata lead to into an `InvalidStore`."""
     try:
         yield
@@ -223,34 +232,6 @@ def understanding(path: Path) -> Iterator[None]:
         raise InvalidStore(
             f"{path}: its OME-NGFF metadata cannot be understood: {error!r}"
         ) from error
-
-
-def inside(root: Path, name: object) -> Path:
-    """The path of what a store says is in it.
-
-    Raises
-    ------
-    InvalidStore
-        It is not: a name with "..", or a link that leads elsewhere.
-    """
-    path = root / str(name).strip("/")  # some write paths from the root of the store
-    try:
-        is_inside = path.resolve().is_relative_to(root.resolve())
-    except (OSError, RuntimeError) as error:  # links in a circle
-        raise InvalidStore(f"{path} leads nowhere: {error}") from error
-    if not is_inside or path.resolve() == root.resolve():
-        raise InvalidStore(f"{path} is not in the store: left alone")
-    return path
-
-
-MAX_ENTRIES = 1000
-"""Of a folder, that are looked at: a million chunks may lie in one."""
-
-
-def entries_of(folder: Path) -> list[os.DirEntry[str]]:
-    """Some of what lies in a folder: all, unless it is full of chunks."""
-    with os.scandir(folder) as entries:
-        return list(islice(entries, MAX_ENTRIES))
 
 
 def mapping(given: Any) -> Mapping[str, Any]:

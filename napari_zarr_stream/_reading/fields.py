@@ -8,7 +8,6 @@ import math
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ from napari_zarr_stream._writer.errors import InvalidStore
 
 from .image import StoredImage
 from .lazy import LazyArray
+from .location import Location, is_remote
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +60,21 @@ class Fields:
 
     Parameters
     ----------
-    root : Path
+    root : Location
         What holds them, for messages.
-    paths : mapping of place to Path
+    paths : mapping of place to Location
     open_field : callable
         Opens one: raises InvalidStore, returns None where there is none.
     """
 
     def __init__(
         self,
-        root: Path,
-        paths: Mapping[Hashable, Path],
-        open_field: Callable[[Path], StoredImage | None],
+        root: Location,
+        paths: Mapping[Hashable, Location],
+        open_field: Callable[[Location], StoredImage | None],
     ) -> None:
         self.root = root
+        self.is_far = is_remote(root)
         self._paths, self._open_field = paths, open_field
         self._opened: dict[Hashable, StoredImage | None] = {}
 

@@ -207,6 +207,7 @@ def as_growing(
 
     def grown(number: int, view: LazyArray) -> GrowingArray:
         path, level = levels[number]
+        assert isinstance(image.path, Path)  # none but those are followed
         stored = StoredLevel(image.path / path, level.shape, level.dtype, level.chunks)
         return GrowingArray(stored, view)
 

@@ -4,8 +4,9 @@ Reads OME-NGFF 0.1 to 0.6 of any writer, forgiving what does not matter. Knows n
 napari.
 """
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,23 @@ import numpy as np
 
 from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.lock import holder_of
-from napari_zarr_stream._writer.names import image_name
 from napari_zarr_stream._writer.record import RECORD_KEY, is_left_open
 
 from .axes import Axis, Notes, axes_of, display_order
 from .channels import ShownChannel, channels_of
 from .contents import levels_there
-from .documents import BeyondBounds, Node, mapping, sequence, short, understanding
+from .documents import (
+    BeyondBounds,
+    Node,
+    mapping,
+    open_node,
+    sequence,
+    short,
+    understanding,
+)
 from .lazy import LazyArray
 from .levels import fitting, open_levels
+from .location import Location, Unreachable, inside, title_of
 from .transforms import place_of
 
 WHOLE = "whole"
@@ -41,7 +50,7 @@ class StoredImage:
 
     Attributes
     ----------
-    path : Path
+    path : Path or Within
     version : str
         Of OME-NGFF, as it is said.
     name : str
@@ -64,7 +73,7 @@ class StoredImage:
         Where its contrast is looked for.
     """
 
-    path: Path
+    path: Location
     version: str
     name: str
     axes: tuple[Axis, ...]
@@ -145,6 +154,15 @@ def multiscales_of(node: Node) -> list[Mapping[str, Any]]:
     return list(unlike.values())
 
 
+def first_levels(images: Iterable[Location]) -> Iterator[Location]:
+    """Where level 0 of each image is, as far as they say."""
+    for image in images:
+        with contextlib.suppress(InvalidStore), understanding(image):
+            if (node := open_node(image)) is not None:
+                level = sequence(multiscales_of(node)[0]["datasets"])[0]
+                yield inside(node.path, level["path"])
+
+
 def _few(notes: Notes) -> tuple[str, ...]:
     unlike = list(dict.fromkeys(notes))
     if (more := len(unlike) - MAX_NOTES) > 0:
@@ -165,7 +183,7 @@ def _version(node: Node, multiscale: Mapping[str, Any], notes: Notes) -> str:
 
 def _name(node: Node, multiscale: Mapping[str, Any], number: int) -> str:
     given = multiscale.get("name")
-    stem = image_name(node.path)
+    stem = title_of(node.path)
     name = str(given).strip("/") if isinstance(given, str | int | float) else ""
     return name or (f"{stem} {number}" if number else stem)
 
@@ -199,6 +217,8 @@ def readable(image: StoredImage) -> StoredImage:
             break
         except BeyondBounds:  # a part of it will be looked at
             break
+        except Unreachable:
+            raise
         except InvalidStore as error:
             levels.pop()
             notes.append(f"left out level {image.level_paths[len(levels)]}: {error}")
@@ -213,13 +233,18 @@ def readable(image: StoredImage) -> StoredImage:
     )
 
 
-def state_of(path: Path, record: Mapping[str, Any]) -> str:
+def state_of(path: Location, record: Mapping[str, Any]) -> str:
     """Whether a store of ours has its end: "whole", or a sentence that says what not.
 
     A store that is being written is not called broken.
     """
     if not is_left_open(record):
         return WHOLE
+    if not isinstance(path, Path):
+        return (
+            "not finished: it is still written or uploaded, or the program that did so "
+            "ended early; what is there is shown as it is now"
+        )
     if holder := holder_of(path):
         return f"{BEING_WRITTEN} {holder}"
     return (

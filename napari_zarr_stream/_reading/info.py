@@ -24,6 +24,7 @@ from .contents import (
 )
 from .documents import Node, mapping, open_node, sequence, understanding
 from .image import WHOLE, StoredImage, multiscales_of, open_image, state_of
+from .location import Location
 
 Facts = dict[str, Any]
 
@@ -43,7 +44,7 @@ MOST_TEXT = 300
 """Characters of a value; Micro-Manager tells thousands. All of it is in the JSON."""
 
 
-def facts_of(path: Path) -> Facts:
+def facts_of(path: Location) -> Facts:
     """All there is to say about a store, as JSON values.
 
     Raises
@@ -55,9 +56,11 @@ def facts_of(path: Path) -> Facts:
         return _facts_of(path)
 
 
-def _facts_of(path: Path) -> Facts:
+def _facts_of(path: Location) -> Facts:
     node = open_node(path)
-    facts: Facts = {"path": str(path), "bytes_on_disk": _bytes_in(path)}
+    facts: Facts = {"path": str(path)}
+    if isinstance(path, Path):
+        facts["bytes_on_disk"] = _bytes_in(path)
     if node is None or not (node.is_array or node.kind):
         return facts | _facts_inside(path, node)
     if node.notes:
@@ -115,10 +118,10 @@ def _facts_of_image(node: Node, number: int) -> Facts:
         return {"path": str(node.path), "kind": f"cannot be opened: {error}"}
 
 
-def _facts_inside(path: Path, node: Node | None) -> Facts:
+def _facts_inside(path: Location, node: Node | None) -> Facts:
     """Of a group that does not say what it is."""
     found = find_inside(path) if path.is_dir() else Found((), ())
-    if node is None and not (is_store_name(path) and found):
+    if node is None and not (is_store_name(path.name) and found):
         there = f". Inside are {found.in_words()}" if found else ""
         raise InvalidStore(f"{path} is not a Zarr group or array{there}")
     if not found:
@@ -144,7 +147,7 @@ def _bytes_in(folder: Path) -> int:
     return total
 
 
-def _series(paths: Sequence[Path]) -> Iterator[Facts]:
+def _series(paths: Sequence[Location]) -> Iterator[Facts]:
     for path in paths:
         try:
             node = open_node(path)
@@ -157,7 +160,7 @@ def _series(paths: Sequence[Path]) -> Iterator[Facts]:
             yield {"path": str(path), "kind": str(node.kind or "array")}
 
 
-def _labels_in(group: Path) -> list[str]:
+def _labels_in(group: Location) -> list[str]:
     try:
         return [path.name for path in labels_in(group)]
     except InvalidStore as error:  # which does not hide the image
@@ -202,7 +205,7 @@ def _image_facts(image: StoredImage) -> Facts:
     }
 
 
-def _level(root: Path, path: str) -> Facts:
+def _level(root: Location, path: str) -> Facts:
     from .zarr_array import ZarrArray
 
     array = ZarrArray(root / path)

@@ -11,7 +11,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +18,7 @@ import numpy.typing as npt
 import psutil
 
 from .ahead import ahead
+from .location import Location
 
 Pixels = npt.NDArray[np.generic]
 Chunk = tuple[int, ...]
@@ -45,7 +45,7 @@ STEPS_AHEAD = 3
 class Stored(Protocol):
     """An array in chunks, as `ZarrArray`."""
 
-    path: Path
+    path: Location
     shape: tuple[int, ...]
     chunks: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -73,11 +73,11 @@ class Chunks:
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes = most_bytes
         self.bytes = 0  # guarded by _lock, as is what follows
-        self._kept: OrderedDict[tuple[Path, Chunk], tuple[Stamp, Pixels]]
+        self._kept: OrderedDict[tuple[Location, Chunk], tuple[Stamp, Pixels]]
         self._kept = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, path: Path, chunk: Chunk, stamp: Stamp) -> Pixels | None:
+    def get(self, path: Location, chunk: Chunk, stamp: Stamp) -> Pixels | None:
         """A chunk of the array at `path`, if it is still what is stored."""
         with self._lock:
             found = self._kept.get((path, chunk))
@@ -86,7 +86,7 @@ class Chunks:
             self._kept.move_to_end((path, chunk))
             return found[1]
 
-    def put(self, path: Path, chunk: Chunk, stamp: Stamp, pixels: Pixels) -> None:
+    def put(self, path: Location, chunk: Chunk, stamp: Stamp, pixels: Pixels) -> None:
         """Keep a chunk, in place of those that were not used for longest."""
         with self._lock:
             before = self._kept.pop((path, chunk), None)
@@ -128,19 +128,33 @@ class KeptArray:
         InvalidStore
             That is more than can be read at once, or is damaged.
         """
-        spans = tuple(
-            range(size)[at]
-            if isinstance(at, slice)
-            else range(size)[at : at + 1 or None]
-            for at, size in zip(key, self.shape, strict=True)
-        )
+        spans = _spans(key, self.shape)
         if not self._is_worth_it(spans):
             return self._array[key]
-        pixels = self._read(spans)
+        pixels = self._laid(spans, self._chunks_of(spans))
+        self._read_on(spans)
+        return pixels[tuple(0 if isinstance(at, int) else slice(None) for at in key)]
+
+    def at_hand(self, key: tuple[int | slice, ...]) -> Pixels | None:
+        """As above, where all that it needs is kept; None where something is not."""
+        spans = _spans(key, self.shape)
+        if not self._is_worth_it(spans):
+            return None
+        found = {}
+        for chunk in itertools.product(*self._rows(spans)):
+            kept = self._kept.get(self.path, chunk, self._array.stamp_of(chunk))
+            if kept is None or kept.shape != tuple(map(len, self._extent(chunk))):
+                return None
+            found[chunk] = kept
+        pixels = self._laid(spans, found)
+        self._read_on(spans)
+        return pixels[tuple(0 if isinstance(at, int) else slice(None) for at in key)]
+
+    def _read_on(self, spans: tuple[range, ...]) -> None:
+        """Have the next steps read ahead, if this was one in a row."""
         last, self._last = self._last, spans
         next_steps = _going_on(last, spans, self.shape)
         ahead.wish(self, [partial(self._read_ahead, step) for step in next_steps])
-        return pixels[tuple(0 if isinstance(at, int) else slice(None) for at in key)]
 
     def _is_worth_it(self, spans: Sequence[range]) -> bool:
         if not all(spans):
@@ -223,9 +237,10 @@ class KeptArray:
             read[chunk] = np.ascontiguousarray(pixels[inside])
         return read
 
-    def _read(self, spans: Sequence[range]) -> Pixels:
+    def _laid(self, spans: Sequence[range], chunks: dict[Chunk, Pixels]) -> Pixels:
+        """What chunks have of the spans."""
         pixels = np.empty(tuple(map(len, spans)), self.dtype)
-        for chunk, there in self._chunks_of(spans).items():
+        for chunk, there in chunks.items():
             of, to = [], []
             for span, here in zip(spans, self._extent(chunk), strict=True):
                 begin = max(0, -(-(here.start - span.start) // span.step))
@@ -235,6 +250,13 @@ class KeptArray:
                 to.append(slice(begin, end))
             pixels[tuple(to)] = there[tuple(of)]
         return pixels
+
+
+def _spans(key: tuple[int | slice, ...], shape: tuple[int, ...]) -> tuple[range, ...]:
+    return tuple(
+        range(size)[at] if isinstance(at, slice) else range(size)[at : at + 1 or None]
+        for at, size in zip(key, shape, strict=True)
+    )
 
 
 def _is_settled(stamp: Stamp) -> bool:

@@ -15,7 +15,6 @@ from napari_zarr_stream._writer.colours import (
     numbers_of,
 )
 from napari_zarr_stream._writer.errors import InvalidStore
-from napari_zarr_stream._writer.names import image_name
 from napari_zarr_stream._writer.record import RECORD_KEY
 
 from .axes import Notes
@@ -24,6 +23,7 @@ from .contrast import contrast_of, read_pixels
 from .image import StoredImage
 from .lazy import LazyArray
 from .levels import open_array
+from .location import Location, title_of
 from .look import HasColormap, look_of, was_visible
 from .objects import objects_of
 
@@ -46,7 +46,7 @@ RANGE_KEY = "contrast_limits_range"
 takes that only of a layer that is there."""
 
 
-def plain_layer(path: Path, notes: Notes) -> LayerData:
+def plain_layer(path: Location, notes: Notes) -> LayerData:
     """The layer of an array that is in no group.
 
     Raises
@@ -59,7 +59,7 @@ def plain_layer(path: Path, notes: Notes) -> LayerData:
         raise InvalidStore(f"{path} is an array of shape {array.shape}, not an image")
     limits, value_range = contrast_of([array], notes)
     meta = {
-        "name": image_name(path),
+        "name": title_of(path),
         "rgb": False,
         "multiscale": False,
         "contrast_limits": limits,
@@ -151,7 +151,7 @@ def _layer(
         "axis_labels": [image.axes[i].name for i in kept],
         "multiscale": len(levels) > 1,
         "metadata": {
-            PATH_KEY: str(image.path),
+            **({PATH_KEY: str(image.path)} if isinstance(image.path, Path) else {}),
             **({RECORD_KEY: dict(image.record)} if image.record else {}),
         },
     }

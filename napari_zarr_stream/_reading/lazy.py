@@ -48,6 +48,11 @@ class LazyArray:
         self.dtype: np.dtype[np.generic] = np.dtype(array.dtype)
         self.shape = tuple(len(self._range(axis)) for axis in order)
 
+    @property
+    def stored(self) -> Any:
+        """The array that it is a view of."""
+        return self._array
+
     def _range(self, axis: int | None) -> range:
         span = range(1) if axis is None else self._ranges[axis]
         assert isinstance(span, range)

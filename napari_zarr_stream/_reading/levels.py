@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from napari_zarr_stream._writer.errors import InvalidStore
 
 from .axes import Axis, Notes
-from .documents import inside, mapping
+from .documents import mapping
+from .far import lazy_over
 from .kept import KeptArray
 from .lazy import LazyArray
+from .location import Location, Unreachable, inside, is_remote, look_up
 
 MAX_LEVELS = 64
 """No size can be halved more often."""
@@ -37,7 +38,7 @@ class Level:
     entry: Mapping[str, Any]
 
 
-def open_levels(root: Path, datasets: Sequence[Any], notes: Notes) -> list[Level]:
+def open_levels(root: Location, datasets: Sequence[Any], notes: Notes) -> list[Level]:
     """The levels that can be read: a pyramid can do without all but the first.
 
     Raises
@@ -51,6 +52,8 @@ def open_levels(root: Path, datasets: Sequence[Any], notes: Notes) -> list[Level
         raise InvalidStore(f"{root}: its metadata lists no levels")
     levels: list[Level] = []
     failures: list[InvalidStore] = []
+    paths = [mapping(entry).get("path", i) for i, entry in enumerate(datasets)]
+    look_up(root / str(path).strip("/") for path in (*paths, "labels"))
     for number, entry in enumerate(datasets):
         path = str(mapping(entry).get("path", number))
         if path in [level.path for level in levels]:
@@ -58,6 +61,8 @@ def open_levels(root: Path, datasets: Sequence[Any], notes: Notes) -> list[Level
         try:
             levels.append(_open_level(root, path, mapping(entry), notes))
         except InvalidStore as error:
+            if isinstance(error.__cause__, Unreachable):
+                raise
             if number == 0:
                 failures.append(error)
             else:
@@ -72,7 +77,9 @@ def open_levels(root: Path, datasets: Sequence[Any], notes: Notes) -> list[Level
     ) from failures[0]
 
 
-def _open_level(root: Path, path: str, entry: Mapping[str, Any], notes: Notes) -> Level:
+def _open_level(
+    root: Location, path: str, entry: Mapping[str, Any], notes: Notes
+) -> Level:
     from .zarr_array import ZarrArray  # 0.3 s, which listing readers need not cost
 
     array = ZarrArray(inside(root, path))
@@ -80,7 +87,7 @@ def _open_level(root: Path, path: str, entry: Mapping[str, Any], notes: Notes) -
     return Level(path, _pixels(array), array.axis_names, entry)
 
 
-def open_array(path: Path, notes: Notes) -> tuple[LazyArray, tuple[str, ...]]:
+def open_array(path: Location, notes: Notes) -> tuple[LazyArray, tuple[str, ...]]:
     """A Zarr array, and what it calls its axes.
 
     Raises
@@ -100,7 +107,7 @@ def _pixels(array: Any) -> LazyArray:
         raise InvalidStore(
             f"array {array.path} holds {array.dtype}, which are no pixels"
         )
-    return LazyArray(KeptArray(array))
+    return lazy_over(KeptArray(array), is_remote(array.path))
 
 
 def fitting(levels: Sequence[Level], axes: Sequence[Axis], notes: Notes) -> list[Level]:

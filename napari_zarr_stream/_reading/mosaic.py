@@ -14,8 +14,12 @@ import numpy.typing as npt
 
 from napari_zarr_stream._writer.errors import InvalidStore
 
+from .bounds import MAX_CHUNKS, refuse_beyond_memory
 from .fields import Fields, Room
-from .zarr_array import MAX_CHUNKS, refuse_beyond_memory
+from .side_by_side import side_by_side
+
+AT_ONCE = 8
+"""Images that are read side by side, where each is waited for."""
 
 Place = tuple[int, int]
 
@@ -153,8 +157,12 @@ class Mosaic:
         parts = list(self._arrangement.parts(self._room, spans))
         if len(parts) > MAX_CHUNKS:
             raise InvalidStore(f"{root}: too many images at once: look at a part")
-        for place, wanted, to in parts:
+
+        def lay(part: Part) -> None:
+            place, wanted, to = part
             self._fields.lay(place, self._room, wanted, pixels[to])
+
+        side_by_side(lay, parts, AT_ONCE if self._fields.is_far else 1)
         return pixels[tuple(0 if isinstance(at, int) else slice(None) for at in key)]
 
 

@@ -12,22 +12,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import itemgetter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from napari_zarr_stream._writer.errors import InvalidStore
-from napari_zarr_stream._writer.names import image_name
 
 from .array_document import shape_in
 from .axes import Notes, display_order
 from .channels import ShownChannel, with_limits_of_all
 from .contents import labels_in
-from .documents import Node, inside, mapping, open_node, sequence, short, understanding
+from .documents import Node, mapping, open_node, sequence, short, understanding
+from .far import lazy_over
 from .fields import Fields, rooms_of
-from .image import StoredImage, multiscales_of, open_image, shown
-from .lazy import LazyArray
+from .image import StoredImage, first_levels, multiscales_of, open_image, shown
+from .location import Location, inside, look_up, path_below, title_of
 from .mosaic import Grid, Mosaic, Place
 
 MAX_SIDE = 2**7
@@ -46,7 +45,7 @@ Group = int | str | None
 @dataclass(frozen=True, slots=True)
 class _Well:
     place: Place
-    path: Path
+    path: Location
 
 
 def plate_images(node: Node, notes: Notes) -> Iterator[StoredImage]:
@@ -99,7 +98,7 @@ def _names_of(node: Node) -> dict[Group, str]:
     }
 
 
-def _node(path: Path) -> Node | None:
+def _node(path: Location) -> Node | None:
     try:
         return open_node(path)
     except InvalidStore:
@@ -110,7 +109,7 @@ def _group(given: Any) -> Group:
     return given if isinstance(given, int | str) else None
 
 
-Layout = tuple[int, Place, dict[Group, dict[Place, Path]]]
+Layout = tuple[int, Place, dict[Group, dict[Place, Location]]]
 """How many there should be; rows and columns; what is there of each acquisition."""
 
 
@@ -124,8 +123,9 @@ def _of_plate(node: Node, notes: Notes) -> Layout:
     rows, columns = (_side(plate, key, entries, i) for i, key in enumerate(_SIDES))
     if max(len(rows), len(columns)) > MAX_SIDE:
         raise InvalidStore(f"{node.path}: {len(rows)} x {len(columns)} wells")
-    found: dict[Group, dict[Place, Path]] = {}
+    found: dict[Group, dict[Place, Location]] = {}
     missing, left_out = 0, 0
+    look_up(node.path / str(entry.get("path")).strip("/") for entry in entries)
     for entry in entries:
         place = _place(entry, rows, columns)
         if place is None:
@@ -206,17 +206,18 @@ def _fields_of(well: Node) -> dict[Group, list[str]]:
 
 
 def _images(
-    node: Node, title: str, paths: Mapping[Place, Path], grid: Place, notes: Notes
+    node: Node, title: str, paths: Mapping[Place, Location], grid: Place, notes: Notes
 ) -> Iterator[StoredImage]:
     """The image of one acquisition, and one for each name that labels have in it."""
     here = list(paths.values())[:MAX_LOOKED]
+    look_up([*here, *(path / "labels" for path in here)])
     if missing := sum(not path.is_dir() for path in here):
         notes.append(f"{missing} of {len(here)} fields of {node.path} are not there")
     image = _mosaic(node, paths, grid, notes)
     if image is None:
         notes.append(f"left out {title or node.path}: no field of it can be read")
         return
-    name = image_name(node.path)
+    name = title_of(node.path)
     prefix = f"{title}: " if title else ""
     yield replace(
         image,
@@ -236,25 +237,25 @@ def _images(
             yield replace(labels, name=f"{prefix}{label}", label=labels.label or {})
 
 
-def _labels_at(field: Path) -> list[Path]:
+def _labels_at(field: Location) -> list[Location]:
     try:
         return list(labels_in(field / "labels"))
     except InvalidStore:
         return []
 
 
-def _open_field(root: Path, path: Path) -> StoredImage | None:
-    node = open_node(inside(root, path.relative_to(root)))
+def _open_field(root: Location, path: Location) -> StoredImage | None:
+    node = open_node(inside(root, path_below(root, path)))
     return None if node is None or not node.kind else open_image(node)
 
 
-def _shown_field(root: Path, path: Path) -> StoredImage | None:
+def _shown_field(root: Location, path: Location) -> StoredImage | None:
     field = _open_field(root, path)
     return None if field is None else shown(field)
 
 
 def _mosaic(
-    node: Node, paths: Mapping[Place, Path], grid: Place, notes: Notes
+    node: Node, paths: Mapping[Place, Location], grid: Place, notes: Notes
 ) -> StoredImage | None:
     """Fields as one image, with room for the largest; None where there is none."""
     failures: list[str] = []
@@ -295,7 +296,7 @@ def _mosaic(
         first,
         path=node.path,
         levels=tuple(
-            LazyArray(Mosaic(fields, Grid(*grid), room))
+            lazy_over(Mosaic(fields, Grid(*grid), room), fields.is_far)
             for room in rooms_of(first, cell, dtype)
         ),
         translation=(0.0,) * len(first.axes),
@@ -317,11 +318,14 @@ def _most_common(counts: Iterable[int]) -> int:
 
 
 def _looked_at(
-    paths: Mapping[Place, Path], failures: list[str]
+    paths: Mapping[Place, Location], failures: list[str]
 ) -> dict[Place, tuple[tuple[int, ...], np.dtype[np.generic]]]:
     """Shape and type of each field that is there, out of the documents alone."""
     found = {}
-    for place in sorted(paths)[:: 1 + len(paths) // MAX_LOOKED]:
+    places = sorted(paths)[:: 1 + len(paths) // MAX_LOOKED]
+    look_up(paths[place] for place in places)
+    look_up(first_levels(paths[place] for place in places))
+    for place in places:
         try:
             with understanding(paths[place]):
                 node = open_node(paths[place])
@@ -335,7 +339,7 @@ def _looked_at(
 
 
 def _opened(
-    node: Node, paths: Mapping[Place, Path], failures: list[str]
+    node: Node, paths: Mapping[Place, Location], failures: list[str]
 ) -> list[StoredImage]:
     """The first field and a few others, in which contrast is looked for."""
     opened: list[StoredImage] = []
@@ -345,7 +349,7 @@ def _opened(
         try:
             if (
                 field := open_node(
-                    inside(node.path, paths[place].relative_to(node.path))
+                    inside(node.path, path_below(node.path, paths[place]))
                 )
             ) is None:
                 continue

@@ -8,30 +8,31 @@ import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from pathlib import Path
 
 import numpy as np
 
 from napari_zarr_stream._writer.errors import InvalidStore
-from napari_zarr_stream._writer.names import image_name
 from napari_zarr_stream._writer.record import RECORD_KEY, RecordKey
 
 from .array_document import shape_in
 from .axes import Axis, Notes, axes_of, display_order
 from .channels import ShownChannel, channels_of, with_limits_of_all
 from .contents import labels_in
-from .documents import Node, inside, mapping, open_node, sequence, understanding
+from .documents import Node, mapping, open_node, sequence, understanding
+from .far import lazy_over
 from .fields import Fields, Room, rooms_of
 from .image import (
     BEING_WRITTEN,
     WHOLE,
     StoredImage,
+    first_levels,
     multiscales_of,
     open_image,
     shown,
     state_of,
 )
 from .lazy import LazyArray
+from .location import Location, inside, look_up, title_of
 from .mosaic import Arrangement, BehindSlider, ByPlace, Mosaic
 from .stage_places import Corner, in_pixels, ome_xml_places, stage_corners
 from .transforms import place_of
@@ -109,8 +110,8 @@ class Together:
 
 
 def positions_together(
-    root: Node, paths: Sequence[Path], how: Positions, notes: Notes
-) -> list[Together | Path]:
+    root: Node, paths: Sequence[Location], how: Positions, notes: Notes
+) -> list[Together | Location]:
     """Images of a series, those of one kind as one where they are positions.
 
     Positions are those that we recorded as such, that are said to be at different
@@ -120,9 +121,11 @@ def positions_together(
 
     Returns
     -------
-    list of Path or Together
+    list of Location or Together
         In the order of the series; a path is an image of its own.
     """
+    look_up(paths)
+    look_up(first_levels(paths))
     looked = [_look(number, path) for number, path in enumerate(paths)]
     kinds: dict[Hashable, list[_Looked]] = {}
     for each in looked:
@@ -131,8 +134,9 @@ def positions_together(
     is_asked = how is Positions.SIDE_BY_SIDE or not any(
         each.is_of_a_set for each in looked if each
     )
-    told = ome_xml_places(root.path) if is_asked and len(kinds) < len(paths) else {}
-    found: list[Together | Path] = []
+    is_asked = is_asked and len(kinds) < len(paths)
+    told = ome_xml_places(root.path) if is_asked else {}
+    found: list[Together | Location] = []
     begun: set[Hashable] = set()
     for path, each in zip(paths, looked, strict=True):
         alike = kinds[each.kind] if each is not None else []
@@ -148,7 +152,7 @@ def positions_together(
     return found
 
 
-def _look(number: int, path: Path) -> _Looked | None:
+def _look(number: int, path: Location) -> _Looked | None:
     """What documents say of an image; None of what is none, or is damaged."""
     try:
         with understanding(path):
@@ -225,19 +229,22 @@ def _as_one(
             "ones there is black behind the last step"
         )
     _tell_state(root, notes)
-    name = image_name(root.path)
+    name = title_of(root.path)
     title = name if is_all else f"{name}: {alike[0].name}"
     filled = [each for each in alike if 0 not in each.shape]
     some = filled[:: math.ceil(len(filled) / MAX_SAMPLES)]
     opened = [image for each in some if (image := _opened(each.node, notes))]
     if not opened:
         raise InvalidStore(f"{root.path}: no position can be read: {notes[-1]}")
-    paths: dict[Hashable, Path] = {at: each.node.path for at, each in enumerate(alike)}
+    paths: dict[Hashable, Location] = {
+        at: each.node.path for at, each in enumerate(alike)
+    }
     arrangement = _arrangement(root, alike, how, corners, notes)
     whole = _arranged(root, opened, paths, largest, arrangement)
     all_channels = [each.channels for each in alike]
     channels = with_limits_of_all(whole.channels, all_channels, alike[0].dtype)
     yield replace(whole, name=title, channels=channels)
+    look_up(path / "labels" for path in paths.values())
     labels = [label.name for path in paths.values() for label in _labels_at(path)]
     for label in dict.fromkeys(labels):
         inner = {at: path / "labels" / label for at, path in paths.items()}
@@ -265,12 +272,12 @@ def _opened(node: Node, notes: Notes) -> StoredImage | None:
         return None
 
 
-def _shown(path: Path) -> StoredImage | None:
+def _shown(path: Location) -> StoredImage | None:
     node = open_node(path)
     return None if node is None or not node.kind else shown(open_image(node))
 
 
-def _labels_at(path: Path) -> list[Path]:
+def _labels_at(path: Location) -> list[Location]:
     try:
         return list(labels_in(path / "labels"))
     except InvalidStore:
@@ -303,7 +310,7 @@ def _arrangement(
 def _arranged(
     root: Node,
     opened: Sequence[StoredImage],
-    paths: dict[Hashable, Path],
+    paths: dict[Hashable, Location],
     largest: tuple[int, ...],
     arrangement: Arrangement,
 ) -> StoredImage:
@@ -323,7 +330,10 @@ def _arranged(
         path=root.path,
         axes=(*[Axis("p", "")] * more, *first.axes),
         channel_axis=None if axis is None else axis + more,
-        levels=tuple(LazyArray(Mosaic(fields, arrangement, room)) for room in rooms),
+        levels=tuple(
+            lazy_over(Mosaic(fields, arrangement, room), fields.is_far)
+            for room in rooms
+        ),
         scale=(*[1.0] * more, *first.scale),
         translation=(0.0,) * (more + len(first.axes)),
         record=mapping(root.attributes.get(RECORD_KEY)),

@@ -5,16 +5,16 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from napari_zarr_stream._writer.colours import digits_of
 from napari_zarr_stream._writer.errors import InvalidStore
-from napari_zarr_stream._writer.names import is_store_name, split_scheme
+from napari_zarr_stream._writer.names import is_store_name
 from napari_zarr_stream._writer.ngff import BF2RAW
 from napari_zarr_stream._writer.record import RECORD_KEY
 
 from .acquired import notes_of, of_image, of_set
+from .addresses import is_address
 from .axes import Notes
 from .contents import (
     MAX_IMAGES,
@@ -26,7 +26,7 @@ from .contents import (
     series_of,
     without_words,
 )
-from .documents import Node, inside, mapping, open_node, understanding
+from .documents import Node, mapping, open_node, understanding
 from .growing import as_growing
 from .image import (
     BEING_WRITTEN,
@@ -38,6 +38,8 @@ from .image import (
     state_of,
 )
 from .layers import RANGE_KEY, LayerData, image_layers, plain_layer
+from .locate import Named, located
+from .location import Location, inside, path_below
 from .positions import (
     POSITIONS_KEY,
     Positions,
@@ -54,9 +56,12 @@ MAX_TOGETHER = 16
 def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | None:
     """npe2 reader: `read` for a folder that is OME-Zarr or a Zarr array, else None."""
     try:
-        root = _single(path)
+        named = single(path)
+        if is_address(os.fspath(named)):
+            return read  # which asks for it where no window waits
+        root = located(named)
         node = open_node(root)
-        if node is None and not (is_store_name(root) and root.is_dir()):
+        if node is None and not (is_store_name(root.name) and root.is_dir()):
             return None
         if node is not None and (node.is_array or node.kind):
             return read
@@ -67,25 +72,17 @@ def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | 
 
 def read(path: PathOrPaths) -> list[LayerData]:
     """npe2 reader: see `layers_of`."""
-    return layers_of(_single(path))
+    return layers_of(single(path))
 
 
-def _single(path: PathOrPaths) -> Path:
-    if not isinstance(path, str | os.PathLike):
-        # Several stores are not slices of one stack.
-        path = path[0] if len(path) == 1 else os.devnull
-    scheme, here = split_scheme(os.fspath(path))
-    if scheme:
-        raise InvalidStore(
-            f"{here} is an address ({scheme}): only folders of this computer can be "
-            "opened; download it, or mount the storage as a folder"
-        )
-    return Path(here)
+def single(path: PathOrPaths) -> str | os.PathLike[str]:
+    """The one path that is given; several stores are not slices of one stack."""
+    if isinstance(path, str | os.PathLike):
+        return path
+    return path[0] if len(path) == 1 else os.devnull
 
 
-def layers_of(
-    path: str | os.PathLike[str], positions: Positions = Positions.SLIDER
-) -> list[LayerData]:
+def layers_of(path: Named, positions: Positions = Positions.SLIDER) -> list[LayerData]:
     """Layers of a store, as pyramids that read only what is shown.
 
     One for each channel and one for each label image. Images of a plate or a well are
@@ -119,10 +116,10 @@ def layers_of(
 
 
 def layers_and_notes(
-    path: str | os.PathLike[str], positions: Positions = Positions.SLIDER
+    path: Named, positions: Positions = Positions.SLIDER
 ) -> tuple[list[LayerData], Notes]:
     """As `layers_of`, with what is odd as sentences; from any thread."""
-    root = Path(path)
+    root = located(path)
     notes: Notes = []
     with understanding(root):
         layers = _layers_in(root, positions, notes)
@@ -132,7 +129,7 @@ def layers_and_notes(
     return layers, list(dict.fromkeys(notes))
 
 
-def _layers_in(root: Path, positions: Positions, notes: Notes) -> list[LayerData]:
+def _layers_in(root: Location, positions: Positions, notes: Notes) -> list[LayerData]:
     node = open_node(root)
     if node is not None and node.is_array:
         return [plain_layer(root, notes)]
@@ -144,7 +141,7 @@ def _layers_in(root: Path, positions: Positions, notes: Notes) -> list[LayerData
     what = (
         "a Zarr group without an OME-NGFF image" if node else "no Zarr group or array"
     )
-    if node is None and not is_store_name(root):
+    if node is None and not is_store_name(root.name):
         there = f". Inside are {found.in_words()}" if found else ""
         raise InvalidStore(f"{root} is not a Zarr group or array{there}")
     node = node or Node(root, False, 3, {}, {})
@@ -157,7 +154,7 @@ def _layers_in(root: Path, positions: Positions, notes: Notes) -> list[LayerData
     raise InvalidStore(f"{root} is {what}{inside}")
 
 
-def _tell_acquired(root: Path, notes: Notes) -> None:
+def _tell_acquired(root: Location, notes: Notes) -> None:
     """What is black because it was never acquired; not of what is being acquired."""
     node = open_node(root)
     if node is None:
@@ -243,7 +240,7 @@ def _series_layers(node: Node, positions: Positions, notes: Notes) -> list[Layer
 
 
 def _all_layers(
-    images: Sequence[Node | Path | Together], notes: Notes
+    images: Sequence[Node | Location | Together], notes: Notes
 ) -> list[LayerData]:
     """Layers of several images; one that cannot be shown does not hide the others."""
     layers: list[LayerData] = []
@@ -265,7 +262,7 @@ def _all_layers(
 
 
 def _layers_of_one(
-    image: Node | Path | Together, notes: Notes
+    image: Node | Location | Together, notes: Notes
 ) -> tuple[str, list[LayerData]]:
     """Name and layers of one of several images, or of those that are shown as one."""
     if isinstance(image, Together):
@@ -282,12 +279,12 @@ def _layers_of_one(
         return node.path.name, _layers_of(node, notes)
 
 
-def _label_layers(group: Path, notes: Notes) -> list[LayerData]:
+def _label_layers(group: Location, notes: Notes) -> list[LayerData]:
     """Label images of a `labels` group; a damaged one does not hide the others."""
     layers: list[LayerData] = []
     for path in labels_in(group):
         try:
-            child = open_node(inside(group, path.relative_to(group)))
+            child = open_node(inside(group, path_below(group, path)))
             if child is None:
                 raise InvalidStore(f"{path} is not there")
             if not child.kind:

@@ -5,14 +5,15 @@ OME-NGFF itself places images, y goes downwards.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
+from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.ome_xml import OME_XML
 from napari_zarr_stream._writer.record import RECORD_KEY, RecordKey
 
 from .documents import Node, mapping, number
+from .location import Location, Within
 
 Corner = tuple[float, float]
 """y and x of the first pixel, downwards and to the right, in pixels of level 0."""
@@ -75,7 +76,7 @@ def _of_record(node: Node) -> Corner | None:
     return None if x is None or y is None else (x, y)
 
 
-def ome_xml_places(root: Path) -> dict[int, Corner]:
+def ome_xml_places(root: Location) -> dict[int, Corner]:
     """X and y of the stage in micrometers, of each image whose first plane tells it.
 
     What is damaged there says nothing of pixels: it is as if it were not there.
@@ -103,8 +104,11 @@ def ome_xml_places(root: Path) -> dict[int, Corner]:
     parser = expat.ParserCreate()
     parser.StartElementHandler = begin
     try:
-        if path.stat().st_size <= MAX_XML_BYTES:
+        if isinstance(path, Within):
+            text = path.tree.files.read(path.key, slice(None), MAX_XML_BYTES) or b""
+            parser.Parse(text, True)
+        elif path.stat().st_size <= MAX_XML_BYTES:
             parser.Parse(path.read_bytes(), True)
-    except (OSError, expat.ExpatError):
+    except (OSError, InvalidStore, expat.ExpatError):
         return {}
     return found

@@ -9,37 +9,34 @@ import json
 import math
 import re
 import stat
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import psutil
 import zarr
 from zarr.storage import LocalStore, WrapperStore
 
 from napari_zarr_stream._writer.errors import InvalidStore
 
 from .array_document import advice_on_codecs, axis_names_in, mended
+from .bounds import MAX_CHUNKS, refuse_beyond_memory
 from .documents import (
     BeyondBounds,
     Node,
-    entries_of,
     mapping,
     open_node,
     understanding,
 )
+from .location import Location, Within, entries_of
 from .plain_chunks import PlainChunks
+from .tree_store import Layout, TreeStore
 
 Stamp = tuple[int, int] | None
 """When a file was changed, in ns, and how long it is; None where there is none."""
 
 Names = tuple[str, str]
 """How chunks are named: what stands before the numbers, and between them."""
-
-MAX_CHUNKS = 2**13
-"""Of one read, where chunks are small: zarr takes 1 to 3 s for so many."""
 
 SMALL_CHUNK_BYTES = 2**16
 """What takes longer to find than to read. A plane of larger chunks is read whole,
@@ -64,6 +61,8 @@ class _PlainFiles(WrapperStore):
     """What a whole file unpacks to at the most, where it is a blosc buffer; else 0."""
 
     def _check(self, key: str) -> None:
+        if isinstance(self._store, TreeStore):  # which has bounds of its own
+            return
         path = self._store.root / key
         try:
             info = path.stat()
@@ -109,7 +108,7 @@ class ZarrArray:
 
     Parameters
     ----------
-    path : Path
+    path : Path or Within
 
     Raises
     ------
@@ -117,7 +116,7 @@ class ZarrArray:
         It is not there, or zarr cannot read it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Location) -> None:
         self.path = path
         self.notes: list[str] = []
         try:
@@ -127,7 +126,10 @@ class ZarrArray:
         if node is None or not node.is_array:
             raise InvalidStore(f"array {path} cannot be opened: there is none")
         self.notes.extend(node.notes)
-        self._store = store = _PlainFiles(LocalStore(path, read_only=True))
+        self._tree = TreeStore(path) if isinstance(path, Within) else None
+        self._store = store = _PlainFiles(
+            self._tree or LocalStore(path, read_only=True)
+        )
         array = self._open(node)
         try:
             codecs = (*array.filters, *array.compressors)
@@ -136,7 +138,11 @@ class ZarrArray:
             self.dtype = np.dtype(array.dtype).newbyteorder("=")
             self.chunks: tuple[int, ...] = array.chunks
             self.shards: tuple[int, ...] | None = array.shards
-            self._plain = PlainChunks.of(array, path, self._document)
+            self._plain = (
+                PlainChunks.of(array, path, self._document)
+                if not isinstance(path, Within)
+                else None
+            )
         except Exception as error:  # whatever strange metadata lead to
             raise InvalidStore(f"array {path} cannot be opened: {error}") from error
         if 0 in self.chunks:
@@ -152,6 +158,9 @@ class ZarrArray:
         if not self.shards and last in ("Blosc", "BloscCodec"):
             store.blosc_bytes = 8 * per_file * self.dtype.itemsize
         store.most_bytes += 512 * (per_file // math.prod(self.chunks))
+        if self._tree is not None:
+            self._tree.most_bytes = store.most_bytes
+            self._layout = Layout(array, node.document)
 
     def _open(self, node: Node) -> Any:
         """The array of zarr: as it is stored, or else as zarr wants it to be."""
@@ -201,6 +210,8 @@ class ZarrArray:
         if len(document["shape"]) < 2 or 0 in document["shape"]:
             return
         found, said = _names_in(self.path), _names_said(document)
+        if found is None:
+            return
         self._store.other_names = tuple(sorted(found - {said}))
         if not found:
             self.notes.append(
@@ -214,6 +225,8 @@ class ZarrArray:
 
     def stamp_of(self, chunk: tuple[int, ...]) -> Stamp:
         """What tells that the file of a chunk is another than before."""
+        if isinstance(self.path, Within):
+            return self.path.tree.stamp()
         per_file = zip(chunk, self.chunks, self.shards or self.chunks, strict=True)
         file = tuple(at * side // whole for at, side, whole in per_file)
         key = self._array.metadata.encode_chunk_key(file)
@@ -231,6 +244,16 @@ class ZarrArray:
         None where they are better read as pixels: many, or of another layout.
         """
         return self._plain.read(chunks) if self._plain is not None else None
+
+    @contextlib.contextmanager
+    def _fetched(self, inside: Sequence[Sequence[int]]) -> Iterator[None]:
+        """With what a read needs asked for side by side, where it is far away."""
+        if self._tree is None or not self._tree.is_far or not inside:
+            yield
+            return
+        with self._tree.fetched(self._layout.files_of(inside)):
+            yield
+        self._tree.indexes_ahead(self._layout.indexes_near(inside))
 
     def __getitem__(self, key: tuple[int | slice, ...]) -> npt.NDArray[np.generic]:
         """Read pixels: `key` has an int or a slice with a positive step for each axis.
@@ -260,7 +283,8 @@ class ZarrArray:
         wanted = pixels * self.dtype.itemsize + min(chunks, AT_ONCE) * stored
         refuse_beyond_memory(self.path, wanted)
         try:
-            read: npt.NDArray[np.generic] = np.asarray(self._array[key], self.dtype)
+            with self._fetched(inside if chunks else []):
+                read: npt.NDArray[np.generic] = np.asarray(self._array[key], self.dtype)
         except MemoryError as error:
             raise InvalidStore(
                 f"{self.path}: there is not enough memory for {pixels} pixels in "
@@ -275,18 +299,19 @@ class ZarrArray:
         return read
 
 
-def _names_in(path: Path) -> set[Names]:
-    """How chunks in the folder of an array are named."""
+def _names_in(path: Location) -> set[Names] | None:
+    """How chunks in the folder of an array are named; None where none can be seen."""
     found: set[Names] = set()
-    for entry in entries_of(path):
+    entries = entries_of(path)
+    for entry in entries or ():
         if match := re.fullmatch(r"(c?)(\.?)\d+(\.\d+)*", entry.name):
             if "." in entry.name:
                 found.add((match[1], "."))
-            elif not match[1] and entry.is_dir():
+            elif not match[1] and entry.is_folder:
                 found.add(("", "/"))
-        elif entry.name == "c" and entry.is_dir():
+        elif entry.name == "c" and entry.is_folder:
             found.add(("c", "/"))
-    return found
+    return None if entries is None else found
 
 
 def _names_said(document: dict[str, Any]) -> Names:
@@ -307,13 +332,3 @@ def _renamed(key: str, names: Names) -> str:
 
 def _example(before: str, between: str) -> str:
     return between.join([*([before] if before else []), "0", "0"])
-
-
-def refuse_beyond_memory(path: Path, wanted: int) -> None:
-    """Raise `BeyondBounds` if so many bytes are not free: the system might end us."""
-    free = psutil.virtual_memory().available
-    if wanted > free:
-        raise BeyondBounds(
-            f"{path}: {wanted / 1e9:.1f} GB of memory are needed to show this, "
-            f"{free / 1e9:.1f} GB are free: look at a part or at a smaller level"
-        )

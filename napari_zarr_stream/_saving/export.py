@@ -14,6 +14,7 @@ from napari_zarr_stream._writer.errors import InvalidProperties
 from napari_zarr_stream._writer.local_store import LocalStore
 from napari_zarr_stream._writer.memory import check_memory
 from napari_zarr_stream._writer.ngff import serializer_of
+from napari_zarr_stream._writer.ozx import OzxStore, is_ozx
 from napari_zarr_stream._writer.properties import DeviceKind, StorageProperties
 
 from .arranging import Tell, arranged, warn
@@ -170,7 +171,12 @@ def _export_all(
 @contextmanager
 def _place(properties: StorageProperties) -> Iterator[LocalStore]:
     """A folder beside the place of the store, gone at the end unless published."""
-    store = LocalStore(properties.path, properties.overwrite)
+    path, overwrite = properties.path, properties.overwrite
+    store = (
+        OzxStore(path, overwrite, properties.kind.zarr_format)
+        if is_ozx(path)
+        else LocalStore(path, overwrite)
+    )
     try:
         yield store
     finally:

@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from napari_zarr_stream._acquisition.acquisition import Acquisition
 from napari_zarr_stream._acquisition.layout import ImageLayout, Layout
-from napari_zarr_stream._reading.zarr_array import ZarrArray, refuse_beyond_memory
+from napari_zarr_stream._reading.bounds import refuse_beyond_memory
+from napari_zarr_stream._reading.zarr_array import ZarrArray
 from napari_zarr_stream._writer.errors import InvalidStore
 
 from .background import in_background

@@ -7,7 +7,7 @@ axis of a pyramid is read at each step) stands in `_reading/lazy.py`.
 
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from napari.utils.notifications import show_warning
@@ -147,6 +147,39 @@ def units_beside(viewer: Any, units: Sequence[str]) -> list[Any]:
     return alone + [
         unit if other.is_compatible_with(unit) else other for other, unit in beside
     ]
+
+
+def slice_by(layer: Any, taken: Callable[[Callable[[], Any]], Any | None]) -> None:
+    """Have a layer's pixels read by way of `taken`; where it has None, nothing changes.
+
+    napari 0.9 reads them in the window's thread (#4795), unless the user has switched
+    its asynchronous slicing on, for all layers. No public name comes between: the
+    request that reads is called within `_set_view_slice`. Out when slicing is
+    asynchronous by itself.
+    """
+    state = layer._slicing_state  # noqa: SLF001
+    make, update = state._make_slice_request_internal, state._update_slice_response  # noqa: SLF001
+    read = state._set_view_slice  # noqa: SLF001
+    made: list[bool] = []  # while it is called
+
+    def make_here(**keywords: Any) -> Any:
+        request = make(**keywords)
+        return (lambda: taken(request)) if made else request
+
+    def update_here(response: Any) -> None:
+        if response is not None:
+            update(response)
+
+    def read_here() -> None:
+        made.append(True)
+        try:
+            read()
+        finally:
+            made.pop()
+
+    state._make_slice_request_internal = make_here  # noqa: SLF001
+    state._update_slice_response = update_here  # noqa: SLF001
+    state._set_view_slice = read_here  # noqa: SLF001
 
 
 def show_growth(viewer: Any, layers: Sequence[Any]) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from . import system
 
 _ENDING = re.compile(
-    r"(\.ome)?\.(zarr|tiff?)|\.(btf|bmp|czi|gif|ims|jpe?g|lif|lsm|mrc|nd2|npy|png|stk)",
+    r"(\.ome)?\.(zarr(\.zip)?|ozx|tiff?)|\.(btf|bmp|czi|gif|ims|jpe?g|lif|lsm|mrc|nd2|npy|png|stk)",
     re.IGNORECASE,
 )
 

@@ -86,16 +86,30 @@ def read_json(path: Path) -> dict[str, Any] | None:
         if (size := path.stat().st_size) > MAX_DOCUMENT_BYTES:
             raise InvalidStore(f"{path} is no document of a store: it has {size} bytes")
         data = system.read_file(path, MAX_DOCUMENT_BYTES)
+    except (OSError, ValueError) as error:
+        if isinstance(error, InvalidStore):
+            raise
+        raise InvalidStore(f"{path} cannot be read: {error}") from error
+    return parse_json(data, path)
+
+
+def parse_json(data: bytes, where: object) -> dict[str, Any]:
+    """The document that these bytes are.
+
+    Raises
+    ------
+    InvalidStore
+        They are no JSON object; names `where` they were.
+    """
+    try:
         try:
             document = json.loads(data)
         except UnicodeDecodeError:  # "µm" of a program that knows no UTF-8
             document = json.loads(data.decode("latin-1"))
-    except (OSError, ValueError, RecursionError) as error:
-        if isinstance(error, InvalidStore):
-            raise
-        raise InvalidStore(f"{path} cannot be read: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidStore(f"{where} cannot be read: {error}") from error
     if not isinstance(document, dict):
-        raise InvalidStore(f"{path} holds no JSON object")
+        raise InvalidStore(f"{where} holds no JSON object")
     return document
 
 

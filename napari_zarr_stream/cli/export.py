@@ -2,12 +2,16 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from tqdm import tqdm
 
 from napari_zarr_stream._recording.interrupt import Interrupt
 from napari_zarr_stream._saving.export import export_layers
+from napari_zarr_stream._saving.packing import is_store, pack
 from napari_zarr_stream._saving.place import check_outside_of_stores
+from napari_zarr_stream._saving.script import PROPERTY_OF
+from napari_zarr_stream._writer.ozx import is_ozx
 from napari_zarr_stream._writer.properties import DeviceKind
 
 from .command import INTERRUPTED, Command, local_path, say
@@ -17,7 +21,10 @@ from .storage import add_storage, storage_properties
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", help="an image file or a store")
-    parser.add_argument("out", help="the store to be made")
+    parser.add_argument(
+        "out",
+        help="the store to be made; in one file where its name ends in .ozx",
+    )
     parser.add_argument(
         "--layer", action="append", default=[], metavar="NAME",
         help="only this layer, by name or number from 0; may be repeated",
@@ -38,7 +45,27 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_storage(parser)
 
 
+def _pack(given: argparse.Namespace, store: Path) -> int:
+    """Put a store into one file as it is."""
+    out = local_path(given.out)
+    check_outside_of_stores(out)
+    with Interrupt() as interrupt:
+        if not pack(store, out, given.overwrite, lambda: interrupt.count > 0):
+            say("interrupted, nothing was written")
+            return INTERRUPTED
+    print(f"{out}: {store} as it is")
+    return 0
+
+
+_DECODES = {"layer", "axes", "plugin", "first_level", *PROPERTY_OF} - {"overwrite"}
+"""Options that ask for other pixels or another layout than a store has."""
+
+
 def _export(given: argparse.Namespace) -> int:
+    if is_ozx(given.out) and not any(getattr(given, word, None) for word in _DECODES):
+        store = local_path(given.file)
+        if given.device_kind is None and given.sharded is None and is_store(store):
+            return _pack(given, store)
     properties = storage_properties(given, DeviceKind.ZARR_V3_ZSTD)
     check_outside_of_stores(properties.path)
     sources = layer_sources(

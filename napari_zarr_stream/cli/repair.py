@@ -87,7 +87,9 @@ def _images_in(store: Path) -> list[Path]:
     except InvalidStore:
         return [store]  # damaged: repair says how
     is_series = node is not None and BF2RAW in node.ome and not _is_set(node)
-    return series_of(node) if node is not None and is_series else [store]
+    if node is None or not is_series:
+        return [store]
+    return [image for image in series_of(node) if isinstance(image, Path)]
 
 
 def _is_set(node: Node) -> bool:

@@ -98,8 +98,6 @@ ADDRESS = "https://uk1s3.embassy.ebi.ac.uk/idr/a.zarr"
 @pytest.mark.parametrize(
     "command",
     [
-        ["info", ADDRESS],
-        ["info", "--json", "s3://bucket/a.zarr"],
         ["repair", ADDRESS],
         ["repair", "--check", ADDRESS],
         ["export", ADDRESS, "out.zarr"],

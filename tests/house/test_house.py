@@ -28,7 +28,7 @@ STANDS_ON = {
     "_upload": {"_writer"},
     "_recording": {"_writer", "cameras", "_sources", "_upload"},
     "_acquisition": {"_writer", "cameras", "_recording"},
-    "_reading": {"_writer"},
+    "_reading": {"_writer", "_upload"},
     "_saving": {"_writer", "_sources", "_recording", "_reading"},
     "_viewer": {
         "_upload",
@@ -103,6 +103,7 @@ FLOORS = [
     {"downsample", "codecs", "contrast", "marks", "lock", "lease", "levels", "memory"},
     {"plan", "store", "workers"},
     {"record", "part_files", "local_store"},
+    {"ozx"},
     {"plate", "plane_rows"},
     {"ome_xml"},
     {"ngff"},
@@ -132,7 +133,7 @@ MAKE_FILE_CALLS = {"_writer/system.py", "_writer/windows.py"}
 
 FILE_CALLS_ELSEWHERE = {
     "_reading/info.py": {"os.walk", "os.lstat"},
-    "_reading/documents.py": {"os.DirEntry", "os.scandir"},
+    "_reading/location.py": {"os.scandir"},
     "_recording/awake.py": {
         "ctypes.WinDLL",
         "ctypes.c_uint32",
@@ -169,6 +170,7 @@ CHANGING = {
 MAY_START_THREADS = {
     "_writer/workers.py",
     "_reading/ahead.py",
+    "_reading/side_by_side.py",
     "_recording/awake.py",
     "_recording/disk.py",
     "_recording/recording.py",

@@ -1,0 +1,247 @@
+"""Stores at an address: of web servers, in buckets of S3 and Azure (extra `remote`).
+
+What obstore says of a failure is long, and of how it was made: each kind has words of
+its own here.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+from napari_zarr_stream._upload.credentials import (
+    profile_provider,
+    profile_region,
+    scrubbed,
+)
+from napari_zarr_stream._writer.errors import InvalidStore
+
+from .location import Entry, Refused, Tree, Unreachable, Within
+
+Answer = TypeVar("Answer")
+
+SCHEMES = ("https", "http", "s3", "az")
+
+INSTALL = "pip install 'napari-zarr-stream[remote]'"
+
+CONNECT_S, ANSWER_S, RETRY_S = 10, 60, 15
+"""To a server that is there; for one answer, a chunk of 16 MiB at 300 kB/s; for all
+attempts together, since somebody waits in front of a window."""
+
+
+class Objects:
+    """The files at an address.
+
+    Parameters
+    ----------
+    address : str
+        Of a folder.
+
+    Raises
+    ------
+    InvalidStore
+        obstore is not installed, or takes it for no address.
+    """
+
+    is_far = True
+
+    def __init__(self, address: str) -> None:
+        self.name = without_secrets(address)
+        self._store: Any = said(lambda: _store_of(address), self.name)
+
+    def read(self, key: str, part: slice, most_bytes: int) -> bytes | None:
+        """See `Files.read`."""
+        import obstore
+
+        options: Any = {}
+        if part.start is not None:
+            suffix = {"suffix": -part.start}
+            offset = {"offset": part.start}
+            options["range"] = suffix if part.start < 0 else offset
+            if part.stop is not None:
+                options["range"] = (part.start, part.stop)
+
+        def ask() -> bytes:
+            answer = obstore.get(self._store, key, options=options)
+            start, stop = answer.range
+            if stop - start > most_bytes:
+                raise InvalidStore(
+                    f"{self.name}/{key} has {stop - start} bytes, and {most_bytes} at "
+                    "the most are what it should hold"
+                )
+            return bytes(answer.bytes())
+
+        return said(ask, self.name, key)
+
+    def size_of(self, key: str) -> int | None:
+        """Of a file in bytes; None where there is none."""
+        import obstore
+
+        def ask() -> int:
+            return int(obstore.head(self._store, key)["size"])
+
+        return said(ask, self.name, key)
+
+    def entries(self, key: str) -> list[Entry] | None:
+        """See `Files.entries`: a plain server lists nothing."""
+        import obstore
+        from obstore.store import HTTPStore
+
+        if isinstance(self._store, HTTPStore):
+            return None
+        try:
+            found = obstore.list_with_delimiter(self._store, key or None)
+        except PermissionError:  # reading is often allowed where listing is not
+            return None
+        except obstore.exceptions.BaseError as error:
+            if isinstance(error, obstore.exceptions.PermissionDeniedError):
+                return None
+            raise failure_in_words(error, f"{self.name}/{key}") from error
+        folders = [Entry(PurePosixPath(p).name, True) for p in found["common_prefixes"]]
+        files = [Entry(PurePosixPath(o["path"]).name, False) for o in found["objects"]]
+        return [*folders, *files]
+
+
+def location_at(address: str) -> Within:
+    """The folder at an address."""
+    return Within(Tree(Objects(address)))
+
+
+def is_address(text: str) -> bool:
+    """Whether a store may be opened there."""
+    return urlsplit(text).scheme.lower() in SCHEMES
+
+
+def without_secrets(address: str) -> str:
+    """An address without what may let others in: a password, a signature."""
+    parts = urlsplit(address)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+
+
+def _store_of(address: str) -> Any:
+    try:
+        from obstore.store import AzureStore, from_url
+    except ImportError as error:
+        raise InvalidStore(
+            f"{without_secrets(address)} is an address: what opens those is not "
+            f"installed. It comes with: {INSTALL}"
+        ) from error
+    parts = urlsplit(address)
+    scheme = parts.scheme.lower()
+    plain = urlunsplit((scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+    given: dict[str, Any] = {
+        "client_options": {
+            "allow_http": True,
+            "connect_timeout": timedelta(seconds=CONNECT_S),
+            "timeout": timedelta(seconds=ANSWER_S),
+        },
+        "retry_config": {
+            "max_retries": 3,
+            "retry_timeout": timedelta(seconds=RETRY_S),
+            "backoff": {
+                "init_backoff": timedelta(seconds=0.2),
+                "max_backoff": timedelta(seconds=2),
+                "base": 2,
+            },
+        },
+    }
+    store = from_url(plain, **given)
+    if scheme == "s3" or type(store).__name__ == "S3Store":
+        store = from_url(plain, **given, **_s3_access())
+    elif isinstance(store, AzureStore) and not _is_set("AZURE_"):
+        store = from_url(plain, **given, skip_signature=True)
+    return store
+
+
+def _is_set(prefix: str) -> bool:
+    return any(name.startswith(prefix) for name in os.environ)
+
+
+def _s3_access() -> dict[str, Any]:
+    """Keys of the environment or the profile, as others take them; or none."""
+    if "AWS_ACCESS_KEY_ID" in os.environ:
+        return {}
+    # Without a profile, botocore and obstore would ask the cloud that they take this
+    # computer to be in.
+    has_profile = "AWS_PROFILE" in os.environ or (Path.home() / ".aws").is_dir()
+    keys = profile_provider(lambda _: None) if has_profile else None
+    if keys is None:
+        return {"skip_signature": True}
+    region = profile_region()
+    return {"credential_provider": keys} | ({"region": region} if region else {})
+
+
+def said(ask: Callable[[], Answer], name: str, key: str = "") -> Answer | None:
+    """What `ask` returns; None where there is no such file.
+
+    Raises
+    ------
+    InvalidStore
+        Whatever else is wrong.
+    """
+    try:
+        return ask()
+    except FileNotFoundError:
+        return None
+    except InvalidStore:
+        raise
+    except Exception as error:  # obstore has a dozen, some of them its own
+        where = f"{name}/{key}" if key else name
+        raise failure_in_words(error, where) from error
+
+
+def failure_in_words(error: Exception, where: str) -> Unreachable:
+    """An error of obstore's as one of ours."""
+    text, where = str(error), without_secrets(where)
+    for pattern, words in _KINDS:
+        if re.search(pattern, f"{type(error).__name__} {text}", re.IGNORECASE):
+            kind = Refused if "(403" in words else Unreachable
+            return kind(words.format(where=where, host=urlsplit(where).netloc))
+    first = text.split("\n\n")[0].strip()
+    return Unreachable(f"{where} cannot be read: {scrubbed(first)}")
+
+
+_KINDS = (
+    (
+        r"range request not supported|NotSupported",
+        "{host} cannot send parts of files, which this store is read by: ask for a "
+        "server that answers range requests (nginx, Apache, S3), or download it",
+    ),
+    (
+        r"dns error|failed to lookup|name or service not known|NotFound.*resolve",
+        "the name {host} is not found: is the address right, and is there a network?",
+    ),
+    (
+        r"certificate|UnknownIssuer|InvalidCertificate|tls|handshake",
+        "the certificate of {host} is not one that this computer trusts, so that "
+        "nobody knows who answers: ask its administrator, or your own if the network "
+        "puts one of its own in between",
+    ),
+    (
+        r"PermissionDenied|403|Forbidden",
+        "{where} may not be read (403 Forbidden): it is private, or needs keys that "
+        "are not in the environment or the profile",
+    ),
+    (
+        r"Unauthenticated|401",
+        "{where} may only be read by who is logged in (401 Unauthorized)",
+    ),
+    (
+        r"redirect",
+        "{host} sends on from one address to another without an end, or to one that "
+        "is not taken: open the address where a browser ends up",
+    ),
+    (
+        r"TimedOut|timed out|operation timed out|deadline",
+        "{host} did not answer in time: try again, or is there a firewall between?",
+    ),
+    (
+        r"refused|kind: Connect|ConnectError|unreachable",
+        "nobody answers at {host}: is the server on, and the address right?",
+    ),
+)
+"""What is found in obstore's errors, first come first, and what it means."""

@@ -1,0 +1,133 @@
+"""A web server of a folder that can be slow, odd, or keep all waiting."""
+
+import contextlib
+import os
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote, urlsplit
+
+
+class Server:
+    """Serves the files of a folder at `address`, with ranges, as S3 or nginx do.
+
+    Attributes
+    ----------
+    delay_s : float
+        Before each answer.
+    gate : threading.Event
+        While it is not set, nothing is answered.
+    has_ranges : bool
+    refusing : set of str
+        Ends of paths that are answered with 403; "" for all.
+    page : bytes or None
+        With which all is answered that is not there, as sites of one page do.
+    moved_to : str or None
+        Where all requests are sent on to.
+    asked : list of (str, str or None)
+        Paths, and which part of them.
+    """
+
+    def __init__(self, root):
+        self.root = os.path.realpath(root)
+        self.delay_s, self.has_ranges = 0.0, True
+        self.refusing, self.page, self.moved_to = set(), None, None
+        self.gate = threading.Event()
+        self.gate.set()
+        self.asked = []
+        self.together, self.most_together = 0, 0
+        self.lock = threading.Lock()
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        self.http.of = self
+        self.http.daemon_threads = True
+        self.address = f"http://127.0.0.1:{self.http.server_port}"
+        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.01,))
+        self.thread.start()
+
+    @contextlib.contextmanager
+    def waiting(self):
+        """Nothing is answered meanwhile."""
+        self.gate.clear()
+        try:
+            yield
+        finally:
+            self.gate.set()
+
+    def close(self):
+        self.gate.set()
+        self.http.shutdown()
+        self.http.server_close()
+        self.thread.join()
+
+
+@contextlib.contextmanager
+def serving(root):
+    server = Server(root)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 60
+
+    def log_message(self, *_):
+        pass
+
+    def do_HEAD(self):
+        self._answer(has_body=False)
+
+    def do_GET(self):
+        self._answer(has_body=True)
+
+    def _answer(self, has_body):
+        of = self.server.of
+        path = unquote(urlsplit(self.path).path)
+        with of.lock:
+            of.asked.append((path, self.headers.get("Range")))
+            of.together += 1
+            of.most_together = max(of.most_together, of.together)
+        try:
+            of.gate.wait()
+            time.sleep(of.delay_s)
+            with contextlib.suppress(ConnectionError):
+                self._send(of, path, has_body)
+        finally:
+            with of.lock:
+                of.together -= 1
+
+    def _send(self, of, path, has_body):
+        if of.moved_to is not None:
+            self._said(301, b"", Location=of.moved_to + self.path)
+            return
+        if any(path.endswith(end) for end in of.refusing):
+            self._said(403, b"no")
+            return
+        file = os.path.realpath(of.root + path)
+        if not file.startswith(of.root) or not os.path.isfile(file):
+            status = 404 if of.page is None else 200
+            self._said(status, of.page or b"", **{"Content-Type": "text/html"})
+            return
+        with open(file, "rb") as opened:
+            data = opened.read()
+        asked = self.headers.get("Range")
+        if asked is None or not of.has_ranges:
+            self._said(200, data, has_body)
+            return
+        first, _, last = asked.removeprefix("bytes=").partition("-")
+        size = len(data)
+        start = int(first) if first else max(0, size - int(last))
+        stop = min(size, int(last) + 1) if first and last else size
+        part = f"bytes {start}-{stop - 1}/{size}"
+        self._said(206, data[start:stop], has_body, **{"Content-Range": part})
+
+    def _said(self, status, data, has_body=True, **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if has_body:
+            self.wfile.write(data)

@@ -41,7 +41,7 @@ def _settings(kind: DeviceKind | None, tile: int, sharded: bool) -> dict[str, ob
     settings: dict[str, object] = {
         "tile_width": tile,
         "tile_height": tile,
-        "tile_planes": 1 if tile else 0,
+        "tile_planes": 1,
         "max_chunk_mib": 16,
         "sharded": sharded,
         "multiscale": bool(tile),

@@ -2,21 +2,20 @@
 
 import math
 import operator
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy.typing as npt
 
-from . import system
 from .axes import voxel_of
 from .codecs import MAX_BLOSC_BYTES, blosc_block, stored_dtype
 from .errors import InvalidProperties
 from .grid import AXES, Grid, ceil_div
 from .levels import Shape, Voxel, level_shapes
+from .limits import MAX_INDEX_BYTES, refuse_long_paths, refuse_too_many
 from .memory import Memory, memory_of
 from .properties import DownsamplingMethod, StorageProperties, ZHalving
+from .words import size_in_words
 
 MIN_BYTES_PER_CHUNK = 16 * 2**20
 """Lower caps are raised to this: Acquire's Zarr driver, "chunking"."""
@@ -36,19 +35,6 @@ MAX_JOINED_BYTES = 2**30
 
 MAX_CHUNKS_PER_SHARD = 2**16
 """An index has 16 bytes for each, there or not: 1 MiB at the most."""
-
-MAX_INDEX_BYTES = 256 * 2**20
-"""Of all shards that fill together. All of it is written again whenever readers are
-told: half a second of a disk."""
-
-MAX_FILES_AT_ONCE = 2**16
-"""That fill together. Making so many takes a file system seconds; a folder of more is
-slow to list, to copy, to delete."""
-
-MANY_STEPS = 10**7
-"""More than a recording without an end has: a day at 100 frames a second."""
-
-LONGEST_DOCUMENT = "frame_log/device_time_ns/zarr.json.12345678.partial"
 
 MANY_FILES = 10**6
 """Are said: copying them takes hours."""
@@ -191,54 +177,6 @@ def _with_short_shards(grid: Grid) -> Grid:
     first, *others = grid.shard_shape
     there = ceil_div(size, grid.chunk_shape[0]) * grid.chunk_shape[0]
     return replace(grid, shard_shape=(min(first, there), *others))
-
-
-def _refuse_long_paths(properties: StorageProperties, grid: Grid) -> None:
-    """Refuse a place that is so deep that a file of the store has no name there.
-
-    While it is made, and while it is replaced, a store has another name beside its own.
-    """
-    here = Path(os.path.abspath(properties.path))
-    names = here.name, f".{here.name[:40]}.12345678.replaced"
-    counts = [
-        ceil_div(size or MANY_STEPS, per_file)
-        for size, per_file in zip(
-            grid.shape, grid.shard_shape or grid.chunk_shape, strict=True
-        )
-    ]
-    place = "/".join(str(count - 1) for count in counts)
-    keys = f"{len(grid.level_shapes)}/c/{place}", LONGEST_DOCUMENT
-    longest = max(
-        system.path_length(here.with_name(name) / key) for name in names for key in keys
-    )
-    if longest > system.LONGEST_PATH:
-        raise InvalidProperties(
-            f"Files of this store would have paths of {longest} characters, and "
-            f"{system.LONGEST_PATH} are the most here: choose a shorter name, or a "
-            f"folder less deep than {here.parent}"
-        )
-
-
-def _refuse_too_many(grid: Grid) -> None:
-    """Refuse what would go on for hours before it fails, and say what to choose."""
-    levels = range(len(grid.level_shapes))
-    files = sum(map(grid.files_at_once, levels))
-    tile = f"tiles of {grid.tile_shape[2]} x {grid.tile_shape[1]} pixels"
-    shards = "more tiles for a shard (shard_chunks; 0, 0 is all of a frame)"
-    if files > MAX_FILES_AT_ONCE:
-        instead = shards if grid.shard_shape else "shards of many tiles (a ZarrV3 kind)"
-        raise InvalidProperties(
-            f"{tile} come to {files:,} files that fill together, more than the "
-            f"{MAX_FILES_AT_ONCE:,} there may be: choose larger tiles, or {instead}"
-        )
-    if grid.index_bytes > MAX_INDEX_BYTES:
-        raise InvalidProperties(
-            f"{tile} come to {files:,} shards that fill together, whose indexes of "
-            f"{grid.chunks_per_shard:,} chunks each take "
-            f"{grid.index_bytes / 2**20:,.0f} MiB of memory and are written at each "
-            f"commit, more than {MAX_INDEX_BYTES / 2**20:.0f} MiB: choose larger "
-            f"tiles, or {shards}"
-        )
 
 
 def plan(
@@ -386,8 +324,8 @@ def plan(
         z_is_halved=z_is_halved,
     )
     grid = _with_short_shards(grid)
-    _refuse_too_many(grid)
-    _refuse_long_paths(properties, grid)
+    refuse_too_many(grid)
+    refuse_long_paths(properties, grid)
     if (files := sum(grid.files_per_level)) > MANY_FILES and not properties.sharded:
         notes.append(f"{files:,} files: sharding would make few of them")
     of_grid = {name: getattr(grid, name) for name in Grid.__dataclass_fields__}
@@ -402,6 +340,13 @@ def plan(
         halves_in_tiles=halves_in_tiles,
         buffer_planes=math.ceil(properties.buffer_s * planes_per_second),
     )
+    if not properties.tile_planes and tile_bytes > cap and (depth or 1) > 1:
+        notes.append(
+            f"a chunk holds whole stacks of {depth} planes (tile_planes 0): "
+            f"{size_in_words(chunk_bytes)}, and {size_in_words(memory.peak_bytes)} of "
+            "memory; to look at one plane reads all of them. tile_planes 1 stores each "
+            "by itself"
+        )
     return Plan(
         **of_grid,
         max_bytes_per_chunk=cap,

@@ -42,7 +42,8 @@ def test_as_acquire_is_the_plain_chunking_of_every_device_kind(section, kind):
     assert section.device_kind.value == kind
     assert not section.sharded.value
     sizes = (section.tile_width, section.tile_height, section.tile_planes)
-    assert [size.value for size in sizes] == [0, 0, 0]
+    # Its frames have one plane; of a volume, a chunk would be the whole of it.
+    assert [size.value for size in sizes] == [0, 0, 1]
     assert section.max_chunk_mib.value == 16
 
 

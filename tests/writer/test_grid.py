@@ -15,12 +15,11 @@ from napari_zarr_stream._writer.codecs import (
     blosc_block,
     stored_dtype,
 )
+from napari_zarr_stream._writer.limits import MAX_FILES_AT_ONCE, MAX_INDEX_BYTES
 from napari_zarr_stream._writer.memory import FILE_BYTES
 from napari_zarr_stream._writer.plan import (
     MAX_BLOCK_BYTES,
     MAX_CHUNKS_PER_SHARD,
-    MAX_FILES_AT_ONCE,
-    MAX_INDEX_BYTES,
     Plan,
 )
 
@@ -186,6 +185,23 @@ def test_tiles_can_share_a_shard(shard_chunks, cap, shard_shape):
     assert p.shard_shape == shard_shape
     assert p.chunks_per_shard * p.bytes_per_chunk <= cap * 2**20
     assert p.notes == ()
+
+
+STACKS = {
+    "whole stacks": ((None, 20, 2048, 2048), 0, ["20 planes", "168 MB", "memory"]),
+    "one plane": ((None, 20, 2048, 2048), 1, []),
+    "small ones": ((None, 20, 512, 512), 0, []),
+    "no stack": ((None, 1, 4096, 4096), 0, []),
+}
+
+
+@pytest.mark.parametrize("case", STACKS)
+def test_what_whole_stacks_cost_is_said(case):
+    shape, tile_planes, words = STACKS[case]
+    p = make("tzyx", shape, tile_planes=tile_planes)
+    said = [note for note in p.notes if "whole stacks" in note]
+    assert bool(said) == bool(words)
+    assert all(word in note for note in said for word in words)
 
 
 def test_a_layer_of_tiles_above_the_cap_is_a_shard():

@@ -257,7 +257,8 @@ def test_folders_of_labels_are_apart_and_safe_on_every_system(names, tmp_path):
     export_layers(layers, default_properties(tmp_path / "a.zarr"))
     group = zarr.open_group(tmp_path / "a.zarr" / "labels", mode="r")
     assert group.attrs["ome"]["labels"] == FOLDERS[names]
-    skip_unless_resolved(*(tmp_path / "a.zarr/labels" / name for name in FOLDERS[names]))
+    folder = tmp_path / "a.zarr" / "labels"
+    skip_unless_resolved(*(folder / name for name in FOLDERS[names]))
     opened = [layer for layer in layers_of(tmp_path / "a.zarr") if layer[2] == "labels"]
     for (data, meta, _), name, pixels in zip(opened, names, objects, strict=True):
         np.testing.assert_array_equal(data, pixels)

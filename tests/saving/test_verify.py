@@ -62,7 +62,7 @@ def spoil(monkeypatch):
         compare = ReadBack.compare
 
         def spoiled(self, course):
-            if only in str(self._array):
+            if only in self._array.as_posix():
                 how(self._array)
             compare(self, course)
 

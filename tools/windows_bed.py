@@ -63,10 +63,13 @@ begin:   mov $1, %eax
 
 SITE = """\
 import _winapi
+import asyncio
 
 # Wine 8 has no CopyFile2 and ends who calls it; without it shutil copies by itself.
 if hasattr(_winapi, "CopyFile2"):
     del _winapi.CopyFile2
+# Wine 8 loses a completion once in a thousand tests: zarr would wait for it forever.
+asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy())
 """
 
 

@@ -13,6 +13,7 @@ import pytest
 import tifffile
 import zarr
 from psutil import virtual_memory
+from waiting import PATIENCE_S
 
 from napari_zarr_stream import StorageProperties, ZarrStream, cli, plan
 from napari_zarr_stream._reading.reader import layers_of
@@ -168,10 +169,10 @@ def test_memory_is_that_of_all_cameras_together(out, capsys, monkeypatch):
 def test_python_runs_it_where_no_script_is_installed(unnamed, out):
     command = [sys.executable, "-m", "napari_zarr_stream.cli"]
     run = [*command, "export", unnamed, out, "--axes", "tyx"]
-    done = subprocess.run(run, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(run, capture_output=True, text=True, timeout=5 * PATIENCE_S)
     assert (done.returncode, done.stderr) == (0, "")
     run = [*command, "info", str(out) + "s"]
-    done = subprocess.run(run, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(run, capture_output=True, text=True, timeout=5 * PATIENCE_S)
     assert done.returncode == cli.FAILED
     assert done.stderr.startswith("napari-zarr-stream: ")
 

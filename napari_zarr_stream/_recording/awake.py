@@ -7,10 +7,12 @@ a recording goes on all the same, and one line of the log says so.
 import contextlib
 import ctypes
 import logging
+import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 WHY = "Images are being recorded"
 
@@ -76,6 +78,7 @@ if sys.platform == "win32":
         return []
 
 else:
+    _SYSTEMD = Path("/run/systemd/system")  # there where it runs: sd_booted(3)
 
     def _ask(over: threading.Event) -> list[str]:
         """Have the first program that can hold sleep off; returns why none can."""
@@ -102,13 +105,18 @@ else:
         return problems
 
     def _commands() -> list[list[str]]:
-        """Programs that hold sleep off until their input ends, the best one first."""
+        """Programs that hold sleep off until their input ends, the best one first.
+
+        None where neither systemd nor a desktop is there to have it sleep.
+        """
         if sys.platform == "darwin":
             return [["caffeinate", "-ims", "cat"]]
         me = "napari-zarr-stream"
         systemd = ["systemd-inhibit", "--what=sleep:idle", f"--who={me}"]
         gnome = ["gnome-session-inhibit", "--inhibit=suspend:idle", "--app-id", me]
-        return [
-            [*systemd, f"--why={WHY}", "cat"],
-            [*gnome, "--reason", WHY, "cat"],
-        ]
+        commands = []
+        if _SYSTEMD.is_dir():
+            commands.append([*systemd, f"--why={WHY}", "cat"])
+        if "DBUS_SESSION_BUS_ADDRESS" in os.environ:
+            commands.append([*gnome, "--reason", WHY, "cat"])
+        return commands

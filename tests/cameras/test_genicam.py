@@ -238,9 +238,11 @@ def test_times_are_those_of_the_camera():
         FakeGigeCamera(64, 48, fps=50) as fake,
         running(gige(fake)) as camera,
     ):
+        before = time.perf_counter()
         infos = infos_of(camera, 10)
         took_s = (infos[-1].device_time_ns - infos[0].device_time_ns) / 1e9
-        assert took_s == pytest.approx(9 / 50, rel=0.5)
+        # It keeps its rate, and is late where the machine is busy.
+        assert 9 / 50 * 0.5 < took_s < time.perf_counter() - before + 9 / 50
 
 
 @pytest.mark.parametrize(

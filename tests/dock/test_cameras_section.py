@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import zarr
-from docks import CELLS, SINE, is_waiting, let_find, let_go, small, start
+from docks import CELLS, SINE, is_waiting, let_find, let_go, small, start, stop
 from windows import click, messages, wait_until
 
 import napari_zarr_stream._dock.cameras_section as cameras_section
@@ -90,18 +90,18 @@ def test_two_cameras_at_once(dock, viewer, qtbot, one_store):
     two_cameras(widget, qtbot)
     if one_store:
         widget.stores.value = ONE_STORE
-    widget.frame_count.value = 10
     start(widget, viewer, qtbot)
     lives = [layer for layer in viewer.layers if layer.name.startswith("Live")]
     assert len(lives) == 2
     # side by side
     assert lives[1].extent.world[0][-1] >= lives[0].extent.world[1][-1]
-    session = session_of(viewer)
-    wait_until(lambda: not session.is_busy)
-    statuses = [status for _, status in session.statuses()]
-    assert [s.frames_committed for s in statuses] == [10, 10], messages()
+    stop(widget, viewer, qtbot)
+    statuses = [status for _, status in session_of(viewer).statuses()]
+    frames = [s.frames_committed for s in statuses]
+    assert all(frames), messages()
+    assert frames == [s.frames_acquired for s in statuses]
     shapes = [zarr.open_array(s.path / "0", mode="r").shape for s in statuses]
-    assert shapes == [(10, 120, 160), (10, 48, 64)]
+    assert shapes == [(frames[0], 120, 160), (frames[1], 48, 64)]
     same = statuses[0].path.parent == statuses[1].path.parent
     assert same
     assert (statuses[0].path.parent.suffix == ".zarr") == one_store

@@ -9,38 +9,45 @@ from windows import wait_until
 
 import napari_zarr_stream._dock.place as place
 
+SETTINGS = [
+    ("tile_width", 48, "8 tiles of 48 × 64 px per frame"),
+    ("tile_height", 40, "9 tiles of 64 × 40 px per frame"),
+    ("multiscale", False, "1 level: 160 × 120"),
+    ("sharded", False, "4,096 frames per chunk, 16 MiB"),
+    ("max_chunk_mib", 3, "chunk cap raised"),
+    ("frame_count", 100, "2.52 MB in all before compression"),
+    ("device_kind", "Zarr", "4,096 frames per chunk, 16 MiB"),
+    ("uri", "elsewhere.zarr", "elsewhere.zarr"),
+    ("width", 320, "10 tiles of 64 × 64 px per frame"),
+    ("height", 60, "3 tiles of 64 × 60 px per frame"),
+    ("pixel_type", "uint16 (16 bit)", "0.00781 MiB"),
+    ("frame_rate", 50, "1.26 MB/s"),
+]
+OF_THE_CAMERA = ("width", "height", "pixel_type", "frame_rate")
 
-@pytest.mark.parametrize(
-    ("field", "value", "words"),
-    [
-        ("tile_width", 48, "8 tiles of 48 × 64 px per frame"),
-        ("tile_height", 40, "9 tiles of 64 × 40 px per frame"),
-        ("multiscale", False, "1 level: 160 × 120"),
-        ("sharded", False, "4,096 frames per chunk, 16 MiB"),
-        ("max_chunk_mib", 3, "chunk cap raised"),
-        ("frame_count", 100, "2.52 MB in all before compression"),
-        ("device_kind", "Zarr", "4,096 frames per chunk, 16 MiB"),
-        ("uri", "elsewhere.zarr", "elsewhere.zarr"),
-        ("width", 320, "10 tiles of 64 × 64 px per frame"),
-        ("height", 60, "3 tiles of 64 × 60 px per frame"),
-        ("pixel_type", "uint16 (16 bit)", "0.00781 MiB"),
-        ("frame_rate", 50, "1.26 MB/s"),
-    ],
-)
-def test_the_plan_follows_every_setting(widget, tmp_path, field, value, words):
-    before = widget.plan_line.value
-    assert "6 tiles of 64 × 64 px per frame" in before
-    assert "3 levels: 160 × 120, 80 × 60, 40 × 30" in before
-    assert "2.52 MB/s, disk space for" in before
-    assert str(tmp_path / "out" / "recording_0001.zarr") in before
-    assert words not in before
-    if field in ("width", "height", "pixel_type", "frame_rate"):
-        choose(widget, CELLS, **{field: value})
-    else:
-        value = tmp_path / value if field == "uri" else value
-        getattr(widget, field).value = value
-    wait_until(lambda: words in widget.plan_line.value)
-    assert widget.record.enabled
+
+def test_the_plan_follows_every_setting(widget, tmp_path):
+    def put(field, value):
+        if field in OF_THE_CAMERA:
+            choose(widget, CELLS, **{field: value})
+        else:
+            getattr(widget, field).value = value
+
+    for field, value, words in SETTINGS:
+        plan = widget.plan_line.value
+        assert "6 tiles of 64 × 64 px per frame" in plan, field
+        assert "3 levels: 160 × 120, 80 × 60, 40 × 30" in plan, field
+        assert "2.52 MB/s, disk space for" in plan, field
+        assert str(tmp_path / "out" / "recording_0001.zarr") in plan, field
+        assert words not in plan, field
+        of_camera = field in OF_THE_CAMERA
+        settings = widget.camera_settings
+        before = (settings[field] if of_camera else getattr(widget, field)).value
+        put(field, tmp_path / value if field == "uri" else value)
+        wait_until(lambda w=words: w in widget.plan_line.value)
+        assert widget.record.enabled, field
+        put(field, before)
+        wait_until(lambda p=plan: widget.plan_line.value == p)
 
 
 def test_a_disk_that_does_not_answer_keeps_no_window_waiting(widget, monkeypatch):

@@ -103,7 +103,7 @@ class Troubled(SimulatedCamera):
     ("changes", "counted"),
     [
         ({"shift": 7}, "7 lost"),
-        ({"shift": -1}, "1 out of order"),
+        pytest.param({"shift": -1}, "1 out of order", marks=pytest.mark.long),
         ({"shift": -4}, "1 out of order"),
         ({"time": None}, "15 without camera time"),
     ],

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 from waiting import wait_until
@@ -38,6 +39,8 @@ def lock(tmp_path, monkeypatch):
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/bin:/usr/bin")
     monkeypatch.setenv("LOCK", str(tmp_path / "lock"))
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")
+    monkeypatch.setattr(awake, "_SYSTEMD", tmp_path)
     monkeypatch.setattr(awake, "_LOOK_S", 0.02)
     monkeypatch.setattr(awake, "_has_failed", False)
     return tmp_path / "lock"
@@ -107,9 +110,20 @@ def test_where_nobody_can_one_line_says_so(lock, caplog):
     )
 
 
+def test_where_nobody_has_it_sleep_nothing_is_said(lock, monkeypatch, caplog):
+    """In a container, on a server."""
+    has(lock)
+    monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS")
+    monkeypatch.setattr(awake, "_SYSTEMD", lock)
+    with kept_awake():
+        assert not awake._commands()
+        wait_until(lambda: "awake" not in {t.name for t in threading.enumerate()})
+    assert not caplog.messages
+
+
 @pytest.mark.parametrize("end", ["SIGKILL", "SIGINT"])
 def test_it_ends_with_the_program_and_not_with_ctrl_c(lock, end):
-    has(lock, systemd=HOLDS)
+    has(lock, gnome=HOLDS)
     script = (
         "import signal, sys\n"
         "from napari_zarr_stream._recording.awake import kept_awake\n"

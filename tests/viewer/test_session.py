@@ -123,7 +123,10 @@ def ticking(widget):
     return ticks
 
 
-@pytest.mark.parametrize("call", ["start", "read_into", "stop", "stats", "settings"])
+LONG = [pytest.param(c, marks=pytest.mark.long) for c in ("read_into", "stop", "stats")]
+
+
+@pytest.mark.parametrize("call", ["start", "settings", *LONG])
 def test_a_camera_that_hangs_keeps_no_window_waiting(dock, viewer, qtbot, call):
     free = threading.Event()
     free.set()

@@ -27,7 +27,10 @@ def a_file(*counts):
     return data, named
 
 
-@pytest.mark.parametrize("count", [1, 1000, 2**16, 2**16 + 1, 90_000])
+MANY = [pytest.param(n, marks=pytest.mark.long) for n in (2**16, 90_000)]
+
+
+@pytest.mark.parametrize("count", [1, 1000, 2**16 + 1, *MANY])
 @pytest.mark.parametrize("piece_bytes", [2**12, 2**20])
 def test_a_mark_that_ends_behind_its_piece(count, piece_bytes):
     data, named = a_file(7, count, 3)

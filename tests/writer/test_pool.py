@@ -20,14 +20,24 @@ from napari_zarr_stream import (
     WriteFailed,
     ZarrStream,
 )
+from napari_zarr_stream._writer import local_store
+from napari_zarr_stream._writer import workers as workers_module
 from napari_zarr_stream._writer.memory import MAX_OPEN_FILES, WORKERS
-from napari_zarr_stream._writer.workers import pool
+from napari_zarr_stream._writer.workers import Workers, pool
 
 SIDE = 64
 
 
+@pytest.fixture(autouse=True)
+def _a_pool_of_its_own(monkeypatch):
+    """Streams that other tests have left open are none of ours."""
+    kept = threading.BoundedSemaphore(MAX_OPEN_FILES)
+    monkeypatch.setattr(local_store, "_kept_open", kept)
+    monkeypatch.setattr(workers_module, "_pool", Workers())
+
+
 def workers():
-    return [t for t in threading.enumerate() if t.name == "zarr-stream"]
+    return list(pool()._threads)
 
 
 def stream_at(path, store=None, **changes):

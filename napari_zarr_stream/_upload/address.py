@@ -80,7 +80,7 @@ def address_of(text: str) -> Address:
             + (why or "there are s3://BUCKET/PATH, az://CONTAINER/PATH, and folders")
         )
     bucket, _, path = rest.partition("://")[2].partition("/")
-    if "@" in bucket:
+    if "@" in bucket or (":" in bucket and "@" in path):  # passwords have "/", too
         # Said without it: what stands before the "@" may be a password.
         raise InvalidProperties(
             f"an address with keys in it ({scheme}://…@…) would be kept and shown: put "

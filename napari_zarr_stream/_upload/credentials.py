@@ -52,7 +52,7 @@ def scrubbed(text: str, secrets: Iterable[str] = ()) -> str:
     for secret in sorted((*known, *secrets), key=len, reverse=True):
         if len(secret) > 3:
             text = text.replace(secret, HIDDEN)
-    text = re.sub(r"(?i)://[^/\s@]+@", f"://{HIDDEN}@", text)
+    text = re.sub(r"(?i)://[^\s@]+@", f"://{HIDDEN}@", text)
     return _LOOKS_SECRET.sub(lambda m: f"{m['name']}{m['is']}{HIDDEN}", text)
 
 

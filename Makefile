@@ -96,9 +96,11 @@ bench-quick:
 	$(MAKE) bench BENCH_ARGS=--quick \
 		EXPORT_ARGS="--gib 0.25 --rounds 1 --writers ZarrStream export"
 
-# What a napari window costs a recording, rendered in software; five minutes.
+# What a napari window costs a recording, rendered in software, and what keeps the window
+# waiting from the opening of the dock to the pyramid; six minutes.
 bench-live: setup
 	$(SCREEN) $(BIN)/python -m benchmarks.live $(BENCH_ARGS)
+	$(SCREEN) $(BIN)/python -m benchmarks.dock $(DOCK_ARGS)
 
 # How a recording is looked at, beside napari-ome-zarr; ten minutes.
 bench-browse: setup

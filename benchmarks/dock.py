@@ -118,6 +118,7 @@ def _record(viewer: Any, widget: Any, late: Lateness, seconds: float) -> None:
     glass.is_live = lambda: session.look_back is not None and session.look_back.is_live
     _wait(lambda: session.status().frames_committed > 0 or not session.is_busy)
     print(f"first frame committed after {time.perf_counter() - clicked:.2f} s")
+    viewer.reset_view()  # the dock has folded, and the canvas is as large as it stays
     late.phase = "looked at"
     scrubber = Scrubber(viewer, session, glass)
     _pause(seconds)

@@ -22,7 +22,7 @@ from napari_zarr_stream.cameras.protocol import SettingValue
 from napari_zarr_stream.cameras.region import Region, restore_settings, set_region
 from napari_zarr_stream.cameras.thread import CLOSE_TIMEOUT_S
 
-BLINK_S = 0.1
+BLINK_S = 0.05
 """An answer that comes within this is waited for: widgets do not flicker then. While a
 camera runs, answers come between frames, and nobody waits."""
 

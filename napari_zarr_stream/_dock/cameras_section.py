@@ -50,6 +50,7 @@ class CamerasSection(QWidget):
         self._layer_names = layer_names
         self.found = FoundCameras(simulated_cameras())
         self._search: CameraSearch | None = None
+        self._is_search_due = True
         self.others: list[CameraSection] = []
         self.first = CameraSection(viewer, self._names)
         self.add_camera = PushButton(
@@ -78,12 +79,13 @@ class CamerasSection(QWidget):
         self._column.addWidget(beside(self.add_camera.native, self.refresh.native))
         self._column.addWidget(self._more)
         self._join(self.first)
-        self.search()
+        QTimer.singleShot(0, self.search)  # when the dock is there
 
     # ------------------------------------------------------------------ the search
 
     def search(self) -> None:
         """Look for cameras in the background; those known stay meanwhile."""
+        self._is_search_due = False
         if not self.is_searching:
             self._search = CameraSearch()
             self.refresh.enabled = False
@@ -93,7 +95,7 @@ class CamerasSection(QWidget):
     @property
     def is_searching(self) -> bool:
         """Whether cameras are still looked for."""
-        return self._search is not None
+        return self._is_search_due or self._search is not None
 
     def _collect(self) -> None:
         """Show what has been found by now: no driver waits for another."""

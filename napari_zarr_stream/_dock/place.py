@@ -18,7 +18,7 @@ from napari_zarr_stream._viewer.background import in_background
 from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.errors import InvalidProperties
 
-BLINK_S = 0.2
+BLINK_S = 0.1
 """The first answer is waited for so long: nothing flickers then."""
 
 LOOK_AGAIN_S = 2.0

@@ -151,7 +151,7 @@ def test_cameras_appear_as_they_are_found_and_who_hangs_is_named(
     viewer.window.add_dock_widget(widget, name="Record to Zarr")
     title = widget.cameras._more.button
     assert widget.cameras.is_searching
-    assert "Looking for cameras: Quick, Hanging" in title.text()
+    wait_until(lambda: "Looking for cameras: Quick, Hanging" in title.text())
     assert CELLS in widget.source.choices
     more = {**simulated_cameras(), "Quick one": SimulatedCamera}
     searched.found = FoundCameras(more, awaited=("Hanging",))

@@ -83,7 +83,7 @@ class Lateness:
             if time.perf_counter() - beat_at < LATE_MS / 1e3 / 2:
                 continue
             frames = sys._current_frames()  # noqa: SLF001 - it has no public name
-            inside = _place_of(frames.pop(self._of_window))
+            inside = _place_of(frames.pop(self._of_window, None))
             frames.pop(threading.get_ident(), None)
             if beat_at != self._beat_at:
                 continue

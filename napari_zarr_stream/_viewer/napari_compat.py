@@ -5,9 +5,12 @@ out when its time has come. What `_reading` does because of napari #9515 (the wh
 axis of a pyramid is read at each step) stands in `_reading/lazy.py`.
 """
 
+import contextlib
 import sys
+import threading
 import weakref
 from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from napari.utils.notifications import show_warning
@@ -130,6 +133,46 @@ def free_in_own_context(viewer: Any) -> None:
         finish()
 
     canvas.context.finish = finish_here
+
+
+class _EventForSignals:
+    """As `threading.Event`, but nobody holds a lock while it is set."""
+
+    def __init__(self) -> None:
+        self._set: SimpleQueue[None] = SimpleQueue()
+
+    def is_set(self) -> bool:
+        return not self._set.empty()
+
+    def set(self) -> None:
+        if self._set.empty():
+            self._set.put(None)
+
+    def clear(self) -> None:
+        with contextlib.suppress(Empty):
+            while True:
+                self._set.get_nowait()
+
+    def wait(self) -> None:
+        self._set.get()
+        self._set.put(None)
+
+
+def let_interrupt(viewer: Any) -> None:
+    """Ctrl-C waits for ever where it comes while napari tells of the cursor.
+
+    napari 0.9.2 has it handled wherever the window's thread is, sets an event there,
+    and waits for the thread that waits for it (`_maybe_allow_interrupt`). It sets the
+    same event at each step of a slider. Whoever does so holds a lock, which both want.
+    To see it: `test_napari_compat.py`, with a `threading.Event`.
+
+    From now on the event of this viewer is another; nothing to undo.
+    """
+    checker = getattr(main_window_of(viewer), "status_thread", None)
+    event = getattr(checker, "_need_status_update", None)
+    if isinstance(event, threading.Event):
+        checker._need_status_update = _EventForSignals()  # type: ignore[union-attr] # noqa: SLF001
+        event.set()  # who waits for it waits for the other from now on
 
 
 def units_beside(viewer: Any, units: Sequence[str]) -> list[Any]:

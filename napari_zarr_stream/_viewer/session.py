@@ -25,7 +25,7 @@ from .layer_watch import LayerWatch
 from .live import LivePreview
 from .live_image import LiveImage
 from .look_back import LookBack, in_step_with
-from .napari_compat import free_in_own_context, viewer_itself
+from .napari_compat import free_in_own_context, let_interrupt, viewer_itself
 from .reopen import ReadBack, goes_on, read_back, show_layers
 from .starting import Job, Starting
 from .uploading import uploads_of
@@ -132,6 +132,7 @@ class Session(QObject):
         self.warm_up.over.connect(self._begin)
         self.uploads = uploads_of(viewer)
         free_in_own_context(viewer)
+        let_interrupt(viewer)
 
     @property
     def is_busy(self) -> bool:

@@ -1,10 +1,15 @@
 """What is done because of faults of napari, seen in real windows."""
 
+import sys
+import threading
+import time
+
 import numpy as np
 import pytest
 from docks import let_go, open_dock, small, start, stop
 from qtpy.QtGui import QOpenGLContext
 from vispy.gloo import glir
+from waiting import PATIENCE_S
 from windows import wait_until
 
 from napari_zarr_stream._viewer.session import session_of
@@ -100,3 +105,34 @@ def test_2d_and_3d_pressed_in_one_of_two_viewers_that_record(
     let_go(widgets[0])
     assert freed
     assert not elsewhere
+
+
+def test_ctrl_c_while_the_cursor_is_told_of_waits_for_nobody(viewer):
+    """A signal may come at any line of what is called, and its handler then waits."""
+    session_of(viewer)
+    checker = viewer.window._qt_window.status_thread
+    event = checker._need_status_update
+    event.clear()
+    came = []
+
+    def handle(frame, what, _):
+        if what != "call" or frame.f_code.co_name == "__enter__":
+            return
+        waiter = threading.Thread(target=event.wait, daemon=True)
+        waiter.start()
+        deadline = time.monotonic() + PATIENCE_S
+        while waiter.is_alive() and time.monotonic() < deadline:
+            event.set()  # napari's own thread may have cleared it
+            waiter.join(0.01)
+        came.append(waiter.is_alive())
+
+    def interrupted():
+        sys.setprofile(handle)
+        checker.trigger_status_update()
+        sys.setprofile(None)
+
+    thread = threading.Thread(target=interrupted, daemon=True)
+    thread.start()
+    wait_until(lambda: not thread.is_alive())
+    assert len(came) > 1
+    assert not any(came)

@@ -164,7 +164,7 @@ def let_interrupt(viewer: Any) -> None:
     napari 0.9.2 has it handled wherever the window's thread is, sets an event there,
     and waits for the thread that waits for it (`_maybe_allow_interrupt`). It sets the
     same event at each step of a slider. Whoever does so holds a lock, which both want.
-    To see it: `test_napari_compat.py`, with a `threading.Event`.
+    To see it: have a `threading.Event` set while `notify_all` of it is called.
 
     From now on the event of this viewer is another; nothing to undo.
     """

@@ -12,7 +12,8 @@ from napari_zarr_stream._writer.axes import AXIS_TYPES, check_units
 from napari_zarr_stream._writer.errors import InvalidProperties
 from napari_zarr_stream._writer.grid import AXES
 
-from .documents import mapping, sequence, short
+from .documents import mapping, short
+from .systems import shown_system
 
 Notes = list[str]
 """Sentences on what is odd in a store, for who looks at it."""
@@ -52,7 +53,8 @@ def axes_of(
         Grows by what is odd.
     """
     given = multiscale.get("axes")
-    given = _of_system(multiscale) if given is None else given
+    if given is None and (system := shown_system(multiscale)) is not None:
+        given = system.axes
     entries = list(given) if isinstance(given, list | str) else []
     if given is not None and len(entries) != ndim:
         notes.append(
@@ -65,19 +67,6 @@ def axes_of(
     return _unlike(
         [_axis(entry, i, ndim, notes) for i, entry in enumerate(entries)], notes
     )
-
-
-def _of_system(multiscale: Mapping[str, Any]) -> Any:
-    """Axes of the coordinate system that level 0 lies in: OME-NGFF 0.6 and later."""
-    systems = [mapping(s) for s in sequence(multiscale.get("coordinateSystems"))]
-    if not systems:
-        return None
-    datasets = sequence(multiscale.get("datasets")) or [{}]
-    transforms = sequence(mapping(datasets[0]).get("coordinateTransformations"))
-    outputs = [mapping(t).get("output") for t in transforms]
-    names = [mapping(o).get("name") if isinstance(o, dict) else o for o in outputs]
-    chosen = next((s for s in systems if s.get("name") in names), systems[0])
-    return chosen.get("axes")
 
 
 def _usual(ndim: int) -> list[str]:

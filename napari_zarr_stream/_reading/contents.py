@@ -1,5 +1,6 @@
 """What lies inside a root: a series of images, labels, images some folders down."""
 
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -8,8 +9,9 @@ from typing import Any
 
 from napari_zarr_stream._writer.errors import InvalidStore
 
-from .documents import Node, open_node, understanding
+from .documents import SCENE, Node, mapping, open_node, understanding
 from .location import Location, Within, entries_of, inside, look_up, path_below
+from .systems import transformations_of
 
 MAX_IMAGES = 256
 """Together: each is one or more layers, and takes some 10 ms to open."""
@@ -152,6 +154,37 @@ def series_of(node: Node, most: int = MAX_IMAGES) -> list[Location]:
             return [inside(node.path, name) for name in listed]
         listed = listed_in(node.path, sorted(_numbers_in(node.path, most)), most)
         return [inside(node.path, number) for number in listed]
+
+
+BY_THEMSELVES = (
+    "how the images of a scene lie to each other is not applied: each is shown where "
+    "it lies by itself"
+)
+
+
+def scene_of(node: Node) -> list[Location]:
+    """Images of a scene of OME-NGFF 0.6: those that it names, then others in it.
+
+    Raises
+    ------
+    InvalidStore
+        They are more than can be shown.
+    """
+    with understanding(node.path):
+        names = [
+            mapping(mapping(transformation).get(end)).get("path")
+            for transformation in transformations_of(mapping(node.ome[SCENE]))
+            for end in ("input", "output")
+        ]
+        found: list[Location] = []
+        for name in names:
+            if name and ".." not in str(name):
+                with contextlib.suppress(InvalidStore):  # of those that lie outside
+                    found.append(inside(node.path, name))
+        found += [image.path for image in find_inside(node.path).images]
+        once = list(dict.fromkeys(found))
+        refuse_more(node.path, len(once))
+        return [path for path in once if _node(path)]
 
 
 def _numbers_in(folder: Location, most: int) -> list[int]:

@@ -14,10 +14,13 @@ from napari_zarr_stream._writer.store import read_json
 
 from .location import Location, document_at, path_below
 
-KINDS = ("plate", "well", BF2RAW, "multiscales", "labels")
+SCENE = "scene"
+"""Images and how they lie to each other: OME-NGFF 0.6."""
+
+KINDS = ("plate", "well", BF2RAW, "multiscales", "labels", SCENE)
 """Metadata that say what is in a group; the first that is there counts."""
 
-_BESIDE = (*KINDS, "series", "omero", "image-label", "version")
+_BESIDE = (*KINDS[:-1], "series", "omero", "image-label", "version")
 """What stands in "ome", or beside it in stores written before there was that key."""
 
 

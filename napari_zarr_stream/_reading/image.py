@@ -32,7 +32,7 @@ from .documents import (
 from .lazy import LazyArray
 from .levels import fitting, open_levels
 from .location import Location, Unreachable, inside, title_of
-from .transforms import place_of
+from .transforms import Affine, part_of, place_of, placed_beside
 
 WHOLE = "whole"
 
@@ -61,6 +61,8 @@ class StoredImage:
     level_paths : tuple of str
     scale, translation : tuple of float
         Of level 0.
+    affine : Affine or None
+        What comes after them, where the image is turned or slanted.
     channels : tuple of ShownChannel
         One for each channel; one where there is no such axis.
     label : mapping or None
@@ -82,6 +84,7 @@ class StoredImage:
     level_paths: tuple[str, ...]
     scale: tuple[float, ...]
     translation: tuple[float, ...]
+    affine: Affine | None
     channels: tuple[ShownChannel, ...]
     label: Mapping[str, Any] | None
     record: Mapping[str, Any]
@@ -89,7 +92,7 @@ class StoredImage:
     samples: tuple[LazyArray, ...]
 
 
-def open_image(node: Node, number: int = 0) -> StoredImage:
+def open_image(node: Node, number: int = 0, beside: Node | None = None) -> StoredImage:
     """An image or label image.
 
     Parameters
@@ -97,6 +100,8 @@ def open_image(node: Node, number: int = 0) -> StoredImage:
     node : Node
     number : int
         Which, where a group has several.
+    beside : Node or None
+        The image that it labels.
 
     Raises
     ------
@@ -104,12 +109,14 @@ def open_image(node: Node, number: int = 0) -> StoredImage:
         Damaged metadata, or no level that can be read.
     """
     with understanding(node.path):
-        return _open_image(node, number)
+        return _open_image(node, number, beside)
 
 
-def _open_image(node: Node, number: int) -> StoredImage:
+def _open_image(node: Node, number: int, beside: Node | None) -> StoredImage:
     notes = list(node.notes)
     multiscale = multiscales_of(node)[number]
+    if beside is not None:
+        multiscale = placed_beside(multiscale, multiscales_of(beside)[0])
     version = _version(node, multiscale, notes)
     listed = sequence(multiscale.get("datasets"))
     if not listed and (listed := levels_there(node.path)):
@@ -119,7 +126,7 @@ def _open_image(node: Node, number: int) -> StoredImage:
     axes = axes_of(multiscale, found[0].axis_names, found[0].array.ndim, notes)
     levels = fitting(found, axes, notes)
     full = levels[0]
-    scale, translation = place_of(multiscale, full.entry, axes, notes)
+    place = place_of(multiscale, full.entry, axes, notes)
     kinds = [axis.kind for axis in axes]
     channel_axis = kinds.index("channel") if "channel" in kinds else None
     count = 1 if channel_axis is None else full.array.shape[channel_axis]
@@ -132,8 +139,9 @@ def _open_image(node: Node, number: int) -> StoredImage:
         channel_axis=channel_axis,
         levels=tuple(level.array for level in levels),
         level_paths=tuple(level.path for level in levels),
-        scale=scale,
-        translation=translation,
+        scale=place.scale,
+        translation=place.translation,
+        affine=place.affine,
         channels=channels_of(node.ome.get("omero"), count, notes),
         label=None if label is None else mapping(label),
         record=mapping(node.attributes.get(RECORD_KEY)),
@@ -202,6 +210,7 @@ def shown(image: StoredImage) -> StoredImage:
         samples=tuple(level.transpose(*order) for level in image.samples),
         scale=tuple(image.scale[i] for i in order),
         translation=tuple(image.translation[i] for i in order),
+        affine=None if image.affine is None else part_of(image.affine, order),
     )
 
 

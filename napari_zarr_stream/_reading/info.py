@@ -15,14 +15,16 @@ from napari_zarr_stream._writer.record import RECORD_KEY, RecordKey
 
 from .acquired import Acquired, of_image, of_set
 from .contents import (
+    BY_THEMSELVES,
     MAX_POSITIONS,
     Found,
     find_inside,
     labels_in,
+    scene_of,
     series_of,
     without_words,
 )
-from .documents import Node, mapping, open_node, sequence, understanding
+from .documents import SCENE, Node, mapping, open_node, sequence, understanding
 from .image import WHOLE, StoredImage, multiscales_of, open_image, state_of
 from .location import Location
 
@@ -67,6 +69,9 @@ def _facts_of(path: Location) -> Facts:
         facts["warnings"] = list(node.notes)
     if node.is_array:
         return facts | {"kind": "array", "levels": [_level(path, "")]}
+    said = mapping(node.ome.get(str(node.kind)))
+    if version := node.ome.get("version") or said.get("version"):
+        facts["ome_ngff"] = str(version)
     if node.kind == "plate":
         plate = mapping(node.ome["plate"])
         counts = {
@@ -78,6 +83,9 @@ def _facts_of(path: Location) -> Facts:
         return facts | {"kind": "well", "fields": len(fields)}
     if node.kind == "labels":
         return facts | {"kind": "labels", "labels": _labels_in(path)}
+    if node.kind == SCENE:
+        facts["warnings"] = [*node.notes, BY_THEMSELVES]
+        return facts | {"kind": SCENE, "images": list(_series(scene_of(node)))}
     if node.kind == BF2RAW:
         return facts | {
             "kind": "series",
@@ -185,6 +193,7 @@ def _image_facts(image: StoredImage) -> Facts:
             }
             for size, (axis, scale, start) in zip(array.shape, axes, strict=True)
         ],
+        "affine": image.affine,
         "shape": list(array.shape),
         "dtype": array.dtype.name,
         "bytes_raw": sum(level.nbytes for level in image.levels),
@@ -257,6 +266,9 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
         start = f", from {axis['start']:g}" if axis["start"] else ""
         size = f"{axis['size']} x {axis['scale']:g} {unit}{start}"
         yield _row(f"axis {axis['name']}", size)
+    if facts.get("affine"):
+        rows = (" ".join(f"{v:g}" for v in row) for row in facts["affine"][:-1])
+        yield _row("affine", "; ".join(rows))
     for level in facts.get("levels", ()):
         yield _row(f"level {level['path']}".strip(), _level_text(level))
     for channel in facts.get("channels", ()):

@@ -26,6 +26,7 @@ from .levels import open_array
 from .location import Location, title_of
 from .look import HasColormap, look_of, was_visible
 from .objects import objects_of
+from .transforms import part_of
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -150,6 +151,7 @@ def _layer(
         "units": [image.axes[i].unit or "pixel" for i in kept],
         "axis_labels": [image.axes[i].name for i in kept],
         "multiscale": len(levels) > 1,
+        **_affine_of(image, kept),
         "metadata": {
             **({PATH_KEY: str(image.path)} if isinstance(image.path, Path) else {}),
             **({RECORD_KEY: dict(image.record)} if image.record else {}),
@@ -180,6 +182,12 @@ def _layer(
         meta["blending"] = "additive"
     meta |= look_of(image.record, number or 0, color, has_colormap)
     return data, meta, "image"
+
+
+def _affine_of(image: StoredImage, kept: Sequence[int]) -> dict[str, Any]:
+    if image.affine is None:
+        return {}
+    return {"affine": [list(row) for row in part_of(image.affine, kept)]}
 
 
 def _channel_of(image: StoredImage, level: LazyArray, number: int | None) -> LazyArray:

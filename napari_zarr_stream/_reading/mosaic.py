@@ -21,6 +21,9 @@ from .side_by_side import side_by_side
 AT_ONCE = 8
 """Images that are read side by side, where each is waited for."""
 
+STRAIGHT = "what turns or slants each by itself is not applied to all together"
+"""What is said of images with an affine of their own."""
+
 Place = tuple[int, int]
 
 Part = tuple[Hashable, Sequence[range], Any]

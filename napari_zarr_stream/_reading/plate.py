@@ -27,7 +27,7 @@ from .far import lazy_over
 from .fields import Fields, rooms_of
 from .image import StoredImage, first_levels, multiscales_of, open_image, shown
 from .location import Location, inside, look_up, path_below, title_of
-from .mosaic import Grid, Mosaic, Place
+from .mosaic import STRAIGHT, Grid, Mosaic, Place
 
 MAX_SIDE = 2**7
 """Wells in a row or a column; the largest plates in use have 72."""
@@ -282,6 +282,8 @@ def _mosaic(
             f"fields of {node.path} have other sizes, up to {cell}: smaller ones are "
             "shown with black beside them"
         )
+    if first.affine:
+        notes.append(f"fields of {node.path} are shown straight: {STRAIGHT}")
     is_all_looked_at = len(paths) <= MAX_LOOKED
     fields = Fields(
         node.path,
@@ -300,6 +302,7 @@ def _mosaic(
             for room in rooms_of(first, cell, dtype)
         ),
         translation=(0.0,) * len(first.axes),
+        affine=None,
         channels=with_limits_of_all(
             (*first.channels, *unsaid), [image.channels for image in opened], dtype
         ),

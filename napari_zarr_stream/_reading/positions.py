@@ -33,7 +33,7 @@ from .image import (
 )
 from .lazy import LazyArray
 from .location import Location, inside, look_up, title_of
-from .mosaic import Arrangement, BehindSlider, ByPlace, Mosaic
+from .mosaic import STRAIGHT, Arrangement, BehindSlider, ByPlace, Mosaic
 from .stage_places import Corner, in_pixels, ome_xml_places, stage_corners
 from .transforms import place_of
 
@@ -166,7 +166,7 @@ def _look(number: int, path: Location) -> _Looked | None:
             level = sequence(multiscale["datasets"])[0]
             shape, dtype = shape_in(inside(path, level["path"]))
             axes = axes_of(multiscale, (), len(shape), [])
-            scale, translation = place_of(multiscale, level, axes, [])
+            place = place_of(multiscale, level, axes, [])
             kinds = [axis.kind for axis in axes]
             count = shape[kinds.index("channel")] if "channel" in kinds else 1
             order = display_order(axes)
@@ -176,8 +176,8 @@ def _look(number: int, path: Location) -> _Looked | None:
                 node,
                 name,
                 tuple(axes[i] for i in order),
-                tuple(scale[i] for i in order),
-                tuple(translation[i] for i in order),
+                tuple(place.scale[i] for i in order),
+                tuple(place.translation[i] for i in order),
                 tuple(shape[i] for i in order),
                 dtype,
                 channels_of(node.ome.get("omero"), count, []),
@@ -236,6 +236,8 @@ def _as_one(
     opened = [image for each in some if (image := _opened(each.node, notes))]
     if not opened:
         raise InvalidStore(f"{root.path}: no position can be read: {notes[-1]}")
+    if any(image.affine for image in opened):
+        notes.append(f"positions of {root.path} are shown straight: {STRAIGHT}")
     paths: dict[Hashable, Location] = {
         at: each.node.path for at, each in enumerate(alike)
     }
@@ -336,6 +338,7 @@ def _arranged(
         ),
         scale=(*[1.0] * more, *first.scale),
         translation=(0.0,) * (more + len(first.axes)),
+        affine=None,
         record=mapping(root.attributes.get(RECORD_KEY)),
         notes=(),
         samples=tuple(

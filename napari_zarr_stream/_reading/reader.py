@@ -17,16 +17,18 @@ from .acquired import notes_of, of_image, of_set
 from .addresses import is_address
 from .axes import Notes
 from .contents import (
+    BY_THEMSELVES,
     MAX_IMAGES,
     MAX_POSITIONS,
     Found,
     find_inside,
     labels_in,
     refuse_more,
+    scene_of,
     series_of,
     without_words,
 )
-from .documents import Node, mapping, open_node, understanding
+from .documents import SCENE, Node, mapping, open_node, understanding
 from .growing import as_growing
 from .image import (
     BEING_WRITTEN,
@@ -177,6 +179,9 @@ def _layers_of(node: Node, notes: Notes) -> list[LayerData]:
         ]
     if node.kind == BF2RAW:
         return _series_layers(node, Positions.SLIDER, notes)
+    if node.kind == SCENE:
+        notes.append(f"{node.path}: {BY_THEMSELVES}")
+        return _all_layers(scene_of(node), notes)
     if node.kind == "labels":
         if layers := _label_layers(node.path, notes):
             return layers
@@ -222,7 +227,7 @@ def _image_layers(node: Node, number: int, notes: Notes) -> list[LayerData]:
 def _labels_beside(node: Node, notes: Notes) -> list[LayerData]:
     """Labels of an image, which is shown also where these cannot be."""
     try:
-        return _label_layers(node.path / "labels", notes)
+        return _label_layers(node.path / "labels", notes, node)
     except InvalidStore as error:
         notes.append(f"left out the labels: {error}")
         return []
@@ -279,7 +284,9 @@ def _layers_of_one(
         return node.path.name, _layers_of(node, notes)
 
 
-def _label_layers(group: Location, notes: Notes) -> list[LayerData]:
+def _label_layers(
+    group: Location, notes: Notes, beside: Node | None = None
+) -> list[LayerData]:
     """Label images of a `labels` group; a damaged one does not hide the others."""
     layers: list[LayerData] = []
     for path in labels_in(group):
@@ -290,7 +297,7 @@ def _label_layers(group: Location, notes: Notes) -> list[LayerData]:
             if not child.kind:
                 child = without_words(child) or child
             with understanding(path):
-                image = readable(shown(open_image(child)))
+                image = readable(shown(open_image(child, beside=beside)))
                 layers += image_layers(image, _has_colormap, notes, is_label=True)
         except InvalidStore as error:
             notes.append(f"left out a label image: {error}")

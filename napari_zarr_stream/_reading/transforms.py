@@ -1,23 +1,47 @@
-"""Where level 0 of an image lies: scale and translation out of all transformations.
+"""Where level 0 of an image lies: one matrix out of all transformations.
 
-What scale and translation cannot say is left out, with a note that names it.
+What is no matrix that a viewer can show is left out, with a note that names it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from .axes import Axis, Notes
+from .axes import Axis, Notes, display_order
 from .documents import mapping, number, sequence, short
-
-MAX_TRANSFORMS = 64
-"""Of one image; more are no description of where it lies."""
+from .systems import flat, shown_system, transformations_of
 
 MAX_LENGTH = 1e30
 """What napari's transforms still hold, in any unit."""
 
-Place = tuple[tuple[float, ...], tuple[float, ...]]
+MAX_SLANT = 1e6
+"""How much longer one side of a pixel may become than another by being slanted: beyond
+that nothing but a line is seen."""
+
+_Matrix = npt.NDArray[np.float64]
+
+Affine = tuple[tuple[float, ...], ...]
+"""Rows of a matrix in homogeneous coordinates, one more than there are axes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where level 0 of an image lies.
+
+    Attributes
+    ----------
+    scale, translation : tuple of float
+        One for each axis.
+    affine : Affine or None
+        What comes after them, where it turns or slants the image.
+    """
+
+    scale: tuple[float, ...]
+    translation: tuple[float, ...]
+    affine: Affine | None = None
 
 
 def place_of(
@@ -26,7 +50,7 @@ def place_of(
     axes: Sequence[Axis],
     notes: Notes,
 ) -> Place:
-    """Scale and translation of level 0: its own, then those of all levels.
+    """Scale, translation and affine of level 0: its own, then those of all levels.
 
     Parameters
     ----------
@@ -36,63 +60,114 @@ def place_of(
     notes : list of str
         Grows by what is odd.
     """
-    scale, start = np.ones(len(axes)), np.zeros(len(axes))
-    common = [] if "coordinateSystems" in multiscale else _to_one_system(multiscale)
-    own = _listed(dataset)
-    for transform in _flat([*own, *common], notes):
-        factors, shift = _of_transform(transform, axes, notes)
-        scale, start = scale * factors, start * factors + shift
+    listed = [*transformations_of(dataset), *_of_all_levels(multiscale, notes)]
+    found = [_matrix_of(transform, axes, notes) for transform in flat(listed, notes)]
+    neutral = np.eye(len(axes) + 1)
+    place, affine = neutral, neutral
+    with np.errstate(all="ignore"):  # what becomes of it is looked at below
+        for matrix in found:
+            if matrix is None:
+                continue
+            if affine is neutral and _is_straight(matrix):
+                place = matrix @ place
+            else:
+                affine = matrix @ affine
+        if _is_straight(affine @ place):
+            place, affine = affine @ place, neutral
+    scale, start = np.diag(place)[:-1], place[:-1, -1]
     if not _is_usable(scale) or not _is_shown(start).all():
         notes.append(f"scale {scale.tolist()} from {start.tolist()}: passed over")
         scale, start = np.ones(len(axes)), np.zeros(len(axes))
-    return tuple(scale.tolist()), tuple(start.tolist())
+    if affine is not neutral and (why := _why_not(affine, axes)):
+        notes.append(f"affine {short(affine[:-1].tolist())} is not applied: {why}")
+        affine = neutral
+    if affine is not neutral and _leaves_planes(affine, axes):
+        notes.append("it is turned out of its planes, which is seen in 3D only")
+    rows = tuple(map(tuple, affine.tolist()))
+    return Place(
+        tuple(scale.tolist()),
+        tuple(start.tolist()),
+        None if affine is neutral else rows,
+    )
 
 
-def _listed(said: Mapping[str, Any]) -> list[Any]:
-    """Transformations, also where one stands alone."""
-    given = said.get("coordinateTransformations")
-    return [given] if isinstance(given, dict) else sequence(given)
+def part_of(affine: Sequence[Sequence[float]], axes: Sequence[int]) -> Affine:
+    """An affine of some of its axes, in this order."""
+    kept = [*axes, len(affine) - 1]
+    return tuple(tuple(affine[row][column] for column in kept) for row in kept)
 
 
-def _to_one_system(multiscale: Mapping[str, Any]) -> list[Any]:
-    """Those of all levels that lead to the first system: others are other places."""
-    found = _listed(multiscale)
+def placed_beside(
+    label: Mapping[str, Any], image: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """A label image, placed where its image is shown unless it says where it is itself.
+
+    Both are entries of "multiscales"; that of the label lies in the intrinsic
+    coordinate system of the image (OME-NGFF 0.6, "labels").
+    """
+    own, system = shown_system(label), shown_system(image)
+    if own is None or transformations_of(label):
+        return label
+    if system is None or system.transformation is None:
+        return label
+    entries = sequence(system.axes)
+    names, wanted = (
+        [str(mapping(axis).get("name")) for axis in axes]
+        for axes in (entries, sequence(own.axes))
+    )
+    if not set(wanted) <= set(names):
+        return label
+    axes = [Axis(name, "") for name in names]
+    whole = np.eye(len(axes) + 1)
+    with np.errstate(all="ignore"):  # as above
+        for transform in flat([system.transformation], []):
+            if (matrix := _matrix_of(transform, axes, [])) is not None:
+                whole = matrix @ whole
+    kept = [names.index(name) for name in wanted]
+    rows = part_of(whole.tolist(), kept)[:-1]
+    there = {"name": "of the image", "axes": [entries[i] for i in kept]}
+    return {
+        **label,
+        "coordinateSystems": [*label["coordinateSystems"], there],
+        "coordinateTransformations": {
+            "type": "affine",
+            "affine": [list(row) for row in rows],
+            "output": there,
+        },
+    }
+
+
+def _of_all_levels(multiscale: Mapping[str, Any], notes: Notes) -> list[Any]:
+    """What leads to the system that is shown; else to the first: others are others."""
+    if (system := shown_system(multiscale)) is not None:
+        notes.extend(system.notes)
+        return [] if system.transformation is None else [system.transformation]
+    found = transformations_of(multiscale)
     systems = [str(mapping(mapping(t).get("output")).get("name")) for t in found]
     return [t for t, system in zip(found, systems, strict=True) if system == systems[0]]
 
 
-def _flat(transforms: list[Any], notes: Notes) -> Iterator[Mapping[str, Any]]:
-    """Those that are one by one, in their order."""
-    left = list(reversed(transforms))
-    for _ in range(MAX_TRANSFORMS):
-        if not left:
-            return
-        transform = left.pop()
-        if mapping(transform).get("type") == "sequence":
-            left += reversed(sequence(transform.get("transformations")))
-        elif isinstance(transform, dict):
-            yield transform
-        else:
-            notes.append(f"{short(transform)} is no transformation: passed over")
-    notes.append(f"only the first {MAX_TRANSFORMS} transformations are applied")
-
-
-def _of_transform(
+def _matrix_of(
     transform: Mapping[str, Any], axes: Sequence[Axis], notes: Notes
-) -> tuple[Any, Any]:
-    """Its factors and shifts, one for each axis."""
-    ndim, kind = len(axes), transform.get("type")
-    neutral = np.ones(ndim), np.zeros(ndim)
+) -> _Matrix | None:
+    """In homogeneous coordinates; None, with a note, of what has none here."""
+    matrix, kind = np.eye(len(axes) + 1), transform.get("type")
     if kind == "identity":
-        return neutral
+        return matrix
     if kind == "scale":
-        return _numbers(transform, "scale", 1.0, axes, notes), neutral[1]
+        factors = _numbers(transform, "scale", 1.0, axes, notes)
+        np.fill_diagonal(matrix[:-1, :-1], factors)
+        return matrix
     if kind == "translation":
-        return neutral[0], _numbers(transform, "translation", 0.0, axes, notes)
-    if kind == "affine" and (straight := _straight(transform.get("affine"), ndim)):
-        return straight
+        matrix[:-1, -1] = _numbers(transform, "translation", 0.0, axes, notes)
+        return matrix
+    if kind in ("affine", "rotation"):
+        columns = len(axes) + (kind == "affine")
+        if (rows := _rows(transform.get(kind), len(axes), columns)) is not None:
+            matrix[:-1, :columns] = rows
+            return matrix
     notes.append(f"transformation {short(kind)} is not applied: {short(transform)}")
-    return neutral
+    return None
 
 
 def _numbers(
@@ -119,17 +194,44 @@ def _numbers(
     return np.array(values)
 
 
-def _straight(given: Any, ndim: int) -> tuple[Any, Any] | None:
-    """An affine matrix that is only a scale and a move; None for all others."""
+def _rows(given: Any, ndim: int, columns: int) -> _Matrix | None:
+    """Rows of a matrix, also where the last one of homogeneous ones was written."""
     rows = [[number(v) for v in sequence(row)] for row in sequence(given)]
-    if len(rows) not in (ndim, ndim + 1) or any(len(row) != ndim + 1 for row in rows):
+    if len(rows) == columns > ndim and rows[-1] == [0.0] * ndim + [1.0]:
+        del rows[-1]
+    if len(rows) != ndim or any(len(row) != columns or None in row for row in rows):
         return None
-    if any(value is None for row in rows for value in row):
-        return None
-    matrix = np.array(rows[:ndim], float)
-    factors = np.diag(matrix)
-    is_straight = np.array_equal(matrix[:, :ndim], np.diag(factors))
-    return (factors, matrix[:, ndim]) if is_straight and (factors > 0).all() else None
+    return np.array(rows, float)
+
+
+def _is_straight(matrix: _Matrix) -> bool:
+    """Whether it is only a scale and a move."""
+    linear = matrix[:-1, :-1]
+    factors = np.diag(linear)
+    return np.array_equal(linear, np.diag(factors)) and bool((factors > 0).all())
+
+
+def _why_not(affine: _Matrix, axes: Sequence[Axis]) -> str | None:
+    """Why a viewer cannot show it; None where one can."""
+    linear = affine[:-1, :-1]
+    others = [i for i, axis in enumerate(axes) if axis.kind in ("time", "channel")]
+    for i in others:
+        along = np.concatenate([np.delete(linear[i], i), np.delete(linear[:, i], i)])
+        if along.any() or not linear[i, i] > 0:
+            return f"axis {axes[i].name} is no axis of space"
+    if not _is_shown(affine).all():
+        return "its numbers are too large"
+    lengths = np.linalg.norm(linear, axis=0)
+    if not lengths.all() or np.linalg.cond(linear / lengths) > MAX_SLANT:
+        return "nothing of the image but a line would be left"
+    return None
+
+
+def _leaves_planes(affine: _Matrix, axes: Sequence[Axis]) -> bool:
+    """Whether planes of y and x lie aside of where a slider has them."""
+    order = list(display_order(axes))
+    linear = affine[np.ix_(order, order)]
+    return bool(linear[:-2, -2:].any() or linear[-2:, :-2].any())
 
 
 def _is_shown(values: Any) -> Any:

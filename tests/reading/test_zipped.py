@@ -12,11 +12,14 @@ from contextlib import suppress
 import numpy as np
 import pytest
 from hostile import look_at
-from odd_stores import addressed, group_v2, image_v2
+from judges import ask
+from odd_stores import addressed, group_v2, image_v2, write, write_group
 from servers import serving
 
 from napari_zarr_stream import (
     DeviceKind,
+    ImageDescription,
+    ImageSet,
     InvalidStore,
     StorageProperties,
     StoreExists,
@@ -123,6 +126,53 @@ def test_ngff_zarr_reads_ours_and_we_read_theirs(archive, tmp_path):
     ((data, _, _),) = layers_of(out)
     full = data[0] if isinstance(data, list) else data
     np.testing.assert_array_equal(full, PIXELS)
+
+
+def test_bioio_reads_ours(archive):
+    levels = ask("bioio_ome_zarr", archive)
+    ((mine, _, _),) = layers_of(archive)
+    for level, its in zip(mine, levels, strict=True):
+        np.testing.assert_array_equal(level, its.reshape(level.shape))
+
+
+def a_plate(path):
+    wells = [f"A/{column}" for column in "12"]
+    said = {
+        "rows": [{"name": "A"}],
+        "columns": [{"name": "1"}, {"name": "2"}],
+        "wells": [
+            {"path": well, "rowIndex": 0, "columnIndex": i}
+            for i, well in enumerate(wells)
+        ],
+    }
+    write_group(path, {"version": "0.5", "plate": said})
+    for i, well in enumerate(wells):
+        well_of_one = {"images": [{"path": "0"}]}
+        write_group(path / well, {"version": "0.5", "well": well_of_one})
+        write(path / well / "0", PIXELS[i])
+
+
+def positions(path):
+    images = [
+        ImageDescription(
+            str(p), name=str(p), axes="tyx", shape=(None, 50, 70), dtype="uint16"
+        )
+        for p in range(3)
+    ]
+    with ImageSet(StorageProperties(path), images) as made:
+        for p, t in np.ndindex(3, 2):
+            made.put(p, (t,), PIXELS[p + t])
+
+
+@pytest.mark.parametrize("make", [a_plate, positions])
+def test_many_images_in_one_file_are_as_in_their_folder(make, tmp_path):
+    store, packed = tmp_path / "many.ome.zarr", tmp_path / "many.ozx"
+    make(store)
+    assert write_ozx(store, packed, "0.5")
+    same_layers(packed, store)
+    facts, whole = facts_of(located(packed)), facts_of(store)
+    assert facts["kind"] == whole["kind"]
+    assert facts.get("record") == whole.get("record")
 
 
 def info_of(name, data, **changes):

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 POLL_MS = 30
 
-HINT = "https://...  s3://bucket/...  az://container/..."
+HINT = "Address: https://...  or  s3://..."
+
+ADDRESS_WIDTH_PX = 240
+"""In which the hint is seen whole, and most of what an address ends in."""
 
 
 class OpenAddressWidget(Container[Widget]):
@@ -32,17 +35,19 @@ class OpenAddressWidget(Container[Widget]):
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         self._viewer = viewer_itself(napari_viewer)
-        self._line = LineEdit(name="address", label="Address")
+        self._line = LineEdit(name="address")
         self._button = PushButton(name="open", text="Open")
-        self._state = Label(name="state", label="")
-        super().__init__(widgets=[self._line, self._button, self._state])
+        self._state = Label(name="state", label="", value="")
+        super().__init__(widgets=[self._line, self._button, self._state], labels=False)
         line = self._line.native
         assert isinstance(line, QLineEdit)
         line.setPlaceholderText(HINT)
         line.setToolTip(
-            "Of the folder of an OME-Zarr. Keys of a bucket are those of the "
-            "environment or the profile; without any, it is asked as anybody may"
+            "https://, http://, s3://bucket/ or az://container/, and the folder of an "
+            "OME-Zarr there. Keys of a bucket are those of the environment or the "
+            "profile; without any, it is asked as anybody may"
         )
+        line.setMinimumWidth(ADDRESS_WIDTH_PX)
         line.returnPressed.connect(self._click)
         self._state.native.setWordWrap(True)
         self._reading: Future[list[Any]] | None = None

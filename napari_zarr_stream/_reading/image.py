@@ -31,7 +31,7 @@ from .documents import (
 )
 from .lazy import LazyArray
 from .levels import fitting, open_levels
-from .location import Location, Unreachable, inside, title_of
+from .location import Location, Unreachable, inside, path_below, title_of
 from .transforms import Affine, part_of, place_of, placed_beside
 
 WHOLE = "whole"
@@ -116,7 +116,8 @@ def _open_image(node: Node, number: int, beside: Node | None) -> StoredImage:
     notes = list(node.notes)
     multiscale = multiscales_of(node)[number]
     if beside is not None:
-        multiscale = placed_beside(multiscale, multiscales_of(beside)[0])
+        where = path_below(beside.path, node.path)
+        multiscale = placed_beside(multiscale, multiscales_of(beside)[0], where)
     version = _version(node, multiscale, notes)
     listed = sequence(multiscale.get("datasets"))
     if not listed and (listed := levels_there(node.path)):

@@ -17,6 +17,9 @@ INLINE = ("scale", "translation", "rotation", "affine")
 """Transformations that are a matrix or its diagonal, where that is in the document."""
 
 
+ENDS = ("input", "output")
+
+
 @dataclass(frozen=True, slots=True)
 class ShownSystem:
     """The coordinate system in which an image is shown.
@@ -51,7 +54,9 @@ def shown_system(multiscale: Mapping[str, Any]) -> ShownSystem | None:
     axes = systems[intrinsic]
     shown, chosen, others = intrinsic, None, []
     for transformation in transformations_of(multiscale):
-        begin, end = (_named(transformation, key) for key in ("input", "output"))
+        if any(path_at(transformation, end) for end in ENDS):
+            continue  # of label images, which are placed where they are read
+        begin, end = (_named(transformation, key) for key in ENDS)
         there = systems.get(end, axes)
         is_known = all(map(_is_inline, flat([transformation], [])))
         if (
@@ -95,6 +100,13 @@ def _named(transformation: Any, end: str) -> str:
     """Name of its input or output, which drafts wrote without an object around it."""
     given = mapping(transformation).get(end)
     return str(given.get("name") if isinstance(given, dict) else given)
+
+
+def path_at(transformation: Any, end: str) -> str:
+    """Where below the group the image is whose coordinate system is meant."""
+    given = mapping(mapping(transformation).get(end)).get("path")
+    path = "" if given is None else str(given).strip("/").removeprefix("./")
+    return "" if path == "." else path
 
 
 def _is_inline(transformation: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from .axes import Axis, Notes, display_order
 from .documents import mapping, number, sequence, short
-from .systems import flat, shown_system, transformations_of
+from .systems import flat, path_at, shown_system, transformations_of
 
 MAX_LENGTH = 1e30
 """What napari's transforms still hold, in any unit."""
@@ -98,17 +98,20 @@ def part_of(affine: Sequence[Sequence[float]], axes: Sequence[int]) -> Affine:
 
 
 def placed_beside(
-    label: Mapping[str, Any], image: Mapping[str, Any]
+    label: Mapping[str, Any], image: Mapping[str, Any], where: str
 ) -> Mapping[str, Any]:
     """A label image, placed where its image is shown unless it says where it is itself.
 
-    Both are entries of "multiscales"; that of the label lies in the intrinsic
-    coordinate system of the image (OME-NGFF 0.6, "labels").
+    Both are entries of "multiscales"; that of the label, at a path below the image,
+    lies in the intrinsic coordinate system of the image (OME-NGFF 0.6, "labels"), or
+    the image says what leads from it there.
     """
     own, system = shown_system(label), shown_system(image)
     if own is None or transformations_of(label):
         return label
-    if system is None or system.transformation is None:
+    leading = [t for t in transformations_of(image) if path_at(t, "input") == where]
+    moved = [system.transformation] if system and system.transformation else []
+    if system is None or not (moved or leading):
         return label
     entries = sequence(system.axes)
     names, wanted = (
@@ -120,7 +123,7 @@ def placed_beside(
     axes = [Axis(name, "") for name in names]
     whole = np.eye(len(axes) + 1)
     with np.errstate(all="ignore"):  # as above
-        for transform in flat([system.transformation], []):
+        for transform in flat(moved, []):
             if (matrix := _matrix_of(transform, axes, [])) is not None:
                 whole = matrix @ whole
     kept = [names.index(name) for name in wanted]
@@ -130,8 +133,11 @@ def placed_beside(
         **label,
         "coordinateSystems": [*label["coordinateSystems"], there],
         "coordinateTransformations": {
-            "type": "affine",
-            "affine": [list(row) for row in rows],
+            "type": "sequence",
+            "transformations": [
+                *leading[:1],
+                {"type": "affine", "affine": [list(row) for row in rows]},
+            ],
             "output": there,
         },
     }

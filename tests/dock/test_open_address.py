@@ -12,6 +12,7 @@ PIXELS = addressed((3, 40, 50))
 
 def test_an_address_is_opened_while_the_window_goes_on(viewer, tmp_path, qtbot):
     dock = OpenAddressWidget(viewer)
+    assert not dock.labels, "the name of what is said would stand beside it"
     write(tmp_path / "cells", PIXELS)
     with serving(tmp_path) as server:
         dock.address.value = f"{server.address}/cells"

@@ -344,6 +344,35 @@ def test_channels_are_turned_alike_and_labels_lie_on_them(path):
         assert corner(layer, 5, 3) == [1, 20]
 
 
+NUDGE = move(5, 6) | {
+    "input": {"path": "labels/cells", "name": "slice"},
+    "output": {"name": "intrinsic"},
+}
+BENT = NUDGE | {"type": "displacements", "path": "coordinateTransformations/bent"}
+
+# id: what the image says of all levels; where the labels are then, what is said
+ON_IMAGES = {
+    "nothing": ([], [7, 11], ""),
+    "of-the-labels": ([NUDGE], [12, 17], ""),
+    "of-both": ([NUDGE, to("aligned", C_TURN)], [8 - 17, 9 + 12], ""),
+    "what-is-not-applied": ([BENT], [7, 11], "to coordinate system 'of the image'"),
+}
+
+
+@pytest.mark.parametrize(("common", "seen", "said"), ON_IMAGES.values(), ids=ON_IMAGES)
+def test_where_labels_are_is_said_by_their_image_too(path, common, seen, said):
+    pixels = addressed((2, 40, 50))
+    image(path, pixels, [C_INTRINSIC, C_ALIGNED], C_OWN, common)
+    group_v3(path / "labels", {"ome": {"version": "0.6", "labels": ["cells"]}})
+    flat = sequence(scale(2, 2), move(1, 1))
+    image(path / "labels" / "cells", pixels[0], [FLAT], flat, [])
+    layers, words = opened(path)
+    assert corner(layers[0], 3, 5) == ([-3, 16] if len(common) == 2 else [7, 11])
+    assert corner(layers[-1], 3, 5) == seen
+    assert said in words
+    assert bool(said) == bool(words)
+
+
 def test_channels_are_not_mixed_into_space(path):
     pixels = addressed((2, 40, 50))
     image(path, pixels, [C_INTRINSIC, C_ALIGNED], C_OWN, [to("aligned", C_MIXED)])

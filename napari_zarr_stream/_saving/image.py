@@ -11,31 +11,34 @@ import numpy.typing as npt
 import psutil
 
 from napari_zarr_stream._sources.layer_levels import halvings
-from napari_zarr_stream._sources.open_stream import channels_of, open_stream
+from napari_zarr_stream._sources.open_stream import image_of, open_stream, plan_of
 from napari_zarr_stream._sources.source import Frame, PlaneSource, SourceDescription
 from napari_zarr_stream._writer.codecs import Encoded
 from napari_zarr_stream._writer.dataset import Dataset
 from napari_zarr_stream._writer.local_store import LocalStore
-from napari_zarr_stream._writer.ngff import Image, check_channels
-from napari_zarr_stream._writer.plan import Plan, plan
+from napari_zarr_stream._writer.plan import Plan
 from napari_zarr_stream._writer.properties import (
     Channel,
     DownsamplingMethod,
     StorageProperties,
 )
 from napari_zarr_stream._writer.record import FinishReason, RecordKey
-from napari_zarr_stream._writer.store import PartOfStore, StoredFile
-from napari_zarr_stream._writer.stream import ZarrStream
+from napari_zarr_stream._writer.store import PartOfStore, Store, StoredFile
+from napari_zarr_stream._writer.tile_row_stream import rows_memory
 
+from .by_rows import (
+    APPEND_BYTES,
+    is_written_by_rows,
+    most_read_bytes,
+    note_on_planes,
+    write_by_rows,
+)
 from .contrast import ContrastFinder
 from .course import Course
 from .verify import ReadBack, Sent, verify_bytes
 
 READ_TIMEOUT_S = 1.0
 """How long to wait for planes before asking again whether to stop."""
-
-APPEND_BYTES = 8 * 2**20
-"""Planes given to a stream at once: between two of these a user may stop."""
 
 READ_SHARE = 0.25
 """Of the memory that is free, what reading may take."""
@@ -67,6 +70,8 @@ class PlannedImage:
         Memory that reading takes; 0 where all is in memory.
     times_read : int
         How often a chunk of the source is read.
+    by_rows : bool
+        Its planes are too large to be in memory: it goes by rows of tiles.
     """
 
     levels: tuple[PlaneSource, ...]
@@ -74,11 +79,15 @@ class PlannedImage:
     plan: Plan
     read_bytes: int
     times_read: int
+    by_rows: bool
 
     def memory_bytes(self, verify: bool) -> int:
         """All that is in memory at once, beside what was there before."""
-        beside = verify_bytes(self.plan) if verify else 0
-        return self.plan.peak_memory_bytes + self.read_bytes + beside
+        seen, pixels = self.plan.bytes_per_plane, self.plan.peak_memory_bytes
+        if self.by_rows:
+            seen, pixels = APPEND_BYTES, rows_memory(self.plan).peak_bytes
+        beside = verify_bytes(self.plan, seen) if verify else 0
+        return pixels + self.read_bytes + beside
 
 
 def planned_image(
@@ -102,26 +111,21 @@ def planned_image(
         fitting = replace(fitting, downsampling_method=method)
     free = psutil.virtual_memory().available
     most = min(MOST_READ_BYTES, int(READ_SHARE * free)) // COPIES
-    read = max(level.read_within(most) for level in levels)
     makes = fitting.enable_multiscale and make_levels
     fitting = replace(fitting, enable_multiscale=makes)
-    whole = _plan_of(fitting, description)
+    whole = plan_of(fitting, description)
     if len(levels) > 1:
-        last = _plan_of(fitting, levels[-1].describe())
+        last = plan_of(fitting, levels[-1].describe())
         kept = [tuple(level.describe().shape) for level in levels]
         whole = replace(whole, level_shapes=(*kept, *last.level_shapes[1:]))
-    return PlannedImage(tuple(levels), fitting, whole, COPIES * read, source.times_read)
-
-
-def _plan_of(properties: StorageProperties, description: SourceDescription) -> Plan:
-    return plan(
-        properties,
-        axes=description.axes,
-        shape=description.shape,
-        dtype=description.dtype,
-        scale=description.scale,
-        units=description.units,
-    )
+    whole = replace(whole, notes=(*whole.notes, *note_on_planes(whole)))
+    by_rows = is_written_by_rows(whole)
+    if by_rows:
+        most = min(most_read_bytes(whole), most)
+        read = max(level.rows_within(most) for level in levels)
+    else:
+        read = COPIES * max(level.read_within(most) for level in levels)
+    return PlannedImage(tuple(levels), fitting, whole, read, source.times_read, by_rows)
 
 
 def _fitting(
@@ -225,9 +229,10 @@ def write_image(
     if verify:
         known[RecordKey.VERIFIED] = "every plane of level 0, by checksum"
     if len(planned.levels) == 1:
-        stream = open_stream(here, description, PartOfStore(store, prefix, _nothing))
-        sent = Sent(stream.plan) if verify else None
-        _write(source, stream, sent, course.wrote, known, describe=True)
+        part = PartOfStore(store, prefix, _nothing)
+        sent = Sent(planned.plan) if verify else None
+        write = write_by_rows if planned.by_rows else _write_by_planes
+        write(source, here, part, sent, course.wrote, known, describe=True)
     else:
         sent = _write_levels(planned, here, store, prefix, course, verify, known)
     if sent is not None:
@@ -245,36 +250,21 @@ def _write_levels(
     known: Mapping[str, Any],
 ) -> Sent | None:
     """Keep the levels that there are: each goes through a stream of its own."""
-    description, *_ = (level.describe() for level in planned.levels)
-    image = Image(
-        plan=planned.plan,
-        name=description.name,
-        method=properties.method,
-        scale=description.scale,
-        translation=description.translation,
-        units=description.units,
-        channels=check_channels(channels_of(description), planned.plan),
-        is_label=description.is_label,
-        inside_image=properties.path.parent.name == "labels",
-        record=description.record,
-    )
+    description = planned.levels[0].describe()
+    image = image_of(properties, description, planned.plan)
     dataset = Dataset(PartOfStore(store, prefix, _nothing), properties, image)
     dataset.create()
+    write = write_by_rows if planned.by_rows else _write_by_planes
     first_sent: Sent | None = None
     channels: Sequence[Channel] | None = None
     last = len(planned.levels) - 1
     for number, level in enumerate(planned.levels):
-        stream = open_stream(
-            replace(
-                properties,
-                enable_multiscale=number == last and properties.enable_multiscale,
-            ),
-            level.describe(),
-            _Levels(store, prefix, number),
-        )
-        sent = Sent(stream.plan) if verify and not number else None
+        makes = number == last and properties.enable_multiscale
+        here = replace(properties, enable_multiscale=makes)
+        part = _Levels(store, prefix, number)
+        sent = Sent(planned.plan) if verify and not number else None
         count = course.wrote if not number else _only_asking(course)
-        found = _write(level, stream, sent, count, known, describe=False)
+        found = write(level, here, part, sent, count, known, describe=False)
         if not number:
             first_sent, channels = sent, found
     frames = planned.plan.planes or 0
@@ -293,9 +283,10 @@ def _only_asking(course: Course) -> Callable[[float], None]:
     return lambda _: course.wrote(0)
 
 
-def _write(
+def _write_by_planes(
     source: PlaneSource,
-    stream: ZarrStream,
+    properties: StorageProperties,
+    store: Store,
     sent: Sent | None,
     count: Callable[[float], None],
     known: Mapping[str, Any],
@@ -304,6 +295,7 @@ def _write(
 ) -> Sequence[Channel] | None:
     """Write all planes of a source; returns its channels with their contrast."""
     description = source.describe()
+    stream = open_stream(properties, description, store)
     contrast = ContrastFinder(description)
     whole = False
     with ExitStack() as at_end:

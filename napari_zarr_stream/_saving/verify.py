@@ -56,18 +56,34 @@ class Sent:
     def see(self, planes: Pixels, first: int) -> None:
         """Take (n, height, width), the first of which is plane number `first`."""
         for number, plane in enumerate(planes, first):
-            self._add(plane, self.sums[number])
+            self._add(plane, self.sums[number], self._keys)
+
+    def see_rows(self, rows: Pixels, plane: int, first: int) -> None:
+        """Take rows, (n, width), of a plane; the first of them is row `first`."""
+        tile_height = self.plan.tile_shape[1]
+        while len(rows):
+            down, y = divmod(first, tile_height)
+            some, rows = rows[: tile_height - y], rows[tile_height - y :]
+            keys = self._keys.copy()
+            keys[0, : len(some)] = self._keys[0, y : y + len(some)]
+            self._add(some, self.sums[plane, down : down + 1], keys)
+            first += len(some)
 
     def sum_of(self, tile: Pixels) -> int:
         """Of a tile, (height, width), with zeros beyond the edge of its plane."""
         total = np.zeros((1, 1), np.uint64)
-        self._add(tile, total)
+        self._add(tile, total, self._keys)
         return int(total[0, 0])
 
-    def _add(self, plane: Pixels, sums: npt.NDArray[np.uint64]) -> None:
+    def _add(
+        self,
+        plane: Pixels,
+        sums: npt.NDArray[np.uint64],
+        keys: npt.NDArray[np.uint32],
+    ) -> None:
         size = self.plan.dtype.itemsize
         bits = np.ascontiguousarray(plane).view(np.dtype(f"u{size}"))
-        self._sum(bits, *self.plan.tile_shape[1:], self._keys, sums)
+        self._sum(bits, *self.plan.tile_shape[1:], keys, sums)
 
 
 class ReadBack:
@@ -202,7 +218,10 @@ class ReadBack:
         )
 
 
-def verify_bytes(plan: Plan) -> int:
-    """Memory that both take: checksums, a copy of a plane, chunks being decoded."""
+def verify_bytes(plan: Plan, at_once: int) -> int:
+    """Memory that both take: checksums, what is seen, chunks being decoded.
+
+    Pixels are seen `at_once` bytes at a time.
+    """
     sums = 8 * plan.tiles_per_plane * (plan.planes or 0)
-    return sums + plan.bytes_per_plane + 2 * WORKERS * plan.bytes_per_chunk
+    return sums + at_once + 2 * WORKERS * plan.bytes_per_chunk

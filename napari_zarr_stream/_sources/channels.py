@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from napari_zarr_stream._writer.errors import InvalidProperties, SourceFailed
 from napari_zarr_stream._writer.grid import AXES
 from napari_zarr_stream._writer.record import RecordKey
@@ -102,6 +105,16 @@ class ChannelSource:
         pixels = pixels[: self._depth - z]
         self._next += len(pixels)
         return Frame(pixels)
+
+    def rows_within(self, max_bytes: int) -> int:
+        """See `PlaneSource.rows_within`: one image is read after the other."""
+        return max(image.rows_within(max_bytes) for image in self._images)
+
+    def rows_from(self, plane: int, row: int) -> npt.NDArray[np.generic]:
+        """See `PlaneSource.rows_from`."""
+        run, z = divmod(plane, self._depth)
+        time, channel = divmod(run, len(self._images))
+        return self._images[channel].rows_from(time * self._depth + z, row)
 
     def smaller(self) -> "Sequence[ChannelSource]":
         """See `PlaneSource.smaller`: those that all images have alike."""

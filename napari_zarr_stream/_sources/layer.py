@@ -276,6 +276,11 @@ class LayerSource:
         self._planes.read_within(max_bytes)
         return self._planes.block_bytes
 
+    def rows_within(self, max_bytes: int) -> int:
+        """See `PlaneSource.rows_within`."""
+        read = self._planes.rows_within(max_bytes)
+        return 0 if self.is_in_memory else read
+
     @property
     def times_read(self) -> int:
         """See `PlaneSource.times_read`."""
@@ -337,6 +342,22 @@ class LayerSource:
             raise SourceFailed(
                 f"plane {first} of {self.planes} of {self._who} could not be read: "
                 f"{error!r}"
+            ) from error
+
+    def rows_from(self, plane: int, row: int) -> npt.NDArray[np.generic]:
+        """See `PlaneSource.rows_from`.
+
+        Raises
+        ------
+        SourceFailed
+            Naming the layer, the plane and the row.
+        """
+        try:
+            return self._planes.rows_from(plane, row)
+        except Exception as error:
+            raise SourceFailed(
+                f"row {row} of plane {plane} of {self.planes} of {self._who} could not "
+                f"be read: {error!r}"
             ) from error
 
 

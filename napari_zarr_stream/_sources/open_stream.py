@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from napari_zarr_stream._writer.ngff import Image, check_channels
 from napari_zarr_stream._writer.plan import Plan, plan
 from napari_zarr_stream._writer.properties import Channel, StorageProperties
 from napari_zarr_stream._writer.store import Store
@@ -37,6 +38,29 @@ def open_stream(
         store=store,
         planes_per_frame=description.planes_per_frame,
         planes_per_second=description.planes_per_second,
+    )
+
+
+def image_of(
+    properties: StorageProperties, description: SourceDescription, plan: Plan
+) -> Image:
+    """What documents say of a source that is stored by such a plan.
+
+    Raises
+    ------
+    InvalidProperties
+    """
+    return Image(
+        plan=plan,
+        name=description.name,
+        method=properties.method,
+        scale=description.scale,
+        translation=description.translation,
+        units=description.units,
+        channels=check_channels(channels_of(description), plan),
+        is_label=description.is_label,
+        inside_image=properties.path.parent.name == "labels",
+        record=description.record,
     )
 
 

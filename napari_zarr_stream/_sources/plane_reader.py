@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.grid import AXES, ceil_div
 
 MEMORY_BATCH_BYTES = 4 * 2**20
@@ -21,6 +22,10 @@ little enough to stay in cache."""
 CHUNK_BATCH_BYTES = 128 * 2**20
 """Planes read at once where the chunks of an array hold several: read one by one, each
 would decode the whole chunk again. As much as the queue of a stream."""
+
+ROW_PIECES = 16
+"""Rows of an array that is not in memory are read in about so many pieces, each some
+chunks wide."""
 
 
 class PlaneReader:
@@ -51,9 +56,12 @@ class PlaneReader:
         self._backwards = [axis in backwards for axis in self.axes]
         self._outer = self.shape[:-2]
         self.is_in_memory = isinstance(array, np.ndarray)
-        self._chunk_ends = [self._ends_of_chunks(i) for i in range(len(self._outer))]
+        self._chunk_ends = [self._ends_of_chunks(i) for i in range(len(self.shape))]
         self.read_within(MEMORY_BATCH_BYTES if self.is_in_memory else CHUNK_BATCH_BYTES)
         self._block: tuple[int, npt.NDArray[np.generic]] | None = None
+        self._rows: npt.NDArray[np.generic] | None = None
+        self._row_ends = [self.shape[-2]]
+        self._column_ends = [self.shape[-1]]
 
     def __len__(self) -> int:
         return math.prod(self._outer)
@@ -82,9 +90,72 @@ class PlaneReader:
         start, pixels = self._block
         return pixels[first - start :]
 
+    def rows_within(self, limit: int) -> int:
+        """Read rows of at most `limit` bytes at once, and one at the least.
+
+        They end where chunks do, as far as that is possible; returns their bytes, and
+        those of the piece that is being read.
+        """
+        y, x = len(self.shape) - 2, len(self.shape) - 1
+        row_bytes = self._bytes_inside(y)
+        rows = max(1, limit // row_bytes)
+        self._row_ends = self._runs(y, rows)
+        most = max(b - a for a, b in itertools.pairwise([0, *self._row_ends]))
+        self._column_ends = self._runs(x, max(1, self.shape[-1] // ROW_PIECES))
+        self.times_read = self._rereads(y, rows)
+        return most * (row_bytes + row_bytes // ROW_PIECES)
+
+    def _runs(self, axis: int, steps: int) -> list[int]:
+        """Ends of runs of whole chunks, or of parts of them, of at most `steps`."""
+        ends: list[int] = []
+        for end in self._cut_ends(axis, steps):
+            start = ends[-2] if len(ends) > 1 else 0
+            if ends and end - start <= steps:
+                ends[-1] = end
+            else:
+                ends.append(end)
+        return ends
+
+    def rows_from(self, plane: int, row: int) -> npt.NDArray[np.generic]:
+        """Read a row of plane number `plane`, and those after it that come with it.
+
+        They are valid until the next call.
+
+        Returns
+        -------
+        (n, width)
+        """
+        end = self._row_ends[bisect_right(self._row_ends, row)]
+        place = [int(i) for i in np.unravel_index(plane, self._outer or (1,))]
+        index: list[int | slice] = [*place[: len(self._outer)], slice(row, end)]
+        if self.is_in_memory:
+            self._forget_pages()
+            return self._read([*index, slice(0, self.shape[-1])])
+        # Piece by piece: dask makes all that it is asked for at once.
+        if self._rows is None:
+            most = max(b - a for a, b in itertools.pairwise([0, *self._row_ends]))
+            self._rows = np.empty((most, self.shape[-1]), self.dtype)
+        rows = self._rows[: end - row]
+        for left, right in itertools.pairwise([0, *self._column_ends]):
+            rows[:, left:right] = self._read([*index, slice(left, right)])
+        return rows
+
     def release(self) -> None:
         """Let go of what was read."""
-        self._block = None
+        self._block = self._rows = None
+        self._forget_pages()
+
+    def _forget_pages(self) -> None:
+        """Let go of what was read of a file that is mapped to memory.
+
+        Not where its pages hold changes that the file does not have.
+        """
+        base, mode = self._array, "c"
+        while isinstance(base, np.ndarray):
+            mode = getattr(base, "mode", mode)
+            base = base.base
+        if mode != "c":
+            system.forget_pages(base)
 
     def _bytes_inside(self, axis: int) -> int:
         """Of one step along an outer axis: all planes within."""
@@ -130,12 +201,12 @@ class PlaneReader:
         return ends
 
     def _ends_of_chunks(self, axis: int) -> list[int]:
-        """Where chunks end along an outer axis, in the order in which it is read.
+        """Where chunks end along an axis, in the order in which it is read.
 
         An array in memory is one chunk, as far as it is handed over at once. Where
         nobody knows, every step is one.
         """
-        size = self._outer[axis]
+        size = self.shape[axis]
         if self.is_in_memory:
             return [size]
         chunks = getattr(self._array, "chunks", None)

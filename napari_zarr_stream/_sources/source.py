@@ -184,6 +184,15 @@ class PlaneSource(Protocol):
         That is more where a single plane is, and 0 where all is in memory already.
         """
 
+    def rows_within(self, max_bytes: int) -> int:
+        """Read so many bytes of rows at once at the most, as `read_within` says."""
+
+    def rows_from(self, plane: int, row: int) -> npt.NDArray[np.generic]:
+        """A row of a plane, and those after it that are read with it, (n, width).
+
+        They are valid until the next call.
+        """
+
     @property
     def times_read(self) -> int:
         """How often a chunk of what it reads from is read: 1 unless memory is short."""

@@ -77,7 +77,7 @@ class ImageSet:
         check_memory(memory.peak_bytes)
         self._lock = threading.Lock()
         # What follows is guarded by _lock.
-        self._filling: Work | None = None
+        self._filling: Work[Slot] | None = None
         self._columns: dict[str, type] | None = None  # as the first plane has them
         self._planes_put = self._bytes_put = 0
         self._is_closed = False
@@ -167,7 +167,7 @@ class ImageSet:
             raise FrameMismatch(f"there is no image {number} of {len(self._images)}")
         return self._images[number]
 
-    def _slot_for(self, to: SetImage, number: int) -> Work:
+    def _slot_for(self, to: SetImage, number: int) -> Work[Slot]:
         """The slot in which the plane is the next. Caller must hold `_lock`."""
         work = self._filling
         if work and (work.slot.image != to.number or work.slot.end != number):

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from .errors import FrameMismatch, IllegalTransition
 from .plan import Plan
+from .slot import Slot
 from .slot_queue import COMMIT_INTERVAL_S, SlotQueue, Work
 
 HURRY_S = 0.5e-3
@@ -83,7 +84,7 @@ class Intake:
     Those are guarded by `lock`, and read anywhere.
     """
 
-    def __init__(self, plan: Plan, queue: SlotQueue) -> None:
+    def __init__(self, plan: Plan, queue: SlotQueue[Slot]) -> None:
         self._plan = plan
         self._queue = queue
         self.lock = threading.Lock()
@@ -91,8 +92,8 @@ class Intake:
         self.planes_appended = 0
         self.planes_taken = 0
         # All that follows is guarded by `lock`.
-        self._filling: Work | None = None
-        self._laid: list[Work] = []  # by `fill`, not taken yet
+        self._filling: Work[Slot] | None = None
+        self._laid: list[Work[Slot]] = []  # by `fill`, not taken yet
         self._left: npt.NDArray[np.generic] | None = None  # the same
         self._laying_thread: int | None = None  # that holds the lock from `_lay` on
         self._returned_at = -math.inf
@@ -224,13 +225,13 @@ class Intake:
             planes = planes[work.slot.lay(planes) :]
             self._count(work, count=count, may_help=hurry or len(planes) > 0)
 
-    def _open_slot(self) -> Work:
+    def _open_slot(self) -> Work[Slot]:
         """The slot to be filled; waits until there is one."""
         if self._filling is None:
             self._filling = self._queue.next_slot(self.planes_taken)
         return self._filling
 
-    def _count(self, work: Work, *, count: bool = True, may_help: bool) -> None:
+    def _count(self, work: Work[Slot], *, count: bool = True, may_help: bool) -> None:
         """Take what was laid in the slot that is being filled."""
         now = time.perf_counter()
         first = self.planes_taken
@@ -245,7 +246,7 @@ class Intake:
         if work.slot.is_full or self._is_old(work, now):
             self._seal(may_help=may_help)
 
-    def _is_old(self, work: Work, now: float) -> bool:
+    def _is_old(self, work: Work[Slot], now: float) -> bool:
         """Whether what is in a slot has waited long enough, and can be written.
 
         With busy workers a slot is filled up: that leaves room for a disk that stalls.

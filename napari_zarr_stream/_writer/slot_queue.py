@@ -12,12 +12,12 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from .cascade import Piece
 from .errors import DocumentInUse, WriteFailed, ZarrStreamError
 from .memory import WORKERS, Memory
-from .slot import Slot
+from .plan import Plan
 from .tally import Tally
 from .workers import STUCK_S, Task, Workers
 
@@ -38,10 +38,38 @@ MAX_COMMIT_INTERVAL_S = 1.5
 T = TypeVar("T")
 
 
-class Work:
+class Load(Protocol):
+    """Pixels on their way that are written together: what the queue asks of a slot."""
+
+    plan: Plan
+
+    @property
+    def is_large(self) -> bool:
+        """Whether several workers are to write parts of it."""
+
+    def start(self, first_plane: int) -> None:
+        """Make ready for pixels from plane number `first_plane` on."""
+
+    def clear_missing(self) -> None:
+        """Zero what an earlier use left where no pixel has come."""
+
+    def halve(self, planes: Iterable[int] | None = None) -> None:
+        """Fill the lower levels that it holds, of some planes or all."""
+
+    def parts(self) -> list[Piece]:
+        """What `write` is to be called with."""
+
+    def write(self, part: Piece) -> int:
+        """Encode and store a part; returns bytes stored."""
+
+
+L = TypeVar("L", bound=Load)
+
+
+class Work(Generic[L]):
     """What is still to be done with a slot."""
 
-    def __init__(self, slot: Slot, kind: Hashable = None) -> None:
+    def __init__(self, slot: L, kind: Hashable = None) -> None:
         self.slot = slot
         self.kind = kind
         self.filled_at = 0.0  # when the first plane was laid; the caller's
@@ -60,7 +88,7 @@ class Progress:
     error: ZarrStreamError | None
 
 
-class SlotQueue:
+class SlotQueue(Generic[L]):
     """Slots between the caller of `append` and the workers.
 
     Parameters
@@ -80,8 +108,8 @@ class SlotQueue:
     def __init__(
         self,
         memory: Memory,
-        tally: Tally,
-        new_slot: Callable[[Hashable], Slot],
+        tally: Tally[L],
+        new_slot: Callable[[Hashable], L],
         commit: Callable[[int], None],
         workers: Workers,
     ) -> None:
@@ -99,7 +127,7 @@ class SlotQueue:
         self._served_at = 0.0  # by a worker, guarded by _changed
         self.caller_helps = False  # guarded by _changed
         self._helped_at = 0.0  # guarded by _changed
-        self._free: defaultdict[Hashable, list[Slot]] = defaultdict(list)
+        self._free: defaultdict[Hashable, list[L]] = defaultdict(list)
         # by their kind, guarded by _changed
         self._slots_made = 0  # guarded by _changed
         self._stopped = False  # guarded by _changed
@@ -120,7 +148,7 @@ class SlotQueue:
                 self._free[None].append(slot)
                 self._slots_made += 1
 
-    def next_slot(self, first_plane: int, kind: Hashable = None) -> Work:
+    def next_slot(self, first_plane: int, kind: Hashable = None) -> Work[L]:
         """Start a slot with plane number `first_plane`; waits until one is free.
 
         Where all there may be are of other kinds, one of them is given up.
@@ -152,7 +180,7 @@ class SlotQueue:
         while not self._changed.wait_for(is_so, STUCK_S):
             self._workers.wake(self)
 
-    def give_back(self, work: Work) -> None:
+    def give_back(self, work: Work[L]) -> None:
         """Let a slot be used for something else that no plane was taken into."""
         with self._changed:
             if not self._stopped:
@@ -163,11 +191,11 @@ class SlotQueue:
         more = self._slots_made < self._memory.slots
         return any(self._free.values()) or more or self._error is not None
 
-    def halve_early(self, work: Work, planes: range) -> None:
+    def halve_early(self, work: Work[L], planes: range) -> None:
         """Have planes that were just laid halved while they are still in cache."""
         self._submit(work, [partial(work.slot.halve, planes)])
 
-    def seal(self, work: Work, *, may_help: bool) -> None:
+    def seal(self, work: Work[L], *, may_help: bool) -> None:
         """Give a slot to the workers.
 
         A caller that `may_help` takes the place of one of them: what it does itself is
@@ -194,7 +222,9 @@ class SlotQueue:
             enough = len(self._tasks) >= WORKERS
             return self._tasks.pop() if may_help and enough else None
 
-    def _submit(self, work: Work, tasks: Sequence[Task], *, seal: bool = False) -> None:
+    def _submit(
+        self, work: Work[L], tasks: Sequence[Task], *, seal: bool = False
+    ) -> None:
         with self._changed:
             work.pending += len(tasks)
             work.sealed |= seal
@@ -351,13 +381,13 @@ class SlotQueue:
         if not self.tasks_running:
             self._changed.notify_all()
 
-    def _run(self, work: Work, task: Task) -> None:
+    def _run(self, work: Work[L], task: Task) -> None:
         task()
         with self._changed:
             work.pending -= 1
             self._advance(work)
 
-    def _advance(self, work: Work) -> None:
+    def _advance(self, work: Work[L]) -> None:
         """Go on with a slot whose tasks are done. Caller must hold `_changed`."""
         if work.pending or not work.sealed:
             return
@@ -375,12 +405,12 @@ class SlotQueue:
             self._free[work.kind].append(slot)
         self._changed.notify_all()
 
-    def _write_whole(self, slot: Slot) -> None:
+    def _write_whole(self, slot: L) -> None:
         slot.halve()
         for part in slot.parts():
             self._write(slot, part)
 
-    def _write(self, slot: Slot, part: Piece) -> None:
+    def _write(self, slot: L, part: Piece) -> None:
         stored = slot.write(part)
         with self._changed:
             self._bytes_written += stored

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import errno
 import hashlib
+import mmap
 import os
 import re
 import shutil
@@ -309,6 +310,15 @@ def read_file(path: Path, most: int) -> bytes:
         raise OSError(errno.EINVAL, "it is no file")
     with closing(_patiently(lambda: _open(path, _READ_ANY))) as descriptor:
         return read_at(descriptor, most, 0)
+
+
+def forget_pages(mapping: mmap.mmap) -> None:
+    """Let go of memory that shows a file; what was changed there stays changed.
+
+    Not for a private mapping, whose changes are nowhere else. Windows does it itself.
+    """
+    if hasattr(mapping, "madvise"):
+        mapping.madvise(mmap.MADV_DONTNEED)
 
 
 def write_file(path: Path, data: Bytes) -> None:

@@ -3,22 +3,29 @@
 The queue that holds one guards it.
 """
 
+from collections import Counter
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from .plan import Plan
 from .slot import Slot
+from .tile_row import TileRow
 
 Row = Mapping[str, float]
 """What is known of a plane, by the names of columns."""
 
 
-class Tally(Protocol):
+S = TypeVar("S", contravariant=True)
+
+
+class Tally(Protocol[S]):
     """What is written, and how much of it readers may be told."""
 
-    planes_written: int
+    @property
+    def planes_written(self) -> int:
+        """How many planes are."""
 
-    def add(self, slot: Slot) -> None:
+    def add(self, slot: S) -> None:
         """Count what is in a slot: its chunks lie in their files, at every level."""
 
     def committable(self) -> int:
@@ -46,9 +53,13 @@ class RowTally:
 
     def add(self, slot: Slot) -> None:
         """See `Tally.add`."""
-        self._ends[slot.first_plane] = slot.end
-        while (end := self._ends.pop(self.planes_written, None)) is not None:
-            self.planes_written = end
+        self.count(slot.first_plane, slot.end)
+
+    def count(self, first: int, end: int) -> None:
+        """Count planes from number `first` up to `end`."""
+        self._ends[first] = end
+        while self.planes_written in self._ends:
+            self.planes_written = self._ends.pop(self.planes_written)
 
     def committable(self) -> int:
         """Steps along the first axis that are in finished files at every level."""
@@ -61,6 +72,42 @@ class RowTally:
     def all_written(self) -> int:
         """Whole steps along the first axis."""
         return self.planes_written // self._plan.planes_per_step
+
+
+class TileRowTally:
+    """Planes of one image that come by rows of tiles; those count that are whole.
+
+    Parameters
+    ----------
+    plan, has_holes
+        As of `RowTally`.
+    """
+
+    def __init__(self, plan: Plan, has_holes: bool = True) -> None:
+        self._planes = RowTally(plan, has_holes)
+        levels = range(len(plan.level_shapes))
+        self._rows = sum(plan.tile_grid(level)[0] for level in levels)
+        self._written: Counter[int] = Counter()  # by plane
+
+    @property
+    def planes_written(self) -> int:
+        """See `Tally.planes_written`."""
+        return self._planes.planes_written
+
+    def add(self, slot: TileRow) -> None:
+        """See `Tally.add`."""
+        self._written[slot.plane] += 1
+        if self._written[slot.plane] == self._rows:
+            del self._written[slot.plane]
+            self._planes.count(slot.plane, slot.plane + 1)
+
+    def committable(self) -> int:
+        """See `Tally.committable`."""
+        return self._planes.committable()
+
+    def all_written(self) -> int:
+        """See `Tally.all_written`."""
+        return self._planes.all_written()
 
 
 class PlacesTally:

@@ -121,12 +121,12 @@ FLOORS = [
     {"logged"},
     {"cascade", "dataset"},
     {"set_images"},
-    {"slot"},
+    {"slot", "tile_row"},
     {"tally"},
     {"set_on_disk"},
     {"slot_queue"},
     {"intake"},
-    {"stream", "image_set"},
+    {"stream", "image_set", "tile_row_stream"},
     {"repair"},
 ]
 """The writer from the ground up: a module imports from floors below its own. A room in

@@ -25,12 +25,15 @@ MOST_PLANE_BYTES = 128 * 2**20
 """8192 x 8192 uint16, of which a stream holds a few with their levels: larger planes go
 by rows."""
 
-MOST_BYTES = 176 * 2**20
+MOST_BYTES = 216 * 2**20
 """Rows that are read and rows on their way: with what Python, numba and dask take, less
 than 500 MB for planes of 40,000 x 40,000 uint16."""
 
-LEAST_READ_BYTES = 16 * 2**20
+LEAST_READ_BYTES = 32 * 2**20
 """Rows that are read at once where these are so wide that little is left."""
+
+MOST_READ_BYTES = 80 * 2**20
+"""The same where more is left: 2,097 of 40,000 pixels uint8, so a chunk of 2048."""
 
 APPEND_BYTES = 8 * 2**20
 """Planes or rows given to a stream at once: between two of these a user may stop."""
@@ -43,8 +46,9 @@ def is_written_by_rows(plan: Plan) -> bool:
 
 
 def most_read_bytes(plan: Plan) -> int:
-    """Of rows that are read at once, the more the narrower they are."""
-    return max(LEAST_READ_BYTES, MOST_BYTES - rows_memory(plan).peak_bytes)
+    """Of rows that are read at once: what those on their way leave."""
+    left = MOST_BYTES - rows_memory(plan).peak_bytes
+    return max(LEAST_READ_BYTES, min(left, MOST_READ_BYTES))
 
 
 def note_on_planes(plan: Plan) -> tuple[str, ...]:

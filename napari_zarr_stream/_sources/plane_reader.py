@@ -98,6 +98,8 @@ class PlaneReader:
         """
         y, x = len(self.shape) - 2, len(self.shape) - 1
         row_bytes = self._bytes_inside(y)
+        if self.is_in_memory:
+            limit = min(limit, MEMORY_BATCH_BYTES)
         rows = max(1, limit // row_bytes)
         self._row_ends = self._runs(y, rows)
         most = max(b - a for a, b in itertools.pairwise([0, *self._row_ends]))
@@ -145,12 +147,20 @@ class PlaneReader:
         self._block = self._rows = None
         self._forget_pages()
 
+    @property
+    def _has_rows(self) -> bool:
+        """Whether a row of an array in memory lies in one place: not all along it."""
+        y, x = (abs(self._array.strides[axis]) for axis in self._order[-2:])
+        return bool(y >= x)
+
     def _forget_pages(self) -> None:
         """Let go of what was read of a file that is mapped to memory.
 
         Not where its pages hold changes that the file does not have.
         """
         base, mode = self._array, "c"
+        if not self.is_in_memory or not self._has_rows:
+            return
         while isinstance(base, np.ndarray):
             mode = getattr(base, "mode", mode)
             base = base.base

@@ -43,7 +43,7 @@ def rows_memory(plan: Plan) -> Memory:
     of_levels = [tile_bytes * plan.tile_grid(level)[1] for level in levels]
     # What is halved of a row of tiles at the most: half of its rows, half as wide.
     halves = of_levels[0] // 4 if len(of_levels) > 1 else 0
-    encoders = (WORKERS + 1) * min(ENCODER_BYTES, 4 * tile_bytes)
+    encoders = (WORKERS + 1) * min(ENCODER_BYTES, 32 * tile_bytes)
     peak = IN_FLIGHT * of_levels[0] + sum(of_levels) + halves + encoders
     return Memory(
         blocks_per_slot=1,

@@ -71,6 +71,7 @@ def one(data, axes, **meta):
 LAYERS = {
     "memory": lambda _: one(pixels(), "yx"),
     "mapped file": lambda path: one(mapped(path), "yx"),
+    "columns of a mapped file": lambda path: one(mapped(path).T, "xy"),
     "changed mapping": lambda path: one(written(path), "yx"),
     "planes of a mapped file": lambda path: one(mapped(path, shape=(3, 61, 83)), "zyx"),
     "dask": lambda _: one(da.from_array(pixels(), (20, 30)), "yx"),

@@ -224,7 +224,7 @@ else:
     def block(block_info):
         rows, columns = (np.arange(*ends, dtype="u2")
                          for ends in block_info[None]["array-location"])
-        return (np.add.outer(rows, columns) % 251).astype(dtype)
+        return (np.add.outer(rows % 251, columns % 251) % 251).astype(dtype)
     array = da.map_blocks(block, chunks=da.core.normalize_chunks((1024, 1024), (side,
                           side)), dtype=dtype, meta=np.empty((0, 0), dtype))
 export(array, path, axes="yx", name="slide")

@@ -25,7 +25,7 @@ else
 endif
 
 test: setup-test check
-	$(SCREEN) $(BIN)/python -m pytest -n 3 --dist loadscope
+	$(SCREEN) $(BIN)/python -m pytest -n 4 --dist loadscope
 	$(MAKE) test-pretend
 
 # On Linux, with all that Windows lacks and refuses: tests/helpers/pretend_windows.py.

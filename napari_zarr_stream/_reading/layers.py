@@ -47,6 +47,27 @@ RANGE_KEY = "contrast_limits_range"
 takes that only of a layer that is there."""
 
 
+def counted_scale(image: StoredImage, axes: Sequence[int]) -> list[float]:
+    """The scale of some axes, by which napari counts as many steps as there are.
+
+    napari 0.9.2 divides the length of an axis by its scale, cuts off what is behind the
+    point (`Dims.nsteps`), and so has no last step on its slider for 1 scale in 20: 225
+    planes of 0.08682907562524363 are 224 steps. A neighbour of such a scale has all.
+    """
+    sizes = image.levels[0].shape
+    return [counted(image.scale[i], image.translation[i], sizes[i]) for i in axes]
+
+
+def counted(scale: float, start: float, size: int) -> float:
+    """The nearest scale above that makes `size` steps from `start`: see above."""
+    near = scale
+    for _ in range(64):
+        if int((start + near * (size - 1) - start) / (near or 1)) == size - 1:
+            return near
+        near = math.nextafter(near, math.inf if near > 0 else -math.inf)
+    return scale
+
+
 def plain_layer(path: Location, notes: Notes) -> LayerData:
     """The layer of an array that is in no group.
 
@@ -146,7 +167,7 @@ def _layer(
     name = _name(image.name, channel, number) if is_one_of_many else image.name
     meta: dict[str, Any] = {
         "name": "".join(c if c.isprintable() else " " for c in name),
-        "scale": [image.scale[i] for i in kept],
+        "scale": counted_scale(image, kept),
         "translate": [image.translation[i] for i in kept],
         "units": [image.axes[i].unit or "pixel" for i in kept],
         "axis_labels": [image.axes[i].name for i in kept],

@@ -30,7 +30,7 @@ from napari_zarr_stream.cameras.micromanager.core import running_core
 from napari_zarr_stream.cameras.micromanager.simulated import simulated_microscope
 
 from .background import in_background
-from .close_guard import CloseGuard
+from .closing import CloseGuard
 from .napari_compat import free_in_own_context, viewer_itself
 from .run_layers import RunLayers
 
@@ -40,6 +40,8 @@ FOLLOW_MS = 1000
 """How often it is looked whether Micro-Manager has another core."""
 
 FINISH_S = 1.0
+
+QUESTION = "A run is being recorded. Cancel it, save what was acquired, and close?"
 
 
 class Acquiring(QObject):
@@ -85,11 +87,7 @@ class Acquiring(QObject):
         self._opening: Future[tuple[list[LayerData], Notes]] | None = None
         self.trouble = ""
         self._is_busy = False
-        self._guard = CloseGuard(
-            self,
-            "Acquisition",
-            "A run is being recorded. Cancel it, save what was acquired, and close?",
-        )
+        self._guard = CloseGuard("Acquisition", QUESTION, self.stop, self.finish_now)
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._poll)
@@ -343,13 +341,14 @@ class Acquiring(QObject):
         self._keep_recorder()
         self.look()
         self.ended.emit()
-        # After a failure the window stays: the message is in it.
-        self._guard.ended(may_close=not failed)
+        self._guard.release()
+        self._guard.close_if_asked(failed=failed)
 
     def finish_now(self) -> None:
         """Cancel, and wait until all is written: the window closes."""
         acquisition = self.acquisition
         self._timer.stop()
+        self._guard.release()
         self.stop()
         if acquisition is None:
             return

@@ -6,7 +6,7 @@ from typing import Any
 
 from napari_zarr_stream._reading.documents import open_node
 from napari_zarr_stream._reading.image import open_image, shown
-from napari_zarr_stream._reading.layers import PATH_KEY, LayerData
+from napari_zarr_stream._reading.layers import PATH_KEY, LayerData, counted_scale
 from napari_zarr_stream._reading.reader import layers_of
 from napari_zarr_stream._writer.names import is_store_name
 
@@ -69,7 +69,7 @@ def layers_as(path: Path, sources: Sequence[Any]) -> list[LayerData]:
         "metadata": first["metadata"],
         "rgb": source.rgb,
         "multiscale": len(levels) > 1,
-        "scale": [image.scale[i] for i in order],
+        "scale": counted_scale(image, order),
         "translate": [image.translation[i] for i in order],
         "units": [image.axes[i].unit or "pixel" for i in order],
         "axis_labels": [image.axes[i].name for i in order],

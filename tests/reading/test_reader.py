@@ -17,6 +17,7 @@ from napari_zarr_stream import (
     StorageProperties,
     ZarrStream,
 )
+from napari_zarr_stream._reading.layers import counted
 from napari_zarr_stream._reading.lazy import LazyArray
 from napari_zarr_stream._reading.reader import get_reader, layers_of
 from napari_zarr_stream._saving.export import export, export_layers
@@ -115,6 +116,19 @@ def test_asking_for_the_reader_imports_neither_napari_nor_zarr(path):
         "print([m for m in ('napari', 'zarr', 'ome_zarr', 'dask') if m in sys.modules])"
     )
     assert run_python(code).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("scale", "size"),
+    [(0.08682907562524363, 225), (0.02697458271483002, 171), (0.5, 20), (0.1, 60)],
+)
+def test_the_slider_has_every_step(scale, size):
+    """napari has one less for the first two as they are."""
+    viewer = ViewerModel()
+    near = counted(scale, 0.0, size)
+    assert near == pytest.approx(scale, rel=1e-12)
+    viewer.add_image(np.zeros((size, 2, 2), "u1"), scale=(near, 1, 1))
+    assert viewer.dims.nsteps[0] == size
 
 
 def test_sample_data_opens():

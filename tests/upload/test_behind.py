@@ -79,7 +79,7 @@ class Recorded:
 @pytest.mark.parametrize(
     ("kind", "side", "frames", "expected"),
     [
-        ("shards", 512, 130, 128),
+        pytest.param("shards", 512, 130, 128, marks=pytest.mark.long),
         ("one file a frame", 64, 4, 4),
         ("chunks", 64, 9, 8),
     ],

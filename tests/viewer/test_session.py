@@ -123,10 +123,11 @@ def ticking(widget):
     return ticks
 
 
-LONG = [pytest.param(c, marks=pytest.mark.long) for c in ("read_into", "stop", "stats")]
+OTHERS = ("read_into", "stop", "stats", "settings")
+LONG = [pytest.param(c, marks=pytest.mark.long) for c in OTHERS]
 
 
-@pytest.mark.parametrize("call", ["start", "settings", *LONG])
+@pytest.mark.parametrize("call", ["start", *LONG])
 def test_a_camera_that_hangs_keeps_no_window_waiting(dock, viewer, qtbot, call):
     free = threading.Event()
     free.set()

@@ -43,7 +43,11 @@ def pixels_of(number):
     return pixels
 
 
-@pytest.fixture(scope="module", params=[3, 2], ids=["0.5", "0.4"])
+@pytest.fixture(
+    scope="module",
+    params=[3, pytest.param(2, marks=pytest.mark.long)],
+    ids=["0.5", "0.4"],
+)
 def sets(request, tmp_path_factory):
     """A plate and positions; what was never asked for is in neither."""
     folder = tmp_path_factory.mktemp("sets")

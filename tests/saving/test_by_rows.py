@@ -212,7 +212,7 @@ def test_what_came_back_otherwise_is_not_saved(all_by_rows, tmp_path, monkeypatc
 
 
 SLIDE = """
-import resource, sys
+import sys
 import dask.array as da, numpy as np
 from napari_zarr_stream import export
 
@@ -228,7 +228,9 @@ else:
     array = da.map_blocks(block, chunks=da.core.normalize_chunks((1024, 1024), (side,
                           side)), dtype=dtype, meta=np.empty((0, 0), dtype))
 export(array, path, axes="yx", name="slide")
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+# Not `ru_maxrss`: in that is what the test's own process had at most.
+status = open("/proc/self/status").read()
+print(int(status.partition("VmHWM:")[2].split()[0]) // 1024)
 """
 
 
@@ -248,13 +250,13 @@ def check_slide(tmp_path, side, dtype, what, most):
     assert max(levels[-1].shape) <= 512
 
 
-@pytest.mark.skipif("sys.platform == 'win32'", reason="says no peak of memory")
+@pytest.mark.skipif("sys.platform != 'linux'", reason="says no peak of memory")
 def test_a_plane_that_is_larger_than_the_memory_it_takes(tmp_path):
     check_slide(tmp_path, 9_000, "u2", "made", 520)
 
 
 @pytest.mark.long
-@pytest.mark.skipif("sys.platform == 'win32'", reason="says no peak of memory")
+@pytest.mark.skipif("sys.platform != 'linux'", reason="says no peak of memory")
 @pytest.mark.parametrize("what", ["made", "mapped"])
 @pytest.mark.parametrize("dtype", ["u1", "u2"])
 def test_a_slide_of_40_000_pixels_a_side(what, dtype, tmp_path):

@@ -303,6 +303,8 @@ def test_settings_of_a_camera_out_of_range_from_a_script():
 
 QUIT = """
 import os, signal, sys
+# It is ignored by what a shell was given to do in the background, and by its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import napari
 from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QApplication, QMessageBox

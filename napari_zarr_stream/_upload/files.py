@@ -80,6 +80,8 @@ def root_document(keys: Mapping[str, Any]) -> str | None:
     return next((k for k in ("zarr.json", ".zgroup", ".zarray") if k in keys), None)
 
 
+MOST_DOCUMENT_BYTES = 64 * 2**20
+
 _SAY_WHICH = ("zarr.json", ".zattrs", ".zgroup", ".zarray", "0/zarr.json", "0/.zattrs")
 
 
@@ -125,7 +127,7 @@ def identity_here(root: Path) -> str:
         path = root / key
         if path.is_file():
             try:
-                documents[key] = system.read_file(path, 64 * 2**20)
+                documents[key] = system.read_file(path, MOST_DOCUMENT_BYTES)
             except OSError as error:
                 raise InvalidStore(f"{path} cannot be read: {error}") from error
     found = identity(documents)

@@ -10,6 +10,7 @@ from napari_zarr_stream._writer.errors import StoreExists, WriteFailed
 
 from .files import (
     CLAIM,
+    MOST_DOCUMENT_BYTES,
     LocalFile,
     document_order,
     files_in,
@@ -170,7 +171,8 @@ async def _send(
 async def put_root(sending: Sending, root: Path, file: LocalFile, mine: str) -> None:
     """Send the root document: that of another store is never replaced."""
     try:
-        data = system.read_file(root / file.key, max(1, file.size))
+        # It may have grown since it was looked at: a part of it tells of no store.
+        data = system.read_file(root / file.key, MOST_DOCUMENT_BYTES)
     except OSError as error:
         raise LocalGone(str(error)) from error
     target = sending.target
@@ -182,7 +184,7 @@ async def put_root(sending: Sending, root: Path, file: LocalFile, mine: str) -> 
             raise taken_by_another(target.words) from None
         await sending.put(file, root)
     else:
-        sending.bytes += file.size
+        sending.bytes += len(data)
         sending.files += 1
 
 

@@ -154,7 +154,6 @@ def test_a_place_that_is_taken_is_told_before_anything_is_made(
     assert not out.exists()
 
 
-@pytest.mark.long  # on a busy machine the store is once in a while taken for another
 def test_a_script_records_and_uploads(tmp_path, place, server):
     address, prefix = place
     out = tmp_path / "µ cells.zarr"

@@ -5,7 +5,6 @@ called in the thread of the run; the run is only polled.
 """
 
 import atexit
-import weakref
 from collections.abc import Callable  # noqa: TC003 - of an attribute
 from concurrent.futures import Future  # noqa: TC003 - of attributes
 from contextlib import ExitStack
@@ -20,7 +19,7 @@ from napari_zarr_stream._acquisition.microscope import Microscope, look_at
 from napari_zarr_stream._acquisition.states import AcquisitionState, AcquisitionStatus
 from napari_zarr_stream._acquisition.words import end_in_words
 from napari_zarr_stream._reading.axes import Notes
-from napari_zarr_stream._reading.layers import LayerData  # noqa: TC001 - the same
+from napari_zarr_stream._reading.layers import LayerData
 from napari_zarr_stream._reading.positions import Positions
 from napari_zarr_stream._reading.reader import layers_and_notes
 from napari_zarr_stream._writer.errors import IllegalTransition, ZarrStreamError
@@ -31,7 +30,8 @@ from napari_zarr_stream.cameras.micromanager.simulated import simulated_microsco
 
 from .background import in_background
 from .closing import CloseGuard
-from .napari_compat import free_in_own_context, viewer_itself
+from .napari_compat import free_in_own_context
+from .one_each import OneEach
 from .run_layers import RunLayers
 
 POLL_MS = 100
@@ -299,11 +299,15 @@ class Acquiring(QObject):
             self._end_run(status)
 
     def _end_run(self, status: AcquisitionStatus) -> None:
-        if status.committed and not self._guard.is_closing and status.path.exists():
-            path, positions = status.path, self.positions
-            self._opening = in_background(lambda: layers_and_notes(path, positions))
-        else:
+        if not status.committed or self._guard.is_closing:
             self._finish(status, [])
+            return
+        path, positions = status.path, self.positions
+
+        def read() -> tuple[list[LayerData], Notes]:
+            return layers_and_notes(path, positions) if path.exists() else ([], [])
+
+        self._opening = in_background(read)  # its disk may not answer
 
     def _show_opened(
         self, opened: "Future[tuple[list[LayerData], Notes]]", status: AcquisitionStatus
@@ -363,17 +367,7 @@ class Acquiring(QObject):
         _busy.discard(self)
 
 
-_acquirings: "weakref.WeakValueDictionary[int, Acquiring]"
-_acquirings = weakref.WeakValueDictionary()
-
 _busy: set[Acquiring] = set()
 """Kept alive until they have ended, even if the widget is gone."""
 
-
-def acquiring_of(viewer: Any) -> Acquiring:
-    """The one of a viewer, made when it is first asked for."""
-    viewer = viewer_itself(viewer)
-    acquiring = _acquirings.get(id(viewer.window))
-    if acquiring is None:
-        acquiring = _acquirings[id(viewer.window)] = Acquiring(viewer)
-    return acquiring
+acquiring_of = OneEach(Acquiring)

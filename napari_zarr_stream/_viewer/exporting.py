@@ -5,7 +5,6 @@ export itself, which is only polled.
 """
 
 import time
-import weakref
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from napari_zarr_stream._writer.words import duration_in_words
 from .as_source import layers_as
 from .background import in_background
 from .closing import CloseGuard
-from .napari_compat import viewer_itself
+from .one_each import OneEach
 
 POLL_MS = 100
 
@@ -235,17 +234,7 @@ class Exporting(QObject):
             layer.visible = False
 
 
-_exportings: "weakref.WeakValueDictionary[int, Exporting]"
-_exportings = weakref.WeakValueDictionary()
-
 _busy: set[Exporting] = set()
 """Kept alive until they have ended, even if the widget is gone."""
 
-
-def exporting_of(viewer: Any) -> Exporting:
-    """The one of a viewer, made when it is first asked for."""
-    viewer = viewer_itself(viewer)
-    exporting = _exportings.get(id(viewer.window))
-    if exporting is None:
-        exporting = _exportings[id(viewer.window)] = Exporting(viewer)
-    return exporting
+exporting_of = OneEach(Exporting)

@@ -5,7 +5,6 @@ recordings themselves have threads of their own and are only polled.
 """
 
 import gc
-import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,8 @@ from .layer_watch import LayerWatch
 from .live import LivePreview
 from .live_image import LiveImage
 from .look_back import LookBack, in_step_with
-from .napari_compat import free_in_own_context, let_interrupt, viewer_itself
+from .napari_compat import free_in_own_context, let_interrupt
+from .one_each import OneEach
 from .reopen import ReadBack, goes_on, read_back, show_layers
 from .starting import Job, Starting
 from .uploading import uploads_of
@@ -378,19 +378,7 @@ class Session(QObject):
         show(said)
 
 
-_sessions: "weakref.WeakValueDictionary[int, Session]" = weakref.WeakValueDictionary()
-
 _busy: set[Session] = set()
 """Kept alive until they have ended, even if the widget is gone."""
 
-
-def session_of(viewer: Any) -> Session:
-    """The one session of a viewer, made when it is first asked for.
-
-    It lives as long as a widget refers to it or a recording goes on.
-    """
-    viewer = viewer_itself(viewer)
-    session = _sessions.get(id(viewer.window))
-    if session is None:
-        session = _sessions[id(viewer.window)] = Session(viewer)
-    return session
+session_of = OneEach(Session)

@@ -23,8 +23,8 @@ from .napari_compat import (
     close_as_asked,
     is_taken_apart,
     main_window_of,
-    viewer_itself,
 )
+from .one_each import OneEach
 
 POLL_MS = 250
 
@@ -162,16 +162,7 @@ class Uploads(QObject):
         _busy.discard(self)
 
 
-_uploads: "weakref.WeakValueDictionary[int, Uploads]" = weakref.WeakValueDictionary()
-
 _busy: set[Uploads] = set()
 """Kept alive until they have ended, even if the widget is gone."""
 
-
-def uploads_of(viewer: Any) -> Uploads:
-    """Those of a viewer, made when they are first asked for."""
-    viewer = viewer_itself(viewer)
-    uploads = _uploads.get(id(viewer.window))
-    if uploads is None:
-        uploads = _uploads[id(viewer.window)] = Uploads(viewer)
-    return uploads
+uploads_of = OneEach(Uploads)

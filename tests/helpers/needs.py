@@ -34,6 +34,9 @@ needs_leases = pytest.mark.skipif(
     sys.platform != "linux",
     reason="without leases, which Linux has, a shard may end elsewhere when it is read",
 )
+needs_renames = pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows renames no folder where something is open"
+)
 needs_exchange = pytest.mark.skipif(
     sys.platform != "linux",
     reason="without an exchange of names, which Linux has, one is away for a moment",

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 import zarr
+from needs import needs_renames
 from programs import run_python
 from stores import TestedStore
 from waiting import wait_until
@@ -109,6 +110,7 @@ def test_a_disk_that_stalls_holds_up_no_other_stream(tmp_path):
     assert not workers()
 
 
+@needs_renames
 def test_what_fails_in_one_stream_touches_no_other(tmp_path):
     bad, good = stream_at(tmp_path / "bad.zarr"), stream_at(tmp_path / "good.zarr")
     bad.append(frame(0))

@@ -16,7 +16,7 @@ BITS, BAR = 20, 16
 WHITE = 4095
 BEAT_MS = 10
 SCRUB_MS = 250
-ZOOMED_IN = 2.0
+ZOOMED_IN = 1.0
 
 
 def write_number(frame: npt.NDArray[np.uint16], number: int) -> None:

@@ -18,8 +18,9 @@ from .background import in_background
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-WARM_UP_MS = 200
-"""Long enough for the widget to be painted first."""
+WARM_UP_MS = 1000
+"""Long enough for the widget and the settings of its camera to be there first: beside
+imports, which hold the GIL, these took the window's thread 0.3 to 0.5 s, else 0.15."""
 
 DTYPES = (np.uint8, np.uint16, np.int16, np.float32)
 """Of nearly all cameras; of others it is compiled at the click."""

@@ -1,5 +1,6 @@
 """OpenCV: video files whose pixels are known, a server of pictures, webcams."""
 
+import re
 import time
 from contextlib import closing
 from functools import partial
@@ -18,6 +19,7 @@ from emulators import (
     smooth_pictures,
     write,
 )
+from servers import nobody_answering
 
 from napari_zarr_stream import cli
 from napari_zarr_stream.cameras import CameraError, CameraLost
@@ -218,8 +220,11 @@ def test_a_stream_that_ends_did_not_stall(server):
 
 
 def test_nobody_listens():
-    with pytest.raises(CameraError, match=r"127\.0\.0\.1:1"):
-        opened("http://127.0.0.1:1/live")
+    with (
+        nobody_answering() as address,
+        pytest.raises(CameraError, match=re.escape(address)),
+    ):
+        opened(f"{address}/live")
 
 
 def test_a_stream_never_changes_its_shape(server):

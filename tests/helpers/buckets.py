@@ -1,6 +1,8 @@
 """A real server of S3, started and killed by tests, and what reads from its buckets."""
 
+import itertools
 import os
+import random
 import shutil
 import signal
 import socket
@@ -21,29 +23,29 @@ from napari_zarr_stream._writer.store import PartOfStore
 KEY, SECRET, BUCKET = "labkey", "labsecret-of-nobody", "bkt"
 
 
+FIRST_PORT, PORTS_OF_A_WORKER, WORKERS = 10_100, 1_000, 12
+"""Below those that systems give to whoever asks for any (from 32,768 or 49,152 on), as
+are those 10,000 above them: nobody else gets one between the choice and the start, or
+while a server is dead."""
+
+
 def free_ports(count):
-    """Ports that are free, as are those 10,000 above them, which it takes as well."""
-    sockets, ports = [], []
-    try:
-        while len(ports) < count:
-            one = socket.socket()
-            sockets.append(one)
-            one.bind(("127.0.0.1", 0))
-            port = one.getsockname()[1]
-            above = port + 10_000
-            if above > 65_535:
-                continue
-            other = socket.socket()
-            sockets.append(other)
-            try:
-                other.bind(("127.0.0.1", above))
-            except OSError:
-                continue
-            ports.append(port)
-    finally:
-        for each in sockets:
-            each.close()
-    return ports
+    """Ports that are free, as are those 10,000 above them: SeaweedFS takes both."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = FIRST_PORT + worker % WORKERS * PORTS_OF_A_WORKER
+    mine = range(first, first + PORTS_OF_A_WORKER)
+    candidates = random.sample(mine, PORTS_OF_A_WORKER)
+    ports = (each for each in candidates if is_free(each) and is_free(each + 10_000))
+    return list(itertools.islice(ports, count))
+
+
+def is_free(port):
+    with socket.socket() as one:
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def find_weed():

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -67,6 +68,14 @@ def serving(root):
         yield server
     finally:
         server.close()
+
+
+@contextlib.contextmanager
+def nobody_answering():
+    """An address at which nobody listens, and that no other test can take meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}"
 
 
 class _Handler(BaseHTTPRequestHandler):

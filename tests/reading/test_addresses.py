@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 from odd_stores import KINDS, PLACE, addressed, group_v2, image_v2, write
-from servers import serving
+from servers import nobody_answering, serving
 
 from napari_zarr_stream import (
     DeviceKind,
@@ -198,10 +198,11 @@ def test_a_site_with_a_page_for_all_that_is_not_there(tmp_path, server):
     np.testing.assert_array_equal(levels[0][3], PIXELS[3])
 
 
-def test_nobody_answers(tmp_path):
-    with serving(tmp_path) as server:
-        address = server.address
-    with pytest.raises(InvalidStore, match=r"nobody answers at 127\.0\.0\.1"):
+def test_nobody_answers():
+    with (
+        nobody_answering() as address,
+        pytest.raises(InvalidStore, match=r"nobody answers at 127\.0\.0\.1"),
+    ):
         layers_of(f"{address}/a.zarr")
 
 

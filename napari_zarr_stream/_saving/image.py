@@ -295,7 +295,7 @@ def _write_by_planes(
 ) -> Sequence[Channel] | None:
     """Write all planes of a source; returns its channels with their contrast."""
     description = source.describe()
-    stream = open_stream(properties, description, store)
+    stream = open_stream(properties, description, store, in_turn=True)
     contrast = ContrastFinder(description)
     whole = False
     with ExitStack() as at_end:

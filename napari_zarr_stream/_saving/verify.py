@@ -16,7 +16,7 @@ import numpy.typing as npt
 from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.codecs import EMPTY, parse_shard_index
 from napari_zarr_stream._writer.errors import WriteFailed
-from napari_zarr_stream._writer.grid import ceil_div, in_shard
+from napari_zarr_stream._writer.grid import ceil_div
 from napari_zarr_stream._writer.local_store import writing
 from napari_zarr_stream._writer.memory import WORKERS
 from napari_zarr_stream._writer.ngff import serializer_of
@@ -157,28 +157,13 @@ class ReadBack:
             if index is None:
                 raise self._differs(path, place, "its index is damaged")
             tiles = 0
-            for chunk, number in self._chunks_in(place):
+            for chunk, number in self._plan.chunks_of_shard(0, place):
                 if index[number, 0] == EMPTY:
                     raise self._differs(path, chunk, "a chunk is missing")
                 offset, length = index[number].tolist()
                 data = system.read_at(file, length, offset)
                 tiles += self._compare_chunk(path, chunk, data)
             return tiles
-
-    def _chunks_in(self, place: tuple[int, ...]) -> Iterator[tuple[Chunk, int]]:
-        """The chunks of a shard, and their numbers there; none beyond the array.
-
-        A shard may have room for thousands of which there are a few.
-        """
-        plan = self._plan
-        inside = []
-        for at, chunks, side, size in zip(
-            place, plan.shard_grid, plan.chunk_shape, plan.shape, strict=True
-        ):
-            end = min((at + 1) * chunks, ceil_div(size or 1, side))
-            inside.append(range(at * chunks, end))
-        for chunk in itertools.product(*inside):
-            yield chunk, in_shard(chunk, plan.shard_grid)[1]
 
     def _compare_chunk(self, path: Path, chunk: tuple[int, ...], data: bytes) -> int:
         plan = self._plan

@@ -15,8 +15,10 @@ def open_stream(
     properties: StorageProperties,
     description: SourceDescription,
     store: Store | None = None,
+    *,
+    in_turn: bool = False,
 ) -> ZarrStream:
-    """Make the store, and the stream that writes to it.
+    """Make the store, and the stream that writes to it; see there.
 
     Raises
     ------
@@ -38,6 +40,7 @@ def open_stream(
         store=store,
         planes_per_frame=description.planes_per_frame,
         planes_per_second=description.planes_per_second,
+        in_turn=in_turn,
     )
 
 

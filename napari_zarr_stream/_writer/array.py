@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .codecs import Blosc, Codec
-from .grid import in_shard
+from .grid import ceil_div, in_shard
 from .memory import MAX_OPEN_FILES
 from .ngff import Document, Serializer
 from .part_files import BloscChunk, Part, PartFile, RawChunk, Shard
@@ -38,6 +38,9 @@ class LevelArray:
     store : Store
     codec : Codec
     serializer : Serializer
+    in_turn : bool
+        Chunks lie in their files in the order of their numbers, and not in that in
+        which they come: the same pixels make the same bytes.
     """
 
     def __init__(
@@ -47,6 +50,8 @@ class LevelArray:
         store: Store,
         codec: Codec,
         serializer: Serializer,
+        *,
+        in_turn: bool = False,
     ) -> None:
         self.plan = plan
         self.level = level
@@ -54,6 +59,7 @@ class LevelArray:
         self._store = store
         self._codec = codec
         self._serializer = serializer
+        self._in_turn = in_turn
         # Changed under _lock only; looked into without it.
         self._files: dict[tuple[int, ...], PartFile] = {}
         self._lock = threading.Lock()
@@ -131,6 +137,39 @@ class LevelArray:
                     files.setdefault((*place, *shard), []).append(part)
         return sum(self._write_parts(place, parts) for place, parts in files.items())
 
+    def write_box(self, start: Sequence[int], pixels: Buffer) -> int:
+        """Encode and store a box of pixels; returns bytes stored.
+
+        Parameters
+        ----------
+        start : sequence of int
+            The first pixel of it, where a part of a chunk begins: see `part_shape`.
+        pixels : array
+            It ends where a part of a chunk does, or the array.
+
+        Raises
+        ------
+        WriteFailed
+        """
+        side = self.plan.part_shape
+        grid = [ceil_div(size, n) for size, n in zip(pixels.shape, side, strict=True)]
+        files: dict[tuple[int, ...], list[Part]] = {}
+        for at in itertools.product(*map(range, grid)):
+            first = [i * n for i, n in zip(at, side, strict=True)]
+            inside = tuple(slice(a, a + n) for a, n in zip(first, side, strict=True))
+            some = pixels[inside]
+            part = np.ascontiguousarray(some)
+            if some.shape != side:
+                part = np.zeros(side, self.plan.dtype)
+                part[tuple(map(slice, some.shape))] = some
+            origin = [a + b for a, b in zip(start, first, strict=True)]
+            chunk = [a // n for a, n in zip(origin, self.plan.chunk_shape, strict=True)]
+            place, number = in_shard(chunk, self.plan.shard_grid)
+            if not self.plan.shard_shape:
+                number = origin[0] % self.plan.chunk_shape[0] // side[0]
+            files.setdefault(place, []).append((number, part))
+        return sum(self._write_parts(place, parts) for place, parts in files.items())
+
     def _outer_chunk(
         self, origin: tuple[int, ...], channel: int, z_chunk: int
     ) -> tuple[int, ...]:
@@ -168,6 +207,7 @@ class LevelArray:
     def _create_file(self, place: tuple[int, ...]) -> PartFile:
         stored = self._store.create_file(self._key(place), self._keep_open)
         if self.plan.shard_shape:
+            chunks = self.plan.chunks_of_shard(self.level, place)
             return Shard(
                 stored,
                 self.plan.chunks_in_shard(self.level, place),
@@ -175,9 +215,13 @@ class LevelArray:
                 self._codec,
                 self.plan.bytes_per_chunk,
                 self._store.has_holes,
+                (number for _, number in chunks) if self._in_turn else None,
             )
         if isinstance(self._codec, Blosc):
-            return BloscChunk(stored, self.plan, self._codec)
+            numbers = iter(range(self.plan.parts_per_chunk))
+            return BloscChunk(
+                stored, self.plan, self._codec, numbers if self._in_turn else None
+            )
         return RawChunk(stored, self.plan)
 
     def publish(self) -> None:

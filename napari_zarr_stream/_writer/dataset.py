@@ -30,10 +30,17 @@ class Dataset:
     properties : StorageProperties
     image : Image
         Its record is added to what is kept of `properties`.
+    in_turn : bool
+        As of `LevelArray`.
     """
 
     def __init__(
-        self, store: Store, properties: StorageProperties, image: Image
+        self,
+        store: Store,
+        properties: StorageProperties,
+        image: Image,
+        *,
+        in_turn: bool = False,
     ) -> None:
         self._store = store
         self._steps = 0  # that readers were told of
@@ -46,7 +53,9 @@ class Dataset:
         block_bytes = image.plan.blosc_block_bytes
         codec = codec_of(properties.kind, block_bytes, properties.codec_level)
         self.levels = [
-            LevelArray(image.plan, level, store, codec, self._serializer)
+            LevelArray(
+                image.plan, level, store, codec, self._serializer, in_turn=in_turn
+            )
             for level in range(len(image.plan.level_shapes))
         ]
 

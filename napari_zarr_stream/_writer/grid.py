@@ -7,7 +7,7 @@ otherwise the planes of one tile (of one volume, if `z` is halved).
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -125,6 +125,11 @@ class Grid:
     def parts_per_chunk(self) -> int:
         """Parts, of one frame or several, that a chunk is written in."""
         return self.frames_per_chunk // self.block[0]
+
+    @property
+    def part_shape(self) -> tuple[int, ...]:
+        """Pixels along each axis of what is encoded and written at once."""
+        return (self.chunk_shape[0] // self.parts_per_chunk, *self.chunk_shape[1:])
 
     @property
     def steps_per_file(self) -> int:
@@ -316,6 +321,23 @@ class Grid:
         ):
             chunks *= min(room, tiles - shard * room)
         return chunks
+
+    def chunks_of_shard(
+        self, level: int, place: Sequence[int]
+    ) -> Iterator[tuple[tuple[int, ...], int]]:
+        """The chunks of the shard at `place`, and their numbers there, in C order.
+
+        None beyond the array: a shard may have room for thousands of which there are a
+        few.
+        """
+        inside = []
+        for at, room, there in zip(
+            place, self.shard_grid, self.chunk_grid(level), strict=True
+        ):
+            end = (at + 1) * room
+            inside.append(range(at * room, end if there is None else min(end, there)))
+        for chunk in itertools.product(*inside):
+            yield chunk, in_shard(chunk, self.shard_grid)[1]
 
     def level_shape_after(self, level: int, steps: int) -> tuple[int, ...]:
         """Shape of `level` once `steps` steps along the first axis are there."""

@@ -3,13 +3,15 @@
 import abc
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from .codecs import (
     MAX_OVERHEAD,
+    Blocks,
     BlockTable,
     Blosc,
     Codec,
@@ -69,6 +71,7 @@ class PartFile(abc.ABC):
     def _close(self) -> None:
         with contextlib.closing(self._file):
             self._finish()
+            self._file.appear()
 
     def publish(self) -> None:  # noqa: B027 - most files need nothing for it
         """Let readers find what is there, if they can be told before the end."""
@@ -107,26 +110,99 @@ class RawChunk(PartFile):
         """Nothing: it could be read all the time."""
 
 
-class _GrowingFile(PartFile):
-    """A file in which encoded parts lie in the order they come, marks between them."""
+NONE = -1
+"""The number of no part."""
 
-    def __init__(self, file: StoredFile, parts: int, first_offset: int) -> None:
+E = TypeVar("E")
+
+
+class _GrowingFile(PartFile, Generic[E]):
+    """A file in which encoded parts lie one behind another.
+
+    In the order they come, with marks between them; or in the order of `numbers`, and
+    without: then the same pixels make the same bytes, whichever worker is faster.
+    """
+
+    def __init__(
+        self,
+        file: StoredFile,
+        parts: int,
+        first_offset: int,
+        numbers: Iterator[int] | None,
+    ) -> None:
         super().__init__(file, parts)
         self._size = first_offset  # guarded by _lock
+        self._numbers = iter(numbers or ())  # guarded by _lock
+        self._next = next(self._numbers, NONE)  # the same
+        self._in_turn = numbers is not None
+        self._early: dict[int, tuple[Encoded, E]] = {}  # before their turn; the same
 
-    def _add(self, parts: Sequence[Part], encoded: Sequence[Encoded]) -> int:
+    @abc.abstractmethod
+    def _encode(self, pixels: npt.NDArray[np.generic]) -> tuple[Encoded, E]:
+        """A part as bytes, and what is to be noted of it."""
+
+    @abc.abstractmethod
+    def _note(self, number: int, part: E, offset: int) -> None:
+        """Note where a part was written. Caller must hold `_lock`."""
+
+    def _noted(self) -> None:
+        """Parts were noted. Caller must hold `_lock`."""
+
+    def write(self, parts: Sequence[Part]) -> int:
+        """See `PartFile.write`."""
+        encoded: Sequence[tuple[int, Encoded, E]] = [
+            (number, *self._encode(pixels)) for number, pixels in parts
+        ]
+        stored = sum(len(data) for _, data, _ in encoded)
+        if not self._in_turn:
+            start = self._add_with_mark([(n, data) for n, data, _ in encoded])
+        else:
+            start, encoded = self._add_in_turn(encoded)
+        if encoded:
+            with self._lock:
+                for number, data, part in encoded:
+                    self._note(number, part, start)
+                    start += len(data)
+                self._noted()
+                self._count(len(encoded))
+        return stored
+
+    def _add_with_mark(self, encoded: Sequence[tuple[int, Encoded]]) -> int:
         """Write behind all that is there or under way; returns where."""
-        sizes = list(map(len, encoded))
+        numbers, data = zip(*encoded, strict=True)
+        sizes = list(map(len, data))
         with self._lock:
             start = self._size
             self._size = start + sum(sizes) + mark_bytes(len(sizes))
         # The mark comes last: where it can be read, all before it was written.
-        mark = encode_mark(start, [number for number, _ in parts], sizes)
-        self._file.write_at(start, *encoded, mark)
+        self._file.write_at(start, *data, encode_mark(start, numbers, sizes))
         return start
 
+    def _add_in_turn(
+        self, encoded: Sequence[tuple[int, Encoded, E]]
+    ) -> tuple[int, list[tuple[int, Encoded, E]]]:
+        """Write those whose turn it is, of these and of earlier ones, and keep others.
 
-class Shard(_GrowingFile):
+        Returns where, and what was written.
+        """
+        turn: list[tuple[int, Encoded, E]] = []
+        with self._lock:
+            start = self._size
+            self._early |= {number: (data, part) for number, data, part in encoded}
+            while (number := self._next) in self._early:
+                turn.append((number, *self._early.pop(number)))
+                self._size += len(turn[-1][1])
+                self._next = next(self._numbers, NONE)
+            for number, data, part in encoded:
+                if number in self._early:
+                    # It may be a view of pixels, which are others in its turn.
+                    self._early[number] = bytes(data), part
+        if turn:
+            self._file.write_at(start, *(data for _, data, _ in turn))
+        return start, turn
+
+
+class Shard(_GrowingFile[Encoded]):
     """Encoded chunks, then their index.
 
     Zarr v3 specification, codec `sharding_indexed`, index at the end. The index has
@@ -150,8 +226,9 @@ class Shard(_GrowingFile):
         codec: Codec,
         chunk_bytes: int,
         has_holes: bool,
+        numbers: Iterator[int] | None = None,
     ) -> None:
-        super().__init__(file, parts, 0)
+        super().__init__(file, parts, 0, numbers)
         self._codec = codec
         self._has_holes = has_holes
         self._index = empty_shard_index(room)  # guarded by _lock
@@ -167,18 +244,14 @@ class Shard(_GrowingFile):
         self._far_end = -(-(self._floor + room) // PAGE) * PAGE
         self._end = 0  # where the last index ends, if there is one; guarded by _lock
 
-    def write(self, parts: Sequence[Part]) -> int:
-        """See `PartFile.write`."""
-        encoded = [self._codec.encode(pixels) for _, pixels in parts]
-        end = start = self._add(parts, encoded)
-        with self._lock:
-            # Only now: an index that is written names nothing that is not there.
-            for (number, _), chunk in zip(parts, encoded, strict=True):
-                self._index[number] = end, len(chunk)
-                end += len(chunk)
-            self._is_new = True
-            self._count(len(parts))
-        return end - start
+    def _encode(self, pixels: npt.NDArray[np.generic]) -> tuple[Encoded, Encoded]:
+        data = self._codec.encode(pixels)
+        return data, data
+
+    def _note(self, number: int, part: Encoded, offset: int) -> None:
+        # Only now: an index that is written names nothing that is not there.
+        self._index[number] = offset, len(part)
+        self._is_new = True
 
     def publish(self) -> None:
         """See `PartFile.publish`."""
@@ -203,16 +276,21 @@ class Shard(_GrowingFile):
         self._is_new = False  # who was about to publish it comes too late
         index = encode_shard_index(self._index)
         self._file.end_with(self._size, index)
-        self._file.appear()
 
 
-class BloscChunk(_GrowingFile):
+class BloscChunk(_GrowingFile[Blocks]):
     """A chunk that is encoded in parts: blocks behind a table of them.
 
     What never came is zeros, which are stored once.
     """
 
-    def __init__(self, file: StoredFile, plan: Plan, codec: Blosc) -> None:
+    def __init__(
+        self,
+        file: StoredFile,
+        plan: Plan,
+        codec: Blosc,
+        numbers: Iterator[int] | None = None,
+    ) -> None:
         self._dtype = plan.dtype
         part_bytes = plan.bytes_per_chunk // plan.parts_per_chunk
         self._blocks = part_bytes // codec.block_bytes
@@ -221,20 +299,18 @@ class BloscChunk(_GrowingFile):
         self._codec = codec
         self._is_live = False  # readers know of it; guarded by _lock
         self._has_zeros = False  # for what never came; guarded by _lock
-        super().__init__(file, plan.parts_per_chunk, self._table.size)
+        super().__init__(file, plan.parts_per_chunk, self._table.size, numbers)
 
-    def write(self, parts: Sequence[Part]) -> int:
-        """See `PartFile.write`."""
-        encoded = [self._codec.encode_blocks(pixels) for _, pixels in parts]
-        end = start = self._add(parts, [blocks.data for blocks in encoded])
-        with self._lock:
-            for (number, _), blocks in zip(parts, encoded, strict=True):
-                self._table.put(number * self._blocks, blocks, end)
-                end += len(blocks.data)
-            if self._is_live:
-                self._put_table()
-            self._count(len(parts))
-        return end - start
+    def _encode(self, pixels: npt.NDArray[np.generic]) -> tuple[Encoded, Blocks]:
+        blocks = self._codec.encode_blocks(pixels)
+        return blocks.data, blocks
+
+    def _note(self, number: int, part: Blocks, offset: int) -> None:
+        self._table.put(number * self._blocks, part, offset)
+
+    def _noted(self) -> None:
+        if self._is_live:
+            self._put_table()
 
     def flush(self) -> None:
         """See `PartFile.flush`: from now on it is a blosc buffer after each write."""

@@ -76,6 +76,7 @@ class Work(Generic[L]):
         self.pending = 0  # tasks, guarded by _changed
         self.sealed = False  # guarded by _changed
         self.writing = False  # guarded by _changed
+        self.done = False  # guarded by _changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,9 @@ class SlotQueue(Generic[L]):
         Makes what a number of the tally stands for known to readers.
     workers : Workers
         The pool, which has a lock for all.
+    in_turn : bool
+        A slot is free only after all before it: what comes early and waits for others
+        is no more than they hold.
     """
 
     def __init__(
@@ -112,7 +116,11 @@ class SlotQueue(Generic[L]):
         new_slot: Callable[[Hashable], L],
         commit: Callable[[int], None],
         workers: Workers,
+        *,
+        in_turn: bool = False,
     ) -> None:
+        self._in_turn = in_turn
+        self._begun: deque[Work[L]] = deque()  # if in turn; guarded by _changed
         self._memory = memory
         self._new_slot = new_slot
         self._tally = tally  # guarded by _changed
@@ -169,9 +177,11 @@ class SlotQueue(Generic[L]):
                     self._slots_made -= 1
                 self._free[kind].append(self._new_slot(kind))
                 self._slots_made += 1
-            slot = self._free[kind].pop()
-        slot.start(first_plane)
-        return Work(slot, kind)
+            work = Work(self._free[kind].pop(), kind)
+            if self._in_turn:
+                self._begun.append(work)
+        work.slot.start(first_plane)
+        return work
 
     def _wait_until(self, is_so: Callable[[], object]) -> None:
         """Leave all to the workers. Caller must hold `_changed`."""
@@ -183,9 +193,17 @@ class SlotQueue(Generic[L]):
     def give_back(self, work: Work[L]) -> None:
         """Let a slot be used for something else that no plane was taken into."""
         with self._changed:
-            if not self._stopped:
-                self._free[work.kind].append(work.slot)
-            self._changed.notify_all()
+            self._release(work)
+
+    def _release(self, work: Work[L]) -> None:
+        """Let a slot be used again, if it is its turn. Caller must hold `_changed`."""
+        work.done = True
+        free = [] if self._in_turn else [work]
+        while self._begun and self._begun[0].done:
+            free.append(self._begun.popleft())
+        for each in free if not self._stopped else ():
+            self._free[each.kind].append(each.slot)
+        self._changed.notify_all()
 
     def _can_start(self) -> bool:
         more = self._slots_made < self._memory.slots
@@ -401,9 +419,7 @@ class SlotQueue(Generic[L]):
             self._put((partial(self._run, work, task) for task in tasks), first=True)
             return
         self._tally.add(slot)
-        if not self._stopped:
-            self._free[work.kind].append(slot)
-        self._changed.notify_all()
+        self._release(work)
 
     def _write_whole(self, slot: L) -> None:
         slot.halve()

@@ -62,6 +62,9 @@ class ZarrStream:
         Planes that `status` counts as one frame: the channels of a colour camera.
     planes_per_second : float
         How fast they will come at most, for the `buffer_s` of `properties`.
+    in_turn : bool
+        The same planes make the same files, byte for byte; a chunk that is encoded
+        before its turn waits, and nothing can be told of files that are half written.
 
     Raises
     ------
@@ -86,6 +89,7 @@ class ZarrStream:
         store: Store | None = None,
         planes_per_frame: int = 1,
         planes_per_second: float = 0.0,
+        in_turn: bool = False,
     ) -> None:
         self.properties = properties
         self.planes_per_frame = planes_per_frame
@@ -121,7 +125,7 @@ class ZarrStream:
         self._cascade: Cascade | None = None
         with contextlib.ExitStack() as undo:
             undo.callback(place.discard)
-            self._dataset = Dataset(place, properties, image)
+            self._dataset = Dataset(place, properties, image, in_turn=in_turn)
             levels = self._dataset.levels
             if self.plan.cascades:
                 self._cascade = Cascade(self.plan, levels, properties.method)
@@ -129,7 +133,12 @@ class ZarrStream:
             new_slot = partial(Slot, self.plan, *shared)
             tally, memory = RowTally(self.plan, place.has_holes), self.plan.memory
             self._queue = SlotQueue(
-                memory, tally, lambda _: new_slot(), self._commit, pool()
+                memory,
+                tally,
+                lambda _: new_slot(),
+                self._commit,
+                pool(),
+                in_turn=in_turn,
             )
             self._intake = Intake(self.plan, self._queue)
             undo.callback(self._queue.stop)

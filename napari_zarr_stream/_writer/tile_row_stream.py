@@ -58,8 +58,8 @@ def rows_memory(plan: Plan) -> Memory:
 class TileRowStream:
     """An OME-Zarr image that takes rows of pixels as they come.
 
-    What it writes is what a `ZarrStream` would, chunk for chunk; memory holds some rows
-    of tiles, whatever the height of a plane.
+    What it writes is what a `ZarrStream` would, byte for byte if `in_turn`; memory
+    holds some rows of tiles, whatever the height of a plane.
 
     Parameters
     ----------
@@ -92,7 +92,8 @@ class TileRowStream:
             undo.callback(store.discard)
             memory = self._check(image)
             self._halver = TileHalver(plan.dtype) if plan.halves_in_tiles else None
-            self._dataset = Dataset(store, properties, image)
+            # One row is on its way: none that comes early waits for another.
+            self._dataset = Dataset(store, properties, image, in_turn=True)
             tally = TileRowTally(plan, store.has_holes)
             self._queue = SlotQueue(
                 memory, tally, self._new_row, self._dataset.commit, pool()

@@ -6,7 +6,7 @@ SCREEN = $(if $(filter Linux,$(SYSTEM)),xvfb-run --auto-servernum --server-args=
 # Every warning is an error.
 SITE = $(BIN)/python -m sphinx --quiet --fail-on-warning --fresh-env docs build/site
 
-.PHONY: demo screenshots test test-qt test-pretend test-long check setup setup-test wheel docs bench bench-quick bench-export bench-live bench-browse
+.PHONY: demo screenshots test test-qt test-pretend test-long check setup setup-test wheel docs bench bench-quick bench-export bench-live bench-browse bench-microscope
 .PHONY: setup-windows test-windows demo-windows bench-windows
 
 setup:
@@ -101,6 +101,11 @@ bench-quick:
 bench-live: setup
 	$(SCREEN) $(BIN)/python -m benchmarks.live $(BENCH_ARGS)
 	$(SCREEN) $(BIN)/python -m benchmarks.dock $(DOCK_ARGS)
+
+# The window, while a run of napari-micromanager is recorded onto a slow disk: for a quiet
+# machine, and where napari-micromanager is installed.
+bench-microscope: setup
+	$(SCREEN) $(BIN)/python -m benchmarks.microscope $(BENCH_ARGS)
 
 # How a recording is looked at, beside napari-ome-zarr; ten minutes.
 bench-browse: setup

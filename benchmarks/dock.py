@@ -56,7 +56,7 @@ class NumberedCamera(SimulatedCamera):
         return info
 
 
-def _wait(condition: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
+def wait(condition: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
     """Have the window go on until something is so."""
     from qtpy.QtCore import QEventLoop, QTimer
 
@@ -69,9 +69,10 @@ def _wait(condition: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
     loop.exec()
 
 
-def _pause(seconds: float) -> None:
+def pause(seconds: float) -> None:
+    """Have the window go on for so long."""
     until = time.perf_counter() + seconds
-    _wait(lambda: time.perf_counter() > until)
+    wait(lambda: time.perf_counter() > until)
 
 
 def _drive(folder: Path, seconds: float, early: bool) -> Lateness:
@@ -79,24 +80,24 @@ def _drive(folder: Path, seconds: float, early: bool) -> Lateness:
 
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1300, 950)
-    _pause(2.0)
+    pause(2.0)
     late = Lateness("napari alone")
-    _pause(1.0)
+    pause(1.0)
     late.phase = "dock opens"
     _, widget = viewer.window.add_plugin_dock_widget(
         "napari-zarr-stream", "Record to Zarr"
     )
-    _pause(0.1)
+    pause(0.1)
     late.phase = "dock stands"
     cameras = widget.cameras
-    _wait(lambda: not cameras.is_searching)
+    wait(lambda: not cameras.is_searching)
     cameras.found = replace(cameras.found, cameras={NAME: _camera})
     cameras.found_changed.emit()
     widget.uri.value = folder / "out"
     widget.source.value = NAME
-    _wait(lambda: cameras.first.is_ready and widget.record.enabled)
+    wait(lambda: cameras.first.is_ready and widget.record.enabled)
     if not early:
-        _pause(STANDS_S)
+        pause(STANDS_S)
     late.phase = "Record"
     _record(viewer, widget, late, seconds)
     late.stop()
@@ -116,17 +117,17 @@ def _record(viewer: Any, widget: Any, late: Lateness, seconds: float) -> None:
     clicked = time.perf_counter()
     widget.record.native.click()
     glass.is_live = lambda: session.look_back is not None and session.look_back.is_live
-    _wait(lambda: session.status().frames_committed > 0 or not session.is_busy)
+    wait(lambda: session.status().frames_committed > 0 or not session.is_busy)
     print(f"first frame committed after {time.perf_counter() - clicked:.2f} s")
     viewer.reset_view()  # the dock has folded, and the canvas is as large as it stays
     late.phase = "looked at"
     scrubber = Scrubber(viewer, session, glass)
-    _pause(seconds)
+    pause(seconds)
     scrubber.stop()
     late.phase = "pyramid"
     widget.stop.native.click()
-    _wait(lambda: not session.is_busy)
-    _pause(2.0)
+    wait(lambda: not session.is_busy)
+    pause(2.0)
     status = session.status()
     print(
         f"{status.frames_committed} of {status.frames_acquired} frames committed, "

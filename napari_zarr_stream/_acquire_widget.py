@@ -134,7 +134,8 @@ class AcquireWidget(Container[Widget]):
         self._acquiring.positions = self._opened_as.positions
         self._acquiring.new_properties = None
         can_run = self._how.plan_line.show_words(self._planned)
-        self._run.show_ready(can_run, f"Ready for {self._how.names()}" * can_run)
+        said = f"Ready for {self._how.names()}" if can_run else ""
+        self._run.show_ready(can_run, said)
 
     def _planned(self) -> Summary:
         place = self._how.place()

@@ -2,17 +2,22 @@
 
 import importlib.util
 import itertools
+import threading
 import warnings
 
 import numpy as np
 import pytest
 import zarr
-from qtpy.QtWidgets import QMessageBox
+from qtpy.QtWidgets import QApplication, QMessageBox
+from waiting import PATIENCE_S
 from windows import click, messages, wait_until
 
 from napari_zarr_stream import WriteFailed
 from napari_zarr_stream._acquire_widget import AcquireWidget
 from napari_zarr_stream._acquisition.asked import AskedPosition
+from napari_zarr_stream._viewer import run_layers
+from napari_zarr_stream._viewer.run_layers import RunLayers
+from napari_zarr_stream._writer import memory, system
 from napari_zarr_stream._writer.image_set import ImageSet
 from napari_zarr_stream._writer.record import FinishReason
 from napari_zarr_stream.cameras.micromanager import simulated
@@ -99,6 +104,97 @@ def test_a_run_of_positions_is_looked_through(dock, viewer, qtbot):
             )
     assert dock.saved.value == "Cancelled, saved recording_0001.zarr"
     assert "recording_0002.zarr" in dock.state.value
+
+
+class StandingDisk:
+    """A disk that stands still from `stop` on, until `go_on`."""
+
+    def __init__(self, monkeypatch):
+        self.write_at, self.gate, self.waiting = system.write_at, threading.Event(), 0
+        self.go_on()
+        monkeypatch.setattr(system, "write_at", self._write_at)
+
+    def _write_at(self, *arguments):
+        self.waiting += not self.gate.is_set()
+        self.gate.wait()
+        self.write_at(*arguments)
+
+    def stop(self):
+        self.gate.clear()
+
+    def go_on(self):
+        self.gate.set()
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    disk = StandingDisk(monkeypatch)
+    # A window that waits for it does so until then, and is found out.
+    too_late = threading.Timer(PATIENCE_S, disk.go_on)
+    too_late.start()
+    yield disk
+    disk.go_on()
+    too_late.cancel()
+    too_late.join()
+
+
+def test_the_window_goes_on_while_the_disk_stands_still(
+    dock, viewer, qtbot, monkeypatch, disk
+):
+    monkeypatch.setattr(memory, "MAX_SLOTS", 0)  # no more than workers need
+    acquiring = dock._acquiring
+    dock.form.loops.value = 10**5
+    dock.form.where.value = "A list"
+    dock.form.list.extend(STAGE)
+    dock.records_others.value = True
+    run(dock, qtbot)
+    wait_until(lambda: acquiring.status().committed > 12)
+    wait_until(lambda: acquiring.layers is not None)
+    disk.stop()
+    wait_until(lambda: disk.waiting >= memory.WORKERS)
+    acquired = acquiring.status().acquired
+    # All that a user does meanwhile, and what the window does by the clock.
+    for step in range(3):
+        viewer.dims.set_current_step((0, 1), (step, 0))
+        wait_until(lambda: dock.live.text == "Back to live")
+        click(dock.live, qtbot)
+        click(dock.pause, qtbot)
+        for _ in range(5):
+            acquiring._poll()
+            acquiring.follow_core()
+            dock._run.show_status()
+            QApplication.processEvents()
+        click(dock.pause, qtbot)
+        viewer.dims.set_current_step((0, 1), (step, 0))
+        click(dock.live, qtbot)
+    click(dock.cancel, qtbot)
+    assert not disk.gate.is_set(), "the window waited for the disk"
+    # What had no place in the queue waited in the thread of the run.
+    assert acquiring.status().acquired < acquired + 100
+    assert acquiring.is_busy
+    disk.go_on()
+    status = end(dock)
+    assert status.finish_reason is FinishReason.CANCELED
+    assert status.committed == status.acquired
+
+
+@pytest.mark.long
+def test_what_came_between_two_looks_is_shown_once(dock, viewer, qtbot, monkeypatch):
+    acquiring = dock._acquiring
+    dock.form.loops.value = 30
+    refreshed = []
+    monkeypatch.setattr(run_layers, "_refresh", refreshed.append)
+    monkeypatch.setattr(RunLayers, "_go_to", lambda *_: False)
+    run(dock, qtbot)
+    acquisition = acquiring.acquisition
+    wait_until(lambda: acquiring.layers is not None)
+    acquisition.wait(PATIENCE_S)  # the window stands still, and planes come
+    before, layers = len(refreshed), acquiring.layers
+    layers.follow(acquisition.status())
+    assert len(refreshed) - before == 2  # its channels
+    layers.follow(acquisition.status())
+    assert len(refreshed) - before == 2
+    assert end(dock).committed == 60
 
 
 @pytest.mark.long

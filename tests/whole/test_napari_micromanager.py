@@ -2,6 +2,7 @@
 
 import threading
 import time
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -16,7 +17,6 @@ from napari_zarr_stream._writer.record import FinishReason
 from napari_zarr_stream.cameras.micromanager import find
 from napari_zarr_stream.cameras.micromanager.core import running_core
 
-# Its icons are asked of the network, which takes half a minute where there is none.
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]
 
 WRITE_S = 0.1
@@ -41,9 +41,11 @@ class SlowDisk(Acquisition):
 
 
 @pytest.fixture
-def window(viewer):  # noqa: F811
+def window(viewer, monkeypatch):  # noqa: F811
     from napari_micromanager.main_window import MainWindow
 
+    # Each icon is asked of the network: half a minute, where there is none.
+    monkeypatch.setattr("superqt.iconify.svg_path", Mock(side_effect=OSError))
     # the console that tests have instead of napari's
     viewer.window._qt_viewer.console.push = lambda names: None
     window = MainWindow(viewer)

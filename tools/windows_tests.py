@@ -27,8 +27,8 @@ PATIENCE_S = 3600
 """For one file, on a machine that does much besides."""
 
 ROOMS = (
-    "writer", "sources", "recording", "cli", "reading", "saving",
-    "cameras", "viewer", "dock", "whole",
+    "writer", "sources", "recording", "cli", "reading", "saving", "upload",
+    "acquisition", "cameras", "viewer", "dock", "whole",
 )  # fmt: skip
 """Of tests; those of the house look at the checkout, which is no other there."""
 

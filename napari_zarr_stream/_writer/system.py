@@ -95,6 +95,7 @@ if sys.platform == "win32":
 
     _full = windows.full_path
     _tree = windows.tree_path
+    size_of = windows.size_of
     size_on_disk = windows.size_on_disk
 
 else:
@@ -180,6 +181,10 @@ else:
 
     _tree = _full
 
+    def size_of(descriptor: int) -> int:
+        """Bytes of a file, holes included."""
+        return os.fstat(descriptor).st_size
+
     def size_on_disk(descriptor: int) -> int:
         """Bytes that a file takes; a hole takes none."""
         return os.fstat(descriptor).st_blocks * 512
@@ -225,11 +230,6 @@ def closing(descriptor: int) -> Iterator[int]:
         yield descriptor
     finally:
         close(descriptor)
-
-
-def size_of(descriptor: int) -> int:
-    """Bytes of a file, holes included."""
-    return os.fstat(descriptor).st_size
 
 
 def is_regular(descriptor: int) -> bool:

@@ -26,6 +26,7 @@ _NO_LINK = 0x00200000  # FILE_FLAG_OPEN_REPARSE_POINT
 _REPARSE_POINT = 0x400
 _SET_SPARSE = 0x900C4
 _STANDARD_INFO = 1
+_ATTRIBUTE_TAG_INFO = 9
 _HIDDEN = 0x2
 _ADD_FILE = 0x2  # of a folder
 _BACKUP_SEMANTICS = 0x02000000  # folders are opened so
@@ -56,6 +57,7 @@ for _call in (
     _call.argtypes = [
         wintypes.HANDLE, ctypes.c_int, ctypes.c_void_p, wintypes.DWORD,
     ]  # fmt: skip
+_kernel.GetFileSizeEx.argtypes = [wintypes.HANDLE, ctypes.c_void_p]
 _kernel.SetFileAttributesW.argtypes = [wintypes.LPCWSTR, wintypes.DWORD]
 _kernel.CloseHandle.argtypes = [wintypes.HANDLE]
 
@@ -82,6 +84,10 @@ class _Overlapped(ctypes.Structure):
     @classmethod
     def at(cls, offset: int) -> "_Overlapped":
         return cls(0, 0, offset & 0xFFFFFFFF, offset >> 32, 0)
+
+
+class _AttributeTagInfo(ctypes.Structure):
+    _fields_ = (("attributes", wintypes.DWORD), ("tag", wintypes.DWORD))
 
 
 class _StandardInfo(ctypes.Structure):
@@ -122,11 +128,30 @@ def open_file(path: Path, access: int, how: int, *, follow: bool = True) -> int:
         raise _error(text)
     mode = os.O_RDONLY if access == READ else os.O_RDWR
     descriptor = msvcrt.open_osfhandle(handle, mode | os.O_BINARY | os.O_NOINHERIT)
-    attributes = getattr(os.fstat(descriptor), "st_file_attributes", 0)
-    if not follow and attributes & _REPARSE_POINT:
+    if not follow and _is_link(handle):
         os.close(descriptor)
         raise OSError(0, "it is a link", text, 1920)
     return descriptor
+
+
+def _is_link(handle: int) -> bool:
+    """Whether it is no file itself. `os.fstat` would ask for ten things besides."""
+    said = _AttributeTagInfo()
+    return bool(
+        _kernel.GetFileInformationByHandleEx(
+            handle, _ATTRIBUTE_TAG_INFO, ctypes.byref(said), ctypes.sizeof(said)
+        )
+        and said.attributes & _REPARSE_POINT
+    )
+
+
+def size_of(descriptor: int) -> int:
+    """See `system.size_of`: one question, where `os.fstat` asks many."""
+    size = ctypes.c_int64()
+    handle = msvcrt.get_osfhandle(descriptor)
+    if not _kernel.GetFileSizeEx(handle, ctypes.byref(size)):
+        raise _error()
+    return size.value
 
 
 def write_at(
@@ -157,7 +182,7 @@ def write_at(
 def read_at(descriptor: int, size: int, offset: int) -> bytes:
     """See `system.read_at`."""
     handle = msvcrt.get_osfhandle(descriptor)
-    size = max(0, min(size, os.fstat(descriptor).st_size - offset))
+    size = max(0, min(size, size_of(descriptor) - offset))
     data = np.empty(size, np.uint8)
     done = wintypes.DWORD()
     at = 0
@@ -204,7 +229,7 @@ def path_length(path: Path) -> int:
 
 def data_ranges(descriptor: int) -> Iterator[tuple[int, int]]:
     """See `system.data_ranges`: all of it."""
-    yield 0, os.fstat(descriptor).st_size
+    yield 0, size_of(descriptor)
 
 
 def hide(path: Path) -> None:

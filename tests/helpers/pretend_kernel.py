@@ -11,6 +11,7 @@ import errno
 import importlib
 import importlib.util
 import os
+import stat
 import sys
 import threading
 from collections import Counter
@@ -136,11 +137,19 @@ def _control(handle, code, *_):
     return 1
 
 
-def _standard_info(handle, kind, info, size):
-    assert kind == 1, "only FILE_STANDARD_INFO is known"
+def _information(handle, kind, info, size):
     of_file = os.fstat(handle)
+    if kind == 9:  # FILE_ATTRIBUTE_TAG_INFO
+        info._obj.attributes = 0x400 if stat.S_ISLNK(of_file.st_mode) else 0
+        return 1
+    assert kind == 1, "and FILE_STANDARD_INFO"
     is_sparse = _identity(handle) in _sparse
     info._obj.allocated = of_file.st_blocks * 512 if is_sparse else of_file.st_size
+    return 1
+
+
+def _file_size(handle, size):
+    size._obj.value = os.fstat(handle).st_size
     return 1
 
 
@@ -155,7 +164,8 @@ _KERNEL = SimpleNamespace(
     ReadFile=_call(_read),
     SetFileInformationByHandle=_call(_set_information),
     DeviceIoControl=_call(_control),
-    GetFileInformationByHandleEx=_call(_standard_info),
+    GetFileInformationByHandleEx=_call(_information),
+    GetFileSizeEx=_call(_file_size),
     SetFileAttributesW=_call(_set_attributes),
     CloseHandle=_call(_close),
     RtlAreLongPathsEnabled=lambda: False,

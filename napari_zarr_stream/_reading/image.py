@@ -6,7 +6,7 @@ napari.
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from .documents import (
 from .lazy import LazyArray
 from .levels import fitting, open_levels
 from .location import Location, Unreachable, inside, path_below, title_of
+from .objects import objects_in
 from .transforms import Affine, part_of, place_of, placed_beside
 
 WHOLE = "whole"
@@ -65,8 +66,9 @@ class StoredImage:
         What comes after them, where the image is turned or slanted.
     channels : tuple of ShownChannel
         One for each channel; one where there is no such axis.
-    label : mapping or None
-        The "image-label" metadata of a label image.
+    objects : sequence of mapping, or None
+        Of labels: what "image-label" metadata say of them, or our own record for each
+        channel.
     record : mapping
         Our own record; empty in stores of others.
     notes : tuple of str
@@ -86,7 +88,7 @@ class StoredImage:
     translation: tuple[float, ...]
     affine: Affine | None
     channels: tuple[ShownChannel, ...]
-    label: Mapping[str, Any] | None
+    objects: Sequence[Mapping[str, Any]] | None
     record: Mapping[str, Any]
     notes: tuple[str, ...]
     samples: tuple[LazyArray, ...]
@@ -131,6 +133,7 @@ def _open_image(node: Node, number: int, beside: Node | None) -> StoredImage:
     kinds = [axis.kind for axis in axes]
     channel_axis = kinds.index("channel") if "channel" in kinds else None
     count = 1 if channel_axis is None else full.array.shape[channel_axis]
+    record = mapping(node.attributes.get(RECORD_KEY))
     label = node.ome.get("image-label")
     return StoredImage(
         path=node.path,
@@ -144,8 +147,8 @@ def _open_image(node: Node, number: int, beside: Node | None) -> StoredImage:
         translation=place.translation,
         affine=place.affine,
         channels=channels_of(node.ome.get("omero"), count, notes),
-        label=None if label is None else mapping(label),
-        record=mapping(node.attributes.get(RECORD_KEY)),
+        objects=objects_in(record) if label is None else (mapping(label),),
+        record=record,
         notes=_few(notes),
         samples=(levels[-1].array,),
     )

@@ -178,7 +178,7 @@ def _labels_in(group: Location) -> list[str]:
 def _image_facts(image: StoredImage) -> Facts:
     array = image.levels[0]
     axes = zip(image.axes, image.scale, image.translation, strict=True)
-    kind = "image" if image.label is None else "labels image"
+    kind = "image" if image.objects is None else "labels image"
     return {
         "kind": f"{kind}, no frames yet" if 0 in array.shape else kind,
         "ome_ngff": image.version,
@@ -205,7 +205,7 @@ def _image_facts(image: StoredImage) -> Facts:
                 "contrast_limits": channel.contrast_limits,
             }
             for channel in image.channels
-            if image.label is None
+            if image.objects is None
         ],
         "record": dict(image.record),
         "warnings": list(image.notes),

@@ -24,7 +24,7 @@ from .image import StoredImage
 from .lazy import LazyArray
 from .levels import open_array
 from .location import Location, title_of
-from .look import HasColormap, look_of, was_visible
+from .look import HasColormap, look_of, look_of_labels
 from .objects import objects_of
 from .transforms import part_of
 
@@ -121,7 +121,7 @@ def image_layers(
     if len(shape) - is_split < 2:
         raise InvalidStore(f"{image.path} is of shape {shape}, no image of y and x")
     odd = list(image.notes)
-    is_label = is_label or image.label is not None
+    is_label = is_label or image.objects is not None
 
     numbers = range(count) if is_split else [None]
     colors = _colors(image.channels if is_split else image.channels[:1], odd)
@@ -180,8 +180,9 @@ def _layer(
     }
     data: Any = levels if len(levels) > 1 else levels[0]
     if is_label and np.issubdtype(levels[0].dtype, np.integer):
-        meta["visible"] = was_visible(image.record)
-        meta |= objects_of(image.label or {}, notes)
+        look, others = look_of_labels(image.record, number or 0)
+        said = dict(enumerate(image.objects or ())).get(number or 0, {})
+        meta |= look | objects_of(said, others, notes)
         if len(levels) == 1 and _is_small(levels[0]):
             data = read_pixels(data, image.path)
         return data, meta, "labels"

@@ -22,9 +22,16 @@ BLENDINGS = (
 INTERPOLATIONS = ("linear", "zero")
 
 
-def was_visible(record: Mapping[str, Any]) -> bool:
-    """Whether labels were shown when they were saved."""
-    return _entry(record, 0).get("visible") is not False
+def look_of_labels(
+    record: Mapping[str, Any], number: int
+) -> tuple[dict[str, Any], list[float] | None]:
+    """How channel `number` of labels was shown, as a layer takes it.
+
+    And the colour of objects that were given none; None where that is not known.
+    """
+    entry = _entry(record, number)
+    look = _light(entry) | {"visible": entry.get("visible") is not False}
+    return look, _color(entry.get("others"))
 
 
 def look_of(
@@ -38,16 +45,30 @@ def look_of(
     entry = _entry(record, number)
     if entry.get("color") != color:
         return {}
+    look = _light(entry)
+    colormap = _colormap(mapping(entry.get("colormap")), has_colormap)
+    if colormap is not None:
+        look["colormap"] = colormap
+    return look
+
+
+def _light(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Blending and opacity, where they are said."""
     look: dict[str, Any] = {}
     if entry.get("blending") in BLENDINGS:
         look["blending"] = entry["blending"]
     opacity = entry.get("opacity")
     if isinstance(opacity, int | float) and 0 <= opacity <= 1:
         look["opacity"] = opacity
-    colormap = _colormap(mapping(entry.get("colormap")), has_colormap)
-    if colormap is not None:
-        look["colormap"] = colormap
     return look
+
+
+def _color(digits: Any) -> list[float] | None:
+    try:
+        numbers = numbers_of(digits)
+    except (TypeError, ValueError):
+        return None
+    return numbers if len(numbers) == 4 else None
 
 
 def _entry(record: Mapping[str, Any], number: int) -> Mapping[str, Any]:

@@ -1,7 +1,10 @@
 """Colours and properties of labelled objects, as "image-label" metadata say them."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from napari_zarr_stream._writer.record import RecordKey
 
 from .axes import Notes
 from .documents import mapping, number, sequence, short
@@ -18,11 +21,25 @@ UNSAID: Color = [0.6, 0.6, 0.6, 1.0]
 CLEAR: Color = [0.0, 0.0, 0.0, 0.0]
 
 
-def objects_of(label: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
-    """Metadata of a napari labels layer: colormap and features, where they are said."""
+def objects_in(record: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | None:
+    """What our own record says of the objects in each channel of labels by themselves.
+
+    None where it says nothing: then it is an image.
+    """
+    said = record.get(RecordKey.OBJECTS)
+    return [mapping(entry) for entry in said] if isinstance(said, list) else None
+
+
+def objects_of(
+    label: Mapping[str, Any], others: Color | None, notes: Notes
+) -> dict[str, Any]:
+    """Metadata of a napari labels layer: colormap and features, where they are said.
+
+    `others` is the colour of objects without one.
+    """
     shown: dict[str, Any] = {}
     if colors := _colors(label, notes):
-        shown["colormap"] = {0: CLEAR} | colors | {None: UNSAID}
+        shown["colormap"] = {0: CLEAR} | colors | {None: others or UNSAID}
     if features := _features(label, notes):
         shown["features"] = features
     return shown
@@ -70,7 +87,8 @@ def _features(label: Mapping[str, Any], notes: Notes) -> dict[str, list[Any]]:
     left_out = len(given) - len(rows) if isinstance(given, list) else 1
     if left_out:
         notes.append(f"{left_out} properties of no object: passed over")
-    keys = sorted({key for _, row in rows for key in row} - {"label-value", "index"})
+    found = dict.fromkeys(key for _, row in rows for key in row)
+    keys = [key for key in found if key not in ("label-value", "index")]
     if len(rows) * len(keys) > MAX_PROPERTIES:
         notes.append(f"{len(rows)} objects with {len(keys)} properties: not shown")
         return {}
@@ -78,8 +96,16 @@ def _features(label: Mapping[str, Any], notes: Notes) -> dict[str, list[Any]]:
         return {}
     return {
         "index": [value for value, _ in rows],
-        **{key: [_cell(row.get(key)) for _, row in rows] for key in keys},
+        **{key: _column([row.get(key) for _, row in rows]) for key in keys},
     }
+
+
+def _column(values: list[Any]) -> list[Any]:
+    """Numbers, which are not a number where there is none; or what a table holds."""
+    kinds = {type(value) for value in values}
+    if kinds & {int, float} and kinds <= {int, float, type(None)}:
+        return [math.nan if value is None else value for value in values]
+    return list(map(_cell, values))
 
 
 def _cell(value: Any) -> Any:

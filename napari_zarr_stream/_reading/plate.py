@@ -234,7 +234,9 @@ def _images(
     for label in dict.fromkeys(seen):
         inner = {place: path / "labels" / label for place, path in paths.items()}
         if labels := _mosaic(node, inner, grid, notes):
-            yield replace(labels, name=f"{prefix}{label}", label=labels.label or {})
+            yield replace(
+                labels, name=f"{prefix}{label}", objects=labels.objects or ({},)
+            )
 
 
 def _labels_at(field: Location) -> list[Location]:

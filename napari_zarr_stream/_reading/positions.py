@@ -255,7 +255,7 @@ def _as_one(
             sizes = {image.levels[0].shape for image in some_labels}
             room = tuple(map(max, zip(*sizes, strict=True)))
             image = _arranged(root, some_labels, inner, room, arrangement)
-            yield replace(image, name=label, label=image.label or {})
+            yield replace(image, name=label, objects=image.objects or ({},))
 
 
 def _tell_state(root: Node, notes: Notes) -> None:

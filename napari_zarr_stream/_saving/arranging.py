@@ -35,13 +35,8 @@ def arranged(
     labels = [layer for layer in layers if layer.describe().is_label]
     if not layers:
         raise InvalidProperties("no image or labels layer to save")
-    if not images and len(labels) > 1:
-        raise InvalidProperties(
-            f"{len(labels)} labels layers without an image cannot share a store: save "
-            "them one by one, or together with their image"
-        )
-    if not images:
-        return {"": labels[0]}
+    if not images:  # then labels are
+        images, labels = labels, []
     name = image_name(properties.path)
     image: PlaneSource = images[0] if len(images) == 1 else ChannelSource(images, name)
     sources: dict[str, PlaneSource] = {"": image}

@@ -14,21 +14,21 @@ from napari_zarr_stream._writer.properties import Channel
 class ContrastFinder:
     """Smallest and largest pixel of each channel that has no contrast limits.
 
-    As in napari, 8-bit images keep the range of their type.
+    As in napari, 8-bit images keep the range of their type; labels seldom fill it.
     """
 
     def __init__(self, description: SourceDescription) -> None:
         axes, shape = description.axes, description.shape
         self._channels = description.channels
-        if self._channels is None and not description.is_label and "c" not in axes:
+        if self._channels is None and "c" not in axes:
             self._channels = (Channel(description.name),)
         at = axes.index("c") + 1 if "c" in axes else 0
         self._depth = math.prod(size or 1 for size in shape[at:-2]) if at else 1
-        wide = description.dtype.kind == "f" or description.dtype.itemsize > 1
+        is_wide = description.dtype.kind == "f" or description.dtype.itemsize > 1
         self._limits = {
             i: (math.inf, -math.inf)
             for i, channel in enumerate(self._channels or ())
-            if channel.contrast_limits is None and wide
+            if channel.contrast_limits is None and (is_wide or description.is_label)
         }
 
     def see(self, planes: npt.NDArray[np.generic], first: int) -> None:
@@ -49,7 +49,7 @@ class ContrastFinder:
                 )
 
     def channels(self) -> Sequence[Channel] | None:
-        """The channels with the limits that were missing; None for labels."""
+        """The channels with the limits that were missing; None for unnamed ones."""
         if self._channels is None:
             return None
         return [

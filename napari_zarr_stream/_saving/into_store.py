@@ -123,6 +123,8 @@ def save_into(
         staged = LocalStore(beside, overwrite=False)
         try:
             course.go_on()
+            for key, document in serializer_of(node.zarr_format).labels([name]).items():
+                staged.write_json(f"{LABELS}/{key}", document)
             write_image(planned, staged, f"{LABELS}/{name}", course, verify)
             _put(staged, store, name, node.zarr_format)
         finally:
@@ -209,10 +211,7 @@ def _in_format(properties: StorageProperties, zarr_format: int) -> StorageProper
 def _put(staged: LocalStore, store: Path, name: str, zarr_format: int) -> None:
     """Put labels that are whole in their place."""
     group, place = store / LABELS, store / LABELS / name
-    serializer = serializer_of(zarr_format)
     if not system.is_taken(group):
-        for key, document in serializer.labels([name]).items():
-            staged.write_json(f"{LABELS}/{key}", document)
         with writing(group):
             system.rename(staged.root / LABELS, group)
         return
@@ -226,7 +225,7 @@ def _put(staged: LocalStore, store: Path, name: str, zarr_format: int) -> None:
     listed = list(node.ome.get(LABELS, ())) if node is not None else []
     if name in listed:
         return
-    for key, document in serializer.labels([*listed, name]).items():
+    for key, document in serializer_of(zarr_format).labels([*listed, name]).items():
         before = read_json(group / key)
         if before is None or document != before:
             staged.write_json(f"{LABELS}/{key}", _merged(before or {}, document))

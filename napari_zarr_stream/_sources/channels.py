@@ -56,6 +56,11 @@ class ChannelSource:
                 for one in image.describe().record[RecordKey.SHOWN]
             ],
         )
+        objects = [
+            one
+            for image in images
+            for one in image.describe().record.get(RecordKey.OBJECTS, ())
+        ]
         self._description = replace(
             first,
             name=name,
@@ -69,6 +74,7 @@ class ChannelSource:
                 RecordKey.SOURCE: "layers",
                 RecordKey.LAYERS: [image.name for image in images],
                 RecordKey.SHOWN: shown,
+                **({RecordKey.OBJECTS: objects} if first.is_label else {}),
             },
         )
         # Planes of one channel that follow one another: those along z.

@@ -16,6 +16,7 @@ from napari_zarr_stream._writer.record import RecordKey
 from .layer_axes import axes_of, check_axes, is_named
 from .layer_channels import channels_of, looks_rgb, rgb_channels, shown_of
 from .layer_levels import is_decimated, levels_of, place_at
+from .layer_objects import said_of_labels
 from .layer_place import (
     checked_units,
     labels_of,
@@ -130,13 +131,15 @@ class LayerSource:
         self._planes = PlaneReader(array, axes, dtype, backwards)
         self._next = 0
         ordered = self._planes.axes
-        channels = None if is_label else self._channels(meta, is_rgb)
+        channels = self._channels(meta, is_rgb, is_label)
         record: dict[str, Any] = {
             RecordKey.SOURCE: "layer",
             RecordKey.LAYER: self.name,
             RecordKey.LAYER_AXES: axes,
             RecordKey.SHOWN: shown_of(meta, () if is_rgb else channels),
         }
+        if is_label:
+            record |= said_of_labels(meta, len(channels))
         self._description = SourceDescription(
             name=self.name,
             axes=ordered,
@@ -216,11 +219,15 @@ class LayerSource:
             for own, axis in zip(self.axes, axes, strict=True)
         )
 
-    def _channels(self, meta: Mapping[str, Any], is_rgb: bool) -> tuple[Channel, ...]:
+    def _channels(
+        self, meta: Mapping[str, Any], is_rgb: bool, is_label: bool
+    ) -> tuple[Channel, ...]:
         axes, shape = self._planes.axes, self._planes.shape
         count = shape[axes.index("c")] if "c" in axes else 1
         if is_rgb:
             return rgb_channels(meta, count, self._planes.dtype)
+        if is_label:  # the colours of its objects are none of light
+            meta = {"name": meta.get("name"), "visible": meta.get("visible")}
         return channels_of(self.name, meta, count)
 
     def describe(self) -> SourceDescription:

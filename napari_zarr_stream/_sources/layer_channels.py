@@ -91,14 +91,11 @@ def channels_of(name: str, meta: Meta, count: int) -> tuple[Channel, ...]:
     return tuple(channels)
 
 
-def shown_of(meta: Meta, channels: Sequence[Channel] | None) -> list[dict[str, Any]]:
+def shown_of(meta: Meta, channels: Sequence[Channel]) -> list[dict[str, Any]]:
     """What a viewer like ours shows that one colour does not say, for our own record.
 
     Each with the colour of its channel, to see if another program has changed that.
-    None stands for labels, of which OME-NGFF does not even say whether they are shown.
     """
-    if channels is None:
-        return [{"visible": _is_shown(meta, 0)}]
     found = []
     for i, channel in enumerate(channels):
         shown: dict[str, Any] = {"color": channel.color}

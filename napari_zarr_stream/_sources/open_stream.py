@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from napari_zarr_stream._writer.ngff import Image, check_channels
 from napari_zarr_stream._writer.plan import Plan, plan
 from napari_zarr_stream._writer.properties import Channel, StorageProperties
-from napari_zarr_stream._writer.store import Store
+from napari_zarr_stream._writer.store import Store, lies_in_image
 from napari_zarr_stream._writer.stream import ZarrStream
 
 from .source import SourceDescription
@@ -62,7 +62,7 @@ def image_of(
         units=description.units,
         channels=check_channels(channels_of(description), plan),
         is_label=description.is_label,
-        inside_image=properties.path.parent.name == "labels",
+        inside_image=lies_in_image(properties.path),
         record=description.record,
     )
 

@@ -17,7 +17,7 @@ from .errors import InvalidProperties
 from .plan import Plan
 from .plate import Plate, plate_metadata, well_metadata, wells_of
 from .properties import Channel, DownsamplingMethod, ZHalving
-from .record import RECORD_KEY
+from .record import RECORD_KEY, RecordKey
 
 Document = dict[str, Any]
 
@@ -40,9 +40,9 @@ class Image:
     channels : tuple of Channel
         As many as there are channels; one where there is no such axis.
     is_label : bool
-        Whether pixels are names of objects: the "image-label" metadata.
+        Whether pixels are names of objects.
     inside_image : bool
-        Whether these are labels of the image two groups above.
+        Whether these are labels of the image two groups above, and so a label image.
     record : mapping
         JSON values.
     """
@@ -153,11 +153,27 @@ def _multiscales(image: Image) -> Document:
 
 
 def _shown(image: Image, version: Document) -> Document:
-    """How pixels are to be shown: as objects, or as channels."""
-    if image.is_label:
-        source = {"source": {"image": "../../"}} if image.inside_image else {}
-        return {"image-label": version | source}
+    """How pixels are to be shown: as objects of an image, or as channels.
+
+    A label image that labels none is no image to many readers, and OME-NGFF places it
+    in the group `labels` of one: by itself it is an image, and our record says more.
+    """
+    if image.is_label and image.inside_image:
+        said, *_ = _objects(image)
+        return {"image-label": version | {"source": {"image": "../../"}} | said}
     return {"omero": version | _omero(image)}
+
+
+def _objects(image: Image) -> list[Document]:
+    """What is said of the objects in each channel."""
+    return list(image.record.get(RecordKey.OBJECTS) or [{}])
+
+
+def _record(image: Image) -> Document:
+    record = {k: v for k, v in image.record.items() if k != RecordKey.OBJECTS}
+    if image.is_label and not image.inside_image:
+        record[RecordKey.OBJECTS] = _objects(image)
+    return record
 
 
 def _omero(image: Image) -> Document:
@@ -217,7 +233,7 @@ class ZarrV2:
         attributes = {
             "multiscales": [version | _multiscales(image)],
             **_shown(image, version),
-            RECORD_KEY: dict(image.record),
+            RECORD_KEY: _record(image),
         }
         return self.group("", attributes)
 
@@ -300,7 +316,7 @@ class ZarrV3:
             "multiscales": [_multiscales(image)],
             **_shown(image, {}),
         }
-        return self.group("", {"ome": ome, RECORD_KEY: dict(image.record)})
+        return self.group("", {"ome": ome, RECORD_KEY: _record(image)})
 
     def labels(self, names: Sequence[str]) -> dict[str, Document]:
         """Documents of a `labels` group that holds label images of these names."""

@@ -52,6 +52,9 @@ class RecordKey(StrEnum):
     LAYER_AXES = "layer_axes"
     SHOWN = "shown"
     COLORMAPS = "colormaps"
+    OBJECTS = "objects"
+    """Of an image whose pixels are names of objects, and that is no label image of
+    another: for each channel what "image-label" would say of them."""
     CAMERA = "camera"
     SETTINGS = "settings"
     BIT_DEPTH = "bit_depth"

@@ -113,6 +113,16 @@ def parse_json(data: bytes, where: object) -> dict[str, Any]:
     return document
 
 
+def lies_in_image(path: Path) -> bool:
+    """Whether OME-NGFF has labels of an image at this path: in its group `labels`."""
+    group = path.parent
+    return group.name == "labels" and any(
+        system.is_taken(folder / name)
+        for folder in (group, group.parent)
+        for name in ("zarr.json", ".zgroup")
+    )
+
+
 class PartOfStore:
     """One of several images that appear together, in a store or with it.
 

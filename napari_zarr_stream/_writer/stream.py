@@ -25,7 +25,7 @@ from .properties import Channel, StorageProperties
 from .record import FinishReason, RecordKey, check_record
 from .slot import Slot
 from .slot_queue import SlotQueue
-from .store import Store
+from .store import Store, lies_in_image
 from .stream_status import StreamStatus
 from .tally import RowTally
 from .workers import pool
@@ -112,8 +112,7 @@ class ZarrStream:
             units=check_units(units, axes),
             channels=check_channels(channels, self.plan),
             is_label=is_label,
-            # Where OME-NGFF has the labels of an image.
-            inside_image=properties.path.parent.name == "labels",
+            inside_image=lies_in_image(properties.path),
             record=check_record(record or {}),
         )
         halver = TileHalver(self.plan.dtype) if self.plan.halves_in_tiles else None

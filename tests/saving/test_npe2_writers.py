@@ -116,10 +116,10 @@ def test_saving_all_layers_of_a_viewer(tmp_path):
             assert list(meta["contrast_limits"]) == layer.contrast_limits
 
 
-def test_two_labels_layers_alone_are_refused_in_words(tmp_path):
+def test_two_labels_layers_that_do_not_go_together_are_refused_in_words(tmp_path):
     viewer = ViewerModel()
     viewer.add_layer(objects("a"))
-    viewer.add_layer(objects("b"))
+    viewer.add_labels(objects("b").data[:, :5], name="b")
     with pytest.raises(WriteFailed, match="one by one"):
         viewer.layers.save(str(tmp_path / "a.zarr"), plugin=PLUGIN)
     assert not list(tmp_path.iterdir())

@@ -34,6 +34,7 @@ def image_of(axes="tyx", shape=(None, 64, 64), dtype="uint16", method=MEAN, **gi
         units=check_units(given.get("units"), axes),
         channels=ngff.check_channels(given.get("channels"), p),
         is_label=given.get("is_label", False),
+        inside_image=given.get("inside_image", False),
         record=given.get("record", {}),
     )
 
@@ -220,10 +221,12 @@ def test_the_range_holds_the_contrast():
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_labels_are_objects_and_not_channels(zarr_format):
-    attributes = ome(image_of(is_label=True, method=DECIMATE), zarr_format)
-    assert "image-label" in attributes
-    assert "omero" not in attributes
+@pytest.mark.parametrize("inside", [True, False])
+def test_labels_of_an_image_are_objects_and_those_alone_an_image(zarr_format, inside):
+    labels = image_of(is_label=True, inside_image=inside, method=DECIMATE)
+    attributes = ome(labels, zarr_format)
+    assert ("image-label" in attributes) == inside
+    assert ("omero" in attributes) != inside
 
 
 def test_a_group_of_labels():

@@ -1,11 +1,10 @@
-"""Plates and wells: one field of all wells, or all of a well, as one image.
+"""Plates and wells: all fields of all wells, or all of a well, as one image.
 
 Each acquisition is an image of its own, and so are its labels. What is written of a
 field is looked at at once, since no well stands for the others; its pixels when they
 are looked at.
 """
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,6 +27,7 @@ from .fields import Fields, rooms_of
 from .image import StoredImage, first_levels, multiscales_of, open_image, shown
 from .location import Location, inside, look_up, path_below, title_of
 from .mosaic import STRAIGHT, Grid, Mosaic, Place
+from .well_tiles import side_by_side_in_wells
 
 MAX_SIDE = 2**7
 """Wells in a row or a column; the largest plates in use have 72."""
@@ -114,7 +114,7 @@ Layout = tuple[int, Place, dict[Group, dict[Place, Location]]]
 
 
 def _of_plate(node: Node, notes: Notes) -> Layout:
-    """The first field that each well has of each acquisition."""
+    """The fields that each well has of each acquisition, in the tile of the well."""
     plate = mapping(node.ome["plate"])
     entries = [
         {"path": entry} if isinstance(entry, str) else mapping(entry)
@@ -123,8 +123,8 @@ def _of_plate(node: Node, notes: Notes) -> Layout:
     rows, columns = (_side(plate, key, entries, i) for i, key in enumerate(_SIDES))
     if max(len(rows), len(columns)) > MAX_SIDE:
         raise InvalidStore(f"{node.path}: {len(rows)} x {len(columns)} wells")
-    found: dict[Group, dict[Place, Location]] = {}
-    missing, left_out = 0, 0
+    found: dict[Group, dict[Place, list[Location]]] = {}
+    missing = 0
     look_up(node.path / str(entry.get("path")).strip("/") for entry in entries)
     for entry in entries:
         place = _place(entry, rows, columns)
@@ -137,15 +137,27 @@ def _of_plate(node: Node, notes: Notes) -> Layout:
             missing += 1
             continue
         for group, names in _fields_of(well).items():
-            left_out += len(names) - 1
-            found.setdefault(group, {})[place] = inside(path, names[0])
+            fields = [inside(path, name) for name in names]
+            found.setdefault(group, {})[place] = fields
     if missing:
         notes.append(f"{missing} of {len(entries)} wells of {node.path} are not there")
-    if left_out:
-        notes.append(
-            f"{left_out} more fields of wells are not shown: open the wells themselves"
-        )
-    return len(entries), (len(rows), len(columns)), found
+    shown = {group: _as_many_as_fit(wells, notes) for group, wells in found.items()}
+    (down, across), places = side_by_side_in_wells(shown)
+    return len(entries), (len(rows) * down, len(columns) * across), places
+
+
+def _as_many_as_fit(
+    wells: Mapping[Place, list[Location]], notes: Notes
+) -> dict[Place, list[Location]]:
+    """The fields of wells; of too many to look at, the first of each."""
+    count = sum(map(len, wells.values()))
+    if count <= MAX_LOOKED:
+        return dict(wells)
+    notes.append(
+        f"{count - len(wells)} more fields of wells are not shown: open the wells "
+        "themselves"
+    )
+    return {place: fields[:1] for place, fields in wells.items()}
 
 
 _SIDES = ("rows", "columns")
@@ -180,19 +192,16 @@ def _place(
 
 
 def _of_well(node: Node, _: Notes) -> Layout:
-    """All fields of each acquisition, in a square or nearly one."""
+    """All fields of each acquisition, in the tile of the well."""
     groups = _fields_of(node)
     most = max((len(names) for names in groups.values()), default=0)
-    across = math.ceil(math.sqrt(most))
-    if across > MAX_SIDE:
+    if most > MAX_SIDE**2:
         raise InvalidStore(f"{node.path} lists {most} fields")
-    found = {
-        group: {
-            divmod(i, across): inside(node.path, name) for i, name in enumerate(names)
-        }
+    fields = {
+        group: {(0, 0): [inside(node.path, name) for name in names]}
         for group, names in groups.items()
     }
-    return most, (math.ceil(most / max(across, 1)), across), found
+    return most, *side_by_side_in_wells(fields)
 
 
 def _fields_of(well: Node) -> dict[Group, list[str]]:

@@ -5,20 +5,19 @@ its pixels when they are looked at.
 """
 
 import math
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 
 from napari_zarr_stream._writer.errors import InvalidStore
-from napari_zarr_stream._writer.record import RECORD_KEY, RecordKey
+from napari_zarr_stream._writer.record import RECORD_KEY
 
-from .array_document import shape_in
-from .axes import Axis, Notes, axes_of, display_order
-from .channels import ShownChannel, channels_of, with_limits_of_all
+from .axes import Axis, Notes
+from .channels import with_limits_of_all
 from .contents import labels_in
-from .documents import Node, mapping, open_node, sequence, understanding
+from .documents import Node, mapping, open_node
 from .far import lazy_over
 from .fields import Fields, Room, rooms_of
 from .image import (
@@ -26,16 +25,15 @@ from .image import (
     WHOLE,
     StoredImage,
     first_levels,
-    multiscales_of,
     open_image,
     shown,
     state_of,
 )
 from .lazy import LazyArray
-from .location import Location, inside, look_up, title_of
+from .location import Location, look_up, title_of
+from .looked import Looked, corners_of, look
 from .mosaic import STRAIGHT, Arrangement, BehindSlider, ByPlace, Mosaic
-from .stage_places import Corner, in_pixels, ome_xml_places, stage_corners
-from .transforms import place_of
+from .stage_places import Corner, ome_xml_places
 
 MAX_LAYERS = 16
 """Images of one kind, of which nothing says that they are positions, up to which each
@@ -57,40 +55,6 @@ class Positions(StrEnum):
 
     SLIDER = "slider"
     SIDE_BY_SIDE = "side by side"
-
-
-@dataclass(frozen=True, slots=True)
-class _Looked:
-    """An image of which only documents were read."""
-
-    number: int
-    node: Node
-    name: str
-    axes: tuple[Axis, ...]
-    scale: tuple[float, ...]
-    translation: tuple[float, ...]
-    shape: tuple[int, ...]
-    dtype: np.dtype[np.generic]
-    channels: tuple[ShownChannel, ...]
-
-    @property
-    def kind(self) -> Hashable:
-        """What positions of one kind have alike."""
-        axes = tuple(
-            (axis, f"{size:.5g}" if axis.kind == "space" else "")
-            for axis, size in zip(self.axes, self.scale, strict=True)
-        )
-        channels = tuple((c.name, c.color) for c in self.channels)
-        return axes, self.shape[-2:], self.dtype.str, channels
-
-    @property
-    def is_ours(self) -> bool:
-        return RECORD_KEY in self.node.attributes
-
-    @property
-    def is_of_a_set(self) -> bool:
-        """Whether our own record says that it is one of many of a kind."""
-        return RecordKey.PART_OF in mapping(self.node.attributes.get(RECORD_KEY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +90,8 @@ def positions_together(
     """
     look_up(paths)
     look_up(first_levels(paths))
-    looked = [_look(number, path) for number, path in enumerate(paths)]
-    kinds: dict[Hashable, list[_Looked]] = {}
+    looked = [look(number, path) for number, path in enumerate(paths)]
+    kinds: dict[Hashable, list[Looked]] = {}
     for each in looked:
         if each is not None:
             kinds.setdefault(each.kind, []).append(each)
@@ -140,7 +104,7 @@ def positions_together(
     begun: set[Hashable] = set()
     for path, each in zip(paths, looked, strict=True):
         alike = kinds[each.kind] if each is not None else []
-        corners = _corners(alike, told) if len(alike) > 1 else None
+        corners = corners_of(alike, told) if len(alike) > 1 else None
         if each is None or not _are_positions(alike, corners):
             found.append(path)
         elif each.kind not in begun:
@@ -152,58 +116,7 @@ def positions_together(
     return found
 
 
-def _look(number: int, path: Location) -> _Looked | None:
-    """What documents say of an image; None of what is none, or is damaged."""
-    try:
-        with understanding(path):
-            node = open_node(path)
-            if node is None or node.kind != "multiscales":
-                return None
-            multiscales = multiscales_of(node)
-            if len(multiscales) != 1:
-                return None
-            multiscale = multiscales[0]
-            level = sequence(multiscale["datasets"])[0]
-            shape, dtype = shape_in(inside(path, level["path"]))
-            axes = axes_of(multiscale, (), len(shape), [])
-            place = place_of(multiscale, level, axes, [])
-            kinds = [axis.kind for axis in axes]
-            count = shape[kinds.index("channel")] if "channel" in kinds else 1
-            order = display_order(axes)
-            name = str(multiscale.get("name") or path.name)
-            return _Looked(
-                number,
-                node,
-                name,
-                tuple(axes[i] for i in order),
-                tuple(place.scale[i] for i in order),
-                tuple(place.translation[i] for i in order),
-                tuple(shape[i] for i in order),
-                dtype,
-                channels_of(node.ome.get("omero"), count, []),
-            )
-    except InvalidStore:
-        return None  # whoever opens it says why
-
-
-def _corners(
-    alike: Sequence[_Looked], told: Mapping[int, Corner]
-) -> list[Corner] | None:
-    """Where images lie; None where nothing tells."""
-    by_ngff = [in_pixels(each.translation, each.scale) for each in alike]
-    if len(set(by_ngff)) > 1:
-        return by_ngff
-    first = alike[0]
-    return stage_corners(
-        [each.node for each in alike],
-        told,
-        [each.number for each in alike],
-        first.scale[-2:],
-        [axis.unit for axis in first.axes[-2:]],
-    )
-
-
-def _are_positions(alike: Sequence[_Looked], corners: object) -> bool:
+def _are_positions(alike: Sequence[Looked], corners: object) -> bool:
     if len(alike) < 2 or not any(0 not in each.shape for each in alike):
         return False
     if any(each.is_ours for each in alike):
@@ -214,7 +127,7 @@ def _are_positions(alike: Sequence[_Looked], corners: object) -> bool:
 
 def _as_one(
     root: Node,
-    alike: Sequence[_Looked],
+    alike: Sequence[Looked],
     is_all: bool,
     how: Positions,
     corners: Sequence[Corner] | None,
@@ -288,7 +201,7 @@ def _labels_at(path: Location) -> list[Location]:
 
 def _arrangement(
     root: Node,
-    alike: Sequence[_Looked],
+    alike: Sequence[Looked],
     how: Positions,
     corners: Sequence[Corner] | None,
     notes: Notes,

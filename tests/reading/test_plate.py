@@ -16,6 +16,7 @@ from odd_stores import (
 )
 
 from napari_zarr_stream import InvalidStore
+from napari_zarr_stream._reading import plate
 from napari_zarr_stream._reading.info import facts_of
 from napari_zarr_stream._reading.reader import layers_of
 from napari_zarr_stream._reading.zarr_array import ZarrArray
@@ -165,7 +166,7 @@ LAID_OUT = {
     "no-fields": (([], FIELD, FIELD), {}, {0, 20, 30}, ""),
     "odd-fields": (([3, None], FIELD, [{}]), {}, {0, 20}, ""),
     "two-fields": (([{"path": "0"}, {"path": "1"}], FIELD, FIELD), {}, {10, 20, 30},
-        "1 more fields of wells are not shown"),
+        ""),
     # versions and writers of plates: 0.1 has no indices, others no rows or columns
     "no-rows": ((FIELD, FIELD, FIELD), {"rows": ..., "columns": ...}, {10, 20, 30}, ""),
     "no-indices": ((FIELD, FIELD, FIELD), {"wells": [
@@ -330,6 +331,89 @@ def test_fields_of_a_well_in_a_square(path):
     assert pixels[::20, ::30].tolist() == [[1, 2, 3], [4, 5, 0]]
 
 
+def moved(x, y):
+    """A field by OME-NGFF's own word, in pixels; y downwards."""
+    move = [{"type": "scale", "scale": [1, 1]},
+            {"type": "translation", "translation": [y, x]}]  # fmt: skip
+    return {"multiscales": [{"version": "0.4", "axes": [
+        {"name": "y", "type": "space"}, {"name": "x", "type": "space"}],
+        "datasets": [{"path": "0", "coordinateTransformations": move}]}]}  # fmt: skip
+
+
+# id: where each field of a well is, and what lies where in its tile
+TILES = {
+    "nothing-said": ([{}] * 3, [[1, 2], [3, 0]]),
+    "a-row": ([moved(x, 5) for x in (0, 30, 60, 90)], [[1, 2, 3, 4]]),
+    "a-column-upwards": ([moved(0, y) for y in (40, 20, 0)], [[3], [2], [1]]),
+    "meandering": (
+        [moved(*at) for at in ((0, 0), (30, 0), (30, 20), (0, 20))], [[1, 2], [4, 3]]),
+    "overlapping-and-jittering": (
+        [moved(*at) for at in ((0, 0), (27, 1), (1, 19), (28, 18))], [[1, 2], [3, 4]]),
+    "round": (
+        [moved(*at) for at in ((30, 0), (0, 20), (30, 20), (60, 20), (30, 40))],
+        [[0, 1, 0], [2, 3, 4], [0, 5, 0]]),
+    "random": (
+        [moved(*at) for at in ((0, 300), (80, 100), (170, 0), (260, 200), (420, 70))],
+        [[1, 2, 3], [4, 5, 0]]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "tile"), TILES.values(), ids=TILES)
+def test_fields_lie_in_the_tile_of_their_well(path, said, tile):
+    listed = [{"path": str(i)} for i in range(len(said))]
+    put_plate(path, {"A/1": listed, "A/2": listed[:1], "B/2": listed[::-1]})
+    for well, tens in (("A/1", 10), ("A/2", 20), ("B/2", 30)):
+        for i, words in enumerate(said[:1] if well == "A/2" else said):
+            put_field(path / well / str(i), tens + i + 1, **words)
+    for where, wells in (
+        (path, [[10, 20], [0, 30]]),
+        (path / "A/1", [[10]]),
+    ):
+        (layer,), told = opened(where)
+        assert "not shown" not in told
+        whole = np.block(
+            [
+                [
+                    np.where(
+                        (np.array(tile) == 1) | (tens != 20),
+                        np.where(tile, np.array(tile) + tens, 0),
+                        0,
+                    )
+                    * (tens > 0)
+                    for tens in row
+                ]
+                for row in wells
+            ]
+        )
+        pixels = full_size(layer)
+        assert pixels[::20, ::30].tolist() == whole.tolist()
+
+
+def test_fields_that_each_well_names_its_own_way(path):
+    names = {"A/1": ("a", "b"), "A/2": ("c", "d")}
+    put_plate(
+        path, {well: [{"path": n} for n in fields] for well, fields in names.items()}
+    )
+    for number, (well, name) in enumerate(
+        (well, name) for well, fields in names.items() for name in fields
+    ):
+        put_field(path / well / name, number + 1)
+    (layer,), _ = opened(path)
+    assert full_size(layer)[::20, ::30].tolist() == [[1, 2, 3, 4]]
+
+
+def test_of_too_many_fields_the_first_of_each_well_are_shown(path, monkeypatch):
+    monkeypatch.setattr(plate, "MAX_LOOKED", 3)
+    listed = [{"path": "0"}, {"path": "1"}]
+    put_plate(path, {"A/1": listed, "A/2": listed})
+    for well in ("A/1", "A/2"):
+        for i in range(2):
+            put_field(path / well / str(i), i + 1)
+    (layer,), told = opened(path)
+    assert full_size(layer)[::20, ::30].tolist() == [[1, 1]]
+    assert "2 more fields of wells are not shown: open the wells" in told
+
+
 def test_a_plate_without_a_field_says_so(path):
     put_plate(path, {"A/1": None, "A/2": None})
     with pytest.raises(InvalidStore, match="none of its 2 fields is there"):
@@ -347,12 +431,15 @@ def test_a_plate_is_exported_whole(path, tmp_path):
     assert set(np.unique(full_size(layer))) == {0, 10, 20}
 
 
-def test_a_large_plate_opens_no_field_before_it_is_looked_at(path, monkeypatch):
+@pytest.mark.parametrize("fields", [1, pytest.param(4, marks=pytest.mark.long)])
+def test_a_large_plate_opens_no_field_before_it_is_looked_at(path, monkeypatch, fields):
     rows = [f"{chr(65 + i)}" for i in range(16)]
-    wells = {f"{row}/{column}": FIELD for row in rows for column in range(24)}
+    listed = [{"path": str(i)} for i in range(fields)]
+    wells = {f"{row}/{column}": listed for row in rows for column in range(24)}
     put_plate(path, wells)
     for well in wells:
-        put_field(path / well / "0", 1, (8, 8), levels=1)
+        for field in listed:
+            put_field(path / well / field["path"], 1, (8, 8), levels=1)
     opened_arrays = []
     real = ZarrArray.__init__
 

@@ -120,6 +120,10 @@ class KeptArray:
         self._changed = threading.Condition()
         self._being_read: set[Chunk] = set()  # guarded by _changed
 
+    def __reduce__(self) -> tuple[type, tuple[Stored]]:
+        """In another process other chunks are kept."""
+        return type(self), (self._array,)
+
     def __getitem__(self, key: tuple[int | slice, ...]) -> Pixels:
         """Read pixels: `key` has an int or a slice with a positive step for each axis.
 

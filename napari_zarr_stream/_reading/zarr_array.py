@@ -175,6 +175,10 @@ class ZarrArray:
             self._tree.most_bytes = store.most_bytes
             self._layout = Layout(array, node.document)
 
+    def __reduce__(self) -> tuple[type, tuple[Location]]:
+        """Opened again in another process."""
+        return type(self), (self.path,)
+
     def _open(self, node: Node) -> Any:
         """The array of zarr: as it is stored, or else as zarr wants it to be."""
         name = "zarr.json" if node.zarr_format == 3 else ".zarray"

@@ -1,7 +1,7 @@
 """Contrast limits of channels that came without, from the pixels as they pass by."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -47,6 +47,17 @@ class ContrastFinder:
                     min(low, float(values.min())),
                     max(high, float(values.max())),
                 )
+
+    @property
+    def limits(self) -> dict[int, tuple[float, float]]:
+        """Smallest and largest pixel that was seen, by channel."""
+        return {i: found for i, found in self._limits.items() if found[0] <= found[1]}
+
+    def take(self, limits: Mapping[int, tuple[float, float]]) -> None:
+        """Take what another one has seen."""
+        for i in limits.keys() & self._limits.keys():
+            low, high = self._limits[i]
+            self._limits[i] = min(low, limits[i][0]), max(high, limits[i][1])
 
     def channels(self) -> Sequence[Channel] | None:
         """The channels with the limits that were missing; None for unnamed ones."""

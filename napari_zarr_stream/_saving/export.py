@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from napari_zarr_stream._sources.layer import LayerSource
 from napari_zarr_stream._sources.source import PlaneSource, SourceDescription
-from napari_zarr_stream._writer.errors import InvalidProperties
+from napari_zarr_stream._writer.errors import InvalidProperties, ZarrStreamError
 from napari_zarr_stream._writer.local_store import LocalStore
 from napari_zarr_stream._writer.memory import check_memory
 from napari_zarr_stream._writer.ngff import serializer_of
@@ -20,6 +20,14 @@ from napari_zarr_stream._writer.properties import DeviceKind, StorageProperties
 from .arranging import Tell, arranged, warn
 from .course import Course, Progress, Stopped
 from .image import PlannedImage, planned_image, write_image
+from .pieces.run import threads_here, write_in_pieces
+from .pieces.unfinished import (
+    begin,
+    can_be_taken_up,
+    end,
+    take_up,
+    what_is_exported,
+)
 
 
 def default_properties(
@@ -98,6 +106,7 @@ def export_layers(
     tell: Tell = warn,
     *,
     verify: bool = True,
+    resume: bool = False,
 ) -> bool:
     """Write several layers into one store.
 
@@ -112,14 +121,17 @@ def export_layers(
     tell : callable, optional
         Called with what somebody has to know of axes that were not named; warns if not
         given.
+    resume : bool
+        Go on where an export of the same that was killed ended, and leave what is there
+        if this one fails, so that another can go on.
 
     Raises
     ------
     InvalidProperties
-        Layers that do not go together; says why.
+        Layers that do not go together, or what was left is of another export; says why.
     """
     images = planned_images(layers, properties, tell)
-    return _export_all(images, properties, progress, should_stop, verify)
+    return _export_all(images, properties, progress, should_stop, verify, resume)
 
 
 def planned_images(
@@ -147,16 +159,23 @@ def _export_all(
     progress: Progress | None,
     should_stop: Callable[[], bool] | None,
     verify: bool,
+    resume: bool = False,
 ) -> bool:
     """Write each image to its path below the root; the first one is the root."""
     total = sum(_planes_of(each.levels[0].describe()) for each in images.values())
     check_memory(memory_of(images.values(), verify))
     course = Course(total, verify, progress, should_stop)
-    with _place(properties) as store:
+    said = what_is_exported(images, properties.path)
+    with _place(properties, stays=resume) as store:
+        if not (resume and take_up(store, properties.path, said)):
+            begin(store, said)
         try:
             course.go_on()
-            for path, image in images.items():
-                write_image(image, store, path, course, verify)
+            if resume:
+                write_in_pieces(images, store, course, verify, threads_here)
+            else:
+                for path, image in images.items():
+                    write_image(image, store, path, course, verify)
         except Stopped:
             return False
         labels = [path.removeprefix("labels/") for path in images if path]
@@ -164,23 +183,34 @@ def _export_all(
             serializer = serializer_of(properties.kind.zarr_format)
             for key, document in serializer.labels(labels).items():
                 store.write_json(f"labels/{key}", document)
+        end(store)
         store.publish()
     return True
 
 
 @contextmanager
-def _place(properties: StorageProperties) -> Iterator[LocalStore]:
-    """A folder beside the place of the store, gone at the end unless published."""
+def _place(properties: StorageProperties, *, stays: bool) -> Iterator[LocalStore]:
+    """A folder beside the place of the store, gone at the end unless published.
+
+    Where it `stays`, it is there after a failure: another export can go on in it.
+    """
     path, overwrite = properties.path, properties.overwrite
     store = (
         OzxStore(path, overwrite, properties.kind.zarr_format)
         if is_ozx(path)
         else LocalStore(path, overwrite)
     )
+    is_left = False
     try:
         yield store
+    except ZarrStreamError:
+        is_left = stays and can_be_taken_up(store)
+        raise
     finally:
-        store.discard()
+        if is_left:
+            store.close()
+        else:
+            store.discard()
 
 
 def _planes_of(description: SourceDescription) -> int:

@@ -176,14 +176,16 @@ def _method_of_kept(
     return DownsamplingMethod.MODE if is_label else DownsamplingMethod.MEAN
 
 
-class _Levels(PartOfStore):
+class LevelsOfStore(PartOfStore):
     """What a stream writes, as the levels of an image from number `first` on.
 
     It describes itself as an image of its own; the image's documents are another's.
     """
 
-    def __init__(self, whole: LocalStore, prefix: str, first: int) -> None:
-        super().__init__(whole, prefix, _nothing)
+    def __init__(
+        self, whole: Store, prefix: str, first: int, *, is_in_view: bool = False
+    ) -> None:
+        super().__init__(whole, prefix, nothing, is_in_view=is_in_view)
         self._first = first
 
     def _key(self, key: str) -> str | None:
@@ -207,7 +209,7 @@ class _Levels(PartOfStore):
         return super().create_file(key, keep_open, appears=appears)
 
 
-def _nothing() -> None:
+def nothing() -> None:
     """Other images of the store are still being written."""
 
 
@@ -229,7 +231,7 @@ def write_image(
     if verify:
         known[RecordKey.VERIFIED] = "every plane of level 0, by checksum"
     if len(planned.levels) == 1:
-        part = PartOfStore(store, prefix, _nothing)
+        part = PartOfStore(store, prefix, nothing)
         sent = Sent(planned.plan) if verify else None
         write = write_by_rows if planned.by_rows else _write_by_planes
         write(source, here, part, sent, course.wrote, known, describe=True)
@@ -252,7 +254,7 @@ def _write_levels(
     """Keep the levels that there are: each goes through a stream of its own."""
     description = planned.levels[0].describe()
     image = image_of(properties, description, planned.plan)
-    dataset = Dataset(PartOfStore(store, prefix, _nothing), properties, image)
+    dataset = Dataset(PartOfStore(store, prefix, nothing), properties, image)
     dataset.create()
     write = write_by_rows if planned.by_rows else _write_by_planes
     first_sent: Sent | None = None
@@ -261,7 +263,7 @@ def _write_levels(
     for number, level in enumerate(planned.levels):
         makes = number == last and properties.enable_multiscale
         here = replace(properties, enable_multiscale=makes)
-        part = _Levels(store, prefix, number)
+        part = LevelsOfStore(store, prefix, number)
         sent = Sent(planned.plan) if verify and not number else None
         count = course.wrote if not number else _only_asking(course)
         found = write(level, here, part, sent, count, known, describe=False)

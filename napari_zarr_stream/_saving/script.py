@@ -64,6 +64,7 @@ def export(
     scale: Sequence[float] | None = None,
     units: Sequence[str] | None = None,
     verify: bool = True,
+    resume: bool = False,
     progress: Callable[[int, int], object] | None = None,
     **storage: Any,
 ) -> Path:
@@ -86,6 +87,9 @@ def export(
         Of these: "second", "micrometer", ...
     verify : bool
         Read every plane back and compare it before the store takes its name.
+    resume : bool
+        Go on where an export of the same that was killed ended: what is there and right
+        is not written again.
     progress : callable, optional
         Called with planes done, and planes in all.
     **storage
@@ -133,7 +137,7 @@ def export(
     }
     of_array = {key: value for key, value in given.items() if value is not None}
     sources = [_source(each, of_array, axes) for each in _each(layers)]
-    export_layers(sources, properties, progress, verify=verify)
+    export_layers(sources, properties, progress, verify=verify, resume=resume)
     return properties.path
 
 

@@ -11,6 +11,7 @@ from napari_zarr_stream._writer.errors import InvalidProperties, SourceFailed
 from napari_zarr_stream._writer.grid import AXES
 from napari_zarr_stream._writer.record import RecordKey
 
+from .boxes import Boxes
 from .layer import LayerSource
 from .layer_channels import told_apart
 from .layer_place import same_position, same_size
@@ -145,6 +146,13 @@ class ChannelSource:
         """See `PlaneSource.read_within`: each image keeps what it has read."""
         share = max_bytes // len(self._images)
         return sum(image.read_within(share) for image in self._images)
+
+    @property
+    def boxes(self) -> Boxes:
+        """See `PlaneSource.boxes`."""
+        readers = tuple(image.boxes.readers[0] for image in self._images)
+        names = tuple(image.name for image in self._images)
+        return Boxes(readers, self._description.axes.index("c"), names)
 
     @property
     def times_read(self) -> int:

@@ -13,6 +13,7 @@ from napari_zarr_stream._writer.errors import InvalidProperties, SourceFailed
 from napari_zarr_stream._writer.properties import Channel
 from napari_zarr_stream._writer.record import RecordKey
 
+from .boxes import Boxes
 from .layer_axes import axes_of, check_axes, is_named
 from .layer_channels import channels_of, looks_rgb, rgb_channels, shown_of
 from .layer_levels import is_decimated, levels_of, place_at
@@ -287,6 +288,11 @@ class LayerSource:
         """See `PlaneSource.rows_within`."""
         read = self._planes.rows_within(max_bytes)
         return 0 if self.is_in_memory else read
+
+    @property
+    def boxes(self) -> Boxes:
+        """See `PlaneSource.boxes`."""
+        return Boxes((self._planes,), None, (self.name,))
 
     @property
     def times_read(self) -> int:

@@ -3,11 +3,12 @@
 Only the index changes; no array is transposed as a whole.
 """
 
+import copy
 import itertools
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -141,6 +142,24 @@ class PlaneReader:
         for left, right in itertools.pairwise([0, *self._column_ends]):
             rows[:, left:right] = self._read([*index, slice(left, right)])
         return rows
+
+    def box(self, start: Sequence[int], stop: Sequence[int]) -> npt.NDArray[np.generic]:
+        """Read the pixels from `start` up to `stop`, in the order of OME-NGFF.
+
+        May be called from several threads.
+        """
+        return self._read([slice(a, b) for a, b in zip(start, stop, strict=True)])
+
+    @property
+    def array(self) -> Any:
+        """What it reads from."""
+        return self._array
+
+    def over(self, array: Any) -> Self:
+        """The same of another array, with the same pixels."""
+        other = copy.copy(self)
+        vars(other).update(_array=array, _block=None, _rows=None)
+        return other
 
     def release(self) -> None:
         """Let go of what was read."""

@@ -11,6 +11,8 @@ from napari_zarr_stream._writer.intake import Place
 from napari_zarr_stream._writer.properties import Channel
 from napari_zarr_stream.cameras.protocol import FrameInfo
 
+from .boxes import Boxes
+
 T = TypeVar("T")
 
 
@@ -177,6 +179,10 @@ class PlaneSource(Protocol):
     @property
     def is_in_memory(self) -> bool:
         """Whether reading takes neither time nor memory."""
+
+    @property
+    def boxes(self) -> Boxes:
+        """What reads any box of its pixels, in any process that its arrays get to."""
 
     def read_within(self, max_bytes: int) -> int:
         """Read so much at once at the most; returns what a read may take.

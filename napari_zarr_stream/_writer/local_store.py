@@ -165,7 +165,87 @@ class AppearingFile(LocalFile):
                 self._path = self._place
 
 
-class LocalStore:
+class LocalFolder:
+    """A folder that somebody else has made, and sees to: files are put into it.
+
+    Parameters
+    ----------
+    root : Path
+    has_holes : bool
+    """
+
+    def __init__(self, root: Path, has_holes: bool) -> None:
+        self._root = root
+        self._has_holes = has_holes
+        self._made: set[Path] = set()
+        self._patience = Patience()
+
+    @property
+    def has_holes(self) -> bool:
+        """See `Store.has_holes`."""
+        return self._has_holes
+
+    @property
+    def root(self) -> Path:
+        """Where files go now."""
+        return self._root
+
+    def publish(self) -> None:
+        """Left to whoever made it, as are the next two."""
+
+    def discard(self) -> None:
+        """See `publish`."""
+
+    def close(self) -> None:
+        """See `publish`."""
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make it below the root, which is not made again when it was deleted."""
+        if folder != self._root and folder not in self._made:
+            self._make_folder(folder.parent)
+            system.make_folder(folder, exist_ok=True)
+            self._made.add(folder)
+
+    def write_json(self, key: str, document: Mapping[str, Any]) -> None:
+        """See `Store.write_json`."""
+        path = self._root / key
+        text = json.dumps(document, indent=2, allow_nan=False)
+        with writing(path):
+            self._make_folder(path.parent)
+            system.replace_file(path, text.encode())
+
+    def write(self, key: str, data: Encoded) -> None:
+        """See `Store.write`."""
+        path = self._root / key
+        with writing(path):
+            self._make_folder(path.parent)
+            try:
+                system.write_file(path, data)
+            except OSError:
+                # Half a chunk is an error to a reader, none is a fill value.
+                system.remove(path)
+                raise
+
+    def replace(self, key: str, data: Encoded) -> None:
+        """See `Store.replace`."""
+        path = self._root / key
+        with writing(path):
+            self._make_folder(path.parent)
+            system.replace_file(path, data)
+
+    def create_file(
+        self, key: str, keep_open: bool, *, appears: bool = False
+    ) -> LocalFile:
+        """See `Store.create_file`."""
+        path = self._root / key
+        with writing(path):
+            self._make_folder(path.parent)
+        if appears:
+            return AppearingFile(path, self._patience)
+        return LocalFile(path, keep_open, self._patience)
+
+
+class LocalStore(LocalFolder):
     """A folder on a local disk.
 
     The folder is made under another name beside its place and renamed by `publish`, so
@@ -196,28 +276,29 @@ class LocalStore:
             system.make_folders(self._path.parent)
             self._lock = StoreLock(self._path)
         mark = uuid.uuid4().hex[:8]
-        self._root = self._path.with_name(f".{self._path.name[:40]}.{mark}")
-        self._made: set[Path] = set()
-        self._patience = Patience()
+        root = self._path.with_name(f".{self._path.name[:40]}.{mark}")
+        super().__init__(root, has_holes=False)
         try:
             with writing(self._path):
-                system.make_folder(self._root)
-                self._has_holes = system.has_holes(self._root)
+                system.make_folder(root)
+                self._has_holes = system.has_holes(root)
         except WriteFailed:
             with contextlib.suppress(OSError):  # the first failure counts
                 system.remove_tree(self._root)
             self.close()
             raise
 
-    @property
-    def has_holes(self) -> bool:
-        """See `Store.has_holes`."""
-        return self._has_holes
+    def go_on_in(self, root: Path) -> None:
+        """Write in a folder that an earlier writer left on its way to the same place.
 
-    @property
-    def root(self) -> Path:
-        """Where files go now: beside the place of the store until `publish`."""
-        return self._root
+        Raises
+        ------
+        WriteFailed
+        """
+        with writing(root):
+            system.remove_tree(self._root)
+        self._root = root
+        self._made.clear()
 
     def _check_free(self) -> None:
         path = self._path
@@ -292,48 +373,3 @@ class LocalStore:
         """See `Store.close`."""
         with writing(self._path):
             self._lock.release()
-
-    def _make_folder(self, folder: Path) -> None:
-        """Make it below the root, which is not made again when it was deleted."""
-        if folder != self._root and folder not in self._made:
-            self._make_folder(folder.parent)
-            system.make_folder(folder, exist_ok=True)
-            self._made.add(folder)
-
-    def write_json(self, key: str, document: Mapping[str, Any]) -> None:
-        """See `Store.write_json`."""
-        path = self._root / key
-        text = json.dumps(document, indent=2, allow_nan=False)
-        with writing(path):
-            self._make_folder(path.parent)
-            system.replace_file(path, text.encode())
-
-    def write(self, key: str, data: Encoded) -> None:
-        """See `Store.write`."""
-        path = self._root / key
-        with writing(path):
-            self._make_folder(path.parent)
-            try:
-                system.write_file(path, data)
-            except OSError:
-                # Half a chunk is an error to a reader, none is a fill value.
-                system.remove(path)
-                raise
-
-    def replace(self, key: str, data: Encoded) -> None:
-        """See `Store.replace`."""
-        path = self._root / key
-        with writing(path):
-            self._make_folder(path.parent)
-            system.replace_file(path, data)
-
-    def create_file(
-        self, key: str, keep_open: bool, *, appears: bool = False
-    ) -> LocalFile:
-        """See `Store.create_file`."""
-        path = self._root / key
-        with writing(path):
-            self._make_folder(path.parent)
-        if appears:
-            return AppearingFile(path, self._patience)
-        return LocalFile(path, keep_open, self._patience)

@@ -42,6 +42,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--verify", action=argparse.BooleanOptionalAction, default=True,
         help="read every plane back and compare it (on unless --no-verify)",
     )  # fmt: skip
+    parser.add_argument(
+        "--resume", action="store_true",
+        help="go on where an export of the same that was killed ended; what is there "
+        "and right is not written again",
+    )  # fmt: skip
     add_storage(parser)
 
 
@@ -57,7 +62,9 @@ def _pack(given: argparse.Namespace, store: Path) -> int:
     return 0
 
 
-_DECODES = {"layer", "axes", "plugin", "first_level", *PROPERTY_OF} - {"overwrite"}
+_DECODES = {"layer", "axes", "plugin", "first_level", "resume", *PROPERTY_OF} - {
+    "overwrite"
+}
 """Options that ask for other pixels or another layout than a store has."""
 
 
@@ -92,6 +99,7 @@ def _export(given: argparse.Namespace) -> int:
             should_stop=lambda: interrupt.count > 0,
             tell=say,
             verify=given.verify,
+            resume=given.resume,
         )
     if not whole:
         say("interrupted, nothing was written")

@@ -187,6 +187,7 @@ MAY_START_THREADS = {
     "_recording/together.py",
     "_saving/image.py",
     "_saving/npe2_writers.py",
+    "_saving/pieces/run.py",
     "_saving/verify.py",
     "_upload/uploader.py",
     "_viewer/background.py",

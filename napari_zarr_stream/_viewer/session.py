@@ -24,7 +24,7 @@ from .layer_watch import LayerWatch
 from .live import LivePreview
 from .live_image import LiveImage
 from .look_back import LookBack, in_step_with
-from .napari_compat import free_in_own_context, let_interrupt
+from .napari_compat import close_at_exit, free_in_own_context, let_interrupt
 from .one_each import OneEach
 from .reopen import ReadBack, goes_on, read_back, show_layers
 from .starting import Job, Starting
@@ -133,6 +133,7 @@ class Session(QObject):
         self.uploads = uploads_of(viewer)
         free_in_own_context(viewer)
         let_interrupt(viewer)
+        close_at_exit(viewer)
 
     @property
     def is_busy(self) -> bool:

@@ -11,6 +11,7 @@ from napari_zarr_stream._writer.colours import NAMED, RGB, WHITE, given_color
 from napari_zarr_stream._writer.errors import FrameMismatch, InvalidProperties
 from napari_zarr_stream._writer.plate import Plate
 from napari_zarr_stream._writer.properties import Channel
+from napari_zarr_stream._writer.set_images import ALONE
 
 from .frame_format import FrameFormat
 from .stacks import MAX_IMAGES, MAX_PLANES, Mask, Stack, stack_of
@@ -268,7 +269,8 @@ def _plate(
         if place.row is not None and place.column is not None
     ]
     if len(wells) < len(places):
-        return None, [str(number) for number in range(len(places))]
+        numbers = [str(number) for number in range(len(places))]
+        return None, numbers if len(places) > 1 else [ALONE]
     known = getattr(positions, "plate", None)
     if known is not None:
         rows, columns, name = known.rows, known.columns, known.name

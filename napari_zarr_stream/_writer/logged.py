@@ -87,7 +87,7 @@ def rows_of(root: Path, columns: Sequence[str]) -> dict[int, list[dict[str, floa
 
 
 def place_in_set(root: Path, part_of: Mapping[str, Any]) -> tuple[Path, int]:
-    """The root of the set that an image is part of, and its number there.
+    """The root of the set that an image is part of, or is, and its number there.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def place_in_set(root: Path, part_of: Mapping[str, Any]) -> tuple[Path, int]:
         That does not say it.
     """
     where, image = part_of.get("root"), part_of.get("image")
-    if where not in ("..", "../../..") or not isinstance(image, int):
+    if where not in ("", "..", "../../..") or not isinstance(image, int):
         raise InvalidStore(f"{root}: {dict(part_of)} is no place in a set of ours")
     return root.joinpath(*where.split("/")), image
 

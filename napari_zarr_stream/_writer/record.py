@@ -44,7 +44,7 @@ class RecordKey(StrEnum):
     IMAGES = "images"
     PART_OF = "part_of"
     """Of an image whose planes come in any order: the way to the root of its set, where
-    the frame log lies, and its number there."""
+    the frame log lies, and its number there. An image that is alone is its own root."""
 
     SOURCE = "source"
     LAYER = "layer"

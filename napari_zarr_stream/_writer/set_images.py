@@ -13,6 +13,9 @@ from .plan import Plan
 from .plate import Plate
 from .properties import Channel, StorageProperties, ZHalving
 
+ALONE = ""
+"""The path of an image that is the store, and none of several in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class ImageDescription:
@@ -21,7 +24,8 @@ class ImageDescription:
     Attributes
     ----------
     path : str
-        In the store: "0", "1", ..., or "A/1/0" (row, column, field) of a plate.
+        In the store: "0", "1", ..., or "A/1/0" (row, column, field) of a plate. "" of
+        one that is alone, and is the store.
     name : str
     axes : str
         Some of "tczyx", in this order, ending in "yx".
@@ -125,15 +129,14 @@ def check_paths(images: Sequence[ImageDescription], plate: Plate | None) -> None
     paths = [image.path for image in images]
     if len(set(paths)) < len(paths):
         raise InvalidProperties("two images of a set have the same path")
-    if plate is None:
+    if plate is None and paths != [ALONE]:
         wanted = [str(number) for number in range(len(paths))]
         if paths != wanted:
             raise InvalidProperties(f"paths of a series are {wanted}, not {paths}")
-        return
-    for path in paths:
+    for path in paths if plate else ():
         row, _, rest = path.partition("/")
         column, _, number = rest.partition("/")
-        known = row in plate.rows and column in plate.columns
+        known = plate and row in plate.rows and column in plate.columns
         if not known or not (number.isascii() and number.isalnum()):
             raise InvalidProperties(
                 f"{path!r} is no field of the plate: row/column/field, as A/1/0"

@@ -5,6 +5,7 @@ Knows no threads: `commit` and `end` are called by one at a time.
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .axes import check_scale, check_translation, check_units
@@ -19,7 +20,7 @@ from .plane_rows import columns_of
 from .plate import Plate
 from .properties import StorageProperties
 from .record import FinishReason, RecordKey, check_record, now, of_set
-from .set_images import ImageDescription, SetImage
+from .set_images import ALONE, ImageDescription, SetImage
 from .store import PartOfStore
 from .tally import Row
 
@@ -53,6 +54,10 @@ class SetOnDisk:
         record: Mapping[str, Any],
     ) -> None:
         self._store, self._plate = store, plate
+        self._is_alone = [each.path for each in described] == [ALONE]
+        if self._is_alone:  # the record of the image is that of the store
+            [alone] = described
+            described = [replace(alone, record={**record, **alone.record})]
         self._described = tuple(described)
         self._record = of_set(check_record(record), len(plans))
         self._serializer = serializer_of(properties.kind.zarr_format)
@@ -61,15 +66,17 @@ class SetOnDisk:
         for each, plan in zip(described, plans, strict=True):
             self._add(each, plan, properties)
         self._untold: dict[int, int] = {}  # steps, by image
-        self._write_root(all_groups=True)
+        if not self._is_alone:
+            self._write_root(all_groups=True)
 
     def _add(
         self, each: ImageDescription, plan: Plan, properties: StorageProperties
     ) -> None:
         # A step has planes that come, and others that will.
-        part = PartOfStore(self._store, f"{each.path}/", _nothing, is_in_view=True)
+        prefix = f"{each.path}/" if each.path else ""
+        part = PartOfStore(self._store, prefix, _nothing, is_in_view=True)
         number = len(self.images)
-        root = "/".join([".."] * len(each.path.split("/")))
+        root = "/".join([".."] * prefix.count("/"))
         image = Image(
             plan=plan,
             name=each.name,
@@ -166,7 +173,10 @@ class SetOnDisk:
         }
         with contextlib.ExitStack() as last:
             last.callback(self._store.close)
-            last.callback(self._write_root, all_groups=False)
+            if self._is_alone:
+                self.images[0].dataset.annotate(None, record)
+            else:
+                last.callback(self._write_root, all_groups=False)
             self._each(
                 lambda image: image.dataset.end(image.steps, reason, image.planes)
             )

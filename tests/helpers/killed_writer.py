@@ -100,12 +100,21 @@ SET_SIDE = 64
 SET_SHAPE = (None, 2, 3, SET_SIDE, SET_SIDE)
 
 
-def set_images(is_plate):
-    """Four images: positions, or fields of two wells."""
-    paths = ["A/1/0", "A/1/1", "B/2/0", "B/2/1"] if is_plate else "0123"
-    return [
-        ImageDescription(path, path, "tczyx", SET_SHAPE, "uint16") for path in paths
+SETS = {
+    "positions": ("0", "1", "2", "3"),
+    "plate": ("A/1/0", "A/1/1", "B/2/0", "B/2/1"),
+    "alone": ("",),
+}
+"""Paths of the images."""
+
+
+def new_set(properties, how):
+    """A set of images, empty."""
+    plate = Plate("plate", ("A", "B"), ("1", "2")) if how == "plate" else None
+    images = [
+        ImageDescription(path, path, "tczyx", SET_SHAPE, "uint16") for path in SETS[how]
     ]
+    return ImageSet(properties, images, plate=plate)
 
 
 def set_plane(image, t, c, z):
@@ -115,16 +124,15 @@ def set_plane(image, t, c, z):
     return (first + rows[:, None] + 3 * rows).astype("uint16")
 
 
-def write_set(pipe, path, kind, sharded, is_plate, seed, frames, pause_s):
+def write_set(pipe, path, kind, sharded, how, seed, frames, pause_s):
     """Put planes of a set in an order of their own, leaving some out."""
     properties = StorageProperties(
         path, kind, tile_width=32, tile_height=32, sharded=sharded
     )
-    plate = Plate("plate", ("A", "B"), ("1", "2")) if is_plate else None
-    images = ImageSet(properties, set_images(is_plate), plate=plate)
+    images = new_set(properties, how)
     chance = random.Random(seed)
     places = [(i, t, c, z) for t in range(frames // 10) for c in range(2)
-              for z in range(3) for i in range(4)]  # fmt: skip
+              for z in range(3) for i in range(len(SETS[how]))]  # fmt: skip
     at = sorted(range(len(places)), key=lambda n: n + chance.random() * 60)
     for number, n in enumerate(at[:frames]):
         image, *place = places[n]

@@ -106,12 +106,18 @@ def test_ours_and_the_other_reader_of_napari_show_one_mosaic(sets):
     (theirs, _, _), *_ = quietly(lambda: napari_get_reader(path)(path))
     assert theirs[0].shape[-2:] == (8 * HEIGHT, 12 * WIDTH)
     for channel, (levels, _, _) in enumerate(ours):
-        assert levels[0].shape[-2:] == (8 * HEIGHT, 12 * WIDTH)
+        # Ours has both fields of a well, theirs the first.
+        assert levels[0].shape[-2:] == (8 * HEIGHT, 12 * 2 * WIDTH)
         for row, column, number in ((0, 0, 0), (1, 2, 2)):
             y, x = row * HEIGHT, column * WIDTH
-            at = np.s_[..., y : y + HEIGHT, x : x + WIDTH]
             expected = pixels_of(number)[:, channel]
-            np.testing.assert_array_equal(np.asarray(levels[0][at]), expected)
+            for field in range(2):
+                first = 2 * x + field * WIDTH
+                at = np.s_[..., y : y + HEIGHT, first : first + WIDTH]
+                np.testing.assert_array_equal(
+                    np.asarray(levels[0][at]), pixels_of(number + field)[:, channel]
+                )
+            at = np.s_[..., y : y + HEIGHT, x : x + WIDTH]
             found = np.asarray(theirs[0][:, channel][at])
             np.testing.assert_array_equal(found, expected)
 

@@ -6,6 +6,7 @@ import threading
 import numpy as np
 import pytest
 import zarr
+from judges import ask
 from waiting import wait_until
 
 from napari_zarr_stream import (
@@ -21,8 +22,10 @@ from napari_zarr_stream import (
     StoreExists,
     WriteFailed,
 )
+from napari_zarr_stream._reading.info import facts_of
 from napari_zarr_stream._reading.reader import layers_of
 from napari_zarr_stream._writer import system
+from napari_zarr_stream._writer.record import FinishReason
 
 T, C, Z, HEIGHT, WIDTH = 3, 2, 3, 48, 72
 PLACES = list(itertools.product(range(2), range(T), range(C), range(Z)))
@@ -202,6 +205,30 @@ def test_a_plate_is_one_mosaic(tmp_path, layout):
         np.testing.assert_array_equal(
             np.asarray(levels[0][1, 2, :HEIGHT, at]), plane_of((field, 1, 0, 2))
         )
+
+
+@pytest.mark.parametrize("layout", LAYOUTS[2::4], ids=layout_id)
+def test_one_image_alone_is_the_store(tmp_path, layout):
+    path = tmp_path / "a.zarr"
+    record = {"notes": "wild type"}
+    with ImageSet(properties(path, layout), [image("", t=None)], record=record) as one:
+        one.put(0, (1, 0, 2), plane_of((0, 1, 0, 2)), {"exposure_ms": 1.5})
+        one.close(FinishReason.CANCELED, {"planes_missing": 17})
+    with pytest.warns(UserWarning, match="11 of 12 planes were not acquired"):
+        [(levels, meta, _), _] = layers_of(path)
+    assert meta["name"].endswith("DAPI")
+    np.testing.assert_array_equal(levels[0][1, 2], plane_of((0, 1, 0, 2)))
+    assert not any(path.glob("OME"))
+    facts = facts_of(path)
+    assert facts["planes"] == {"acquired": 1, "not_acquired": 11}
+    kept = facts["record"]
+    for key, value in {
+        "notes": "wild type", "finish_reason": "canceled", "planes_missing": 17,
+        "frames_committed": 1, "device_kind": layout[0],
+    }.items():  # fmt: skip
+        assert kept[key] == value
+    for judge in ("zarr", "yaozarrs", "ome_zarr_models", "ngff_zarr"):
+        ask(judge, path)
 
 
 REFUSED_PLANES = {

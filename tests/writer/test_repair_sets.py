@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import zarr
 from killed_writer import (
+    SETS,
     halved,
     kill,
-    set_images,
+    new_set,
     set_plane,
     start_server,
     write_set,
@@ -18,8 +19,6 @@ from killed_writer import (
 
 from napari_zarr_stream import (
     DeviceKind,
-    ImageSet,
-    Plate,
     StorageProperties,
     cli,
 )
@@ -49,10 +48,6 @@ def bytes_of(path):
     }
 
 
-def paths_of(is_plate):
-    return [described.path for described in set_images(is_plate)]
-
-
 def logged(path, *, repaired=True):
     """Planes that the log tells of; a kill may leave further ones in a column."""
     group = zarr.open_group(path, mode="r")
@@ -63,12 +58,13 @@ def logged(path, *, repaired=True):
     return list(zip(*columns, strict=repaired))
 
 
-def check_planes(path, is_plate, *, repaired):
+def check_planes(path, how, *, repaired):
     """All that was recorded is there; what is there is right, at every level."""
     group = zarr.open_group(path, mode="r")
-    levels = [(group[f"{p}/0"][:], group[f"{p}/1"][:]) for p in paths_of(is_plate)]
+    images = [group[p] if p else group for p in SETS[how]]
+    levels = [(image["0"][:], image["1"][:]) for image in images]
     shapes = {full.shape for full, _ in levels}
-    assert not (is_plate and repaired) or len(shapes) == 1
+    assert not (how == "plate" and repaired) or len(shapes) == 1
     rows = logged(path, repaired=repaired)
     for image, *place in rows:
         full, _ = levels[image]
@@ -84,18 +80,18 @@ def check_planes(path, is_plate, *, repaired):
 
 
 def kill_one(server, seed, path):
-    kind, sharded = KINDS[seed % len(KINDS)]
-    is_plate = bool(seed // len(KINDS) % 2)
+    how = list(SETS)[seed % len(SETS)]
+    kind, sharded = KINDS[seed // len(SETS) % len(KINDS)]
     _, committed, _ = kill(
-        server, seed, path, kind, sharded, is_plate, seed, target=write_set
+        server, seed, path, kind, sharded, how, seed, target=write_set
     )
     if not path.exists():
         return  # killed before there was a store
     # Between two documents of one commit fields may differ for a moment.
-    assert check_planes(path, is_plate, repaired=False) >= committed
+    assert check_planes(path, how, repaired=False) >= committed
     reports = list(repair_set(path))
     assert not any(report.has_losses for report in reports)
-    assert check_planes(path, is_plate, repaired=True) >= committed
+    assert check_planes(path, how, repaired=True) >= committed
     before = bytes_of(path)
     for report in repair_set(path):
         assert not report.can_be_repaired
@@ -113,31 +109,28 @@ def test_many_sets_whose_writers_were_killed(server, tmp_path, seed):
     kill_one(server, seed, tmp_path / "a.zarr")
 
 
-def with_holes(path, kind, sharded, is_plate=False):
+def with_holes(path, kind, sharded, how="positions"):
     """Only the middle of each stack, in the second channel; nothing at t = 1."""
     properties = StorageProperties(
         path, kind, tile_width=32, tile_height=32, sharded=sharded
     )
-    plate = Plate("plate", ("A", "B"), ("1", "2")) if is_plate else None
-    with ImageSet(properties, set_images(is_plate), plate=plate) as images:
+    with new_set(properties, how) as images:
         for t, c, z in np.ndindex(3, 2, 3):
             if t != 1 and (c == 0 or z == 1):
                 images.put(0, (t, c, z), set_plane(0, t, c, z))
     return path
 
 
-@pytest.mark.parametrize("is_plate", [False, True], ids=["positions", "plate"])
+@pytest.mark.parametrize("how", SETS)
 @pytest.mark.parametrize(("kind", "sharded"), KINDS[::2])
-def test_planes_that_were_never_asked_for_are_no_fault(
-    tmp_path, kind, sharded, is_plate
-):
-    path = with_holes(tmp_path / "a.zarr", kind, sharded, is_plate)
+def test_planes_that_were_never_asked_for_are_no_fault(tmp_path, kind, sharded, how):
+    path = with_holes(tmp_path / "a.zarr", kind, sharded, how)
     before = bytes_of(path)
     for report in repair_set(path):
         assert (report.findings, report.has_losses) == ((), False)
     assert cli.main(["repair", "--check", str(path)]) == 0
     assert bytes_of(path) == before
-    assert check_planes(path, is_plate, repaired=True) == 8
+    assert check_planes(path, how, repaired=True) == 8
 
 
 @pytest.mark.parametrize(("kind", "sharded"), KINDS[:2])
@@ -163,17 +156,18 @@ def test_smaller_levels_are_made_again_where_planes_are(tmp_path, kind, sharded)
     report = repair(path / "0")
     assert report.can_be_repaired
     assert not report.has_losses
-    check_planes(path, False, repaired=True)
+    check_planes(path, "positions", repaired=True)
     assert repair(path / "0").findings == ()
 
 
 @pytest.mark.parametrize("gone", [True, False], ids=["not there", "shorter"])
 @pytest.mark.parametrize(("kind", "sharded"), KINDS[1:3])
+@pytest.mark.parametrize("how", ["positions", "alone"])
 def test_all_columns_of_the_log_are_as_long_after_a_repair(
-    tmp_path, kind, sharded, gone
+    tmp_path, kind, sharded, gone, how
 ):
     """Killed between two columns of one commit."""
-    path = with_holes(tmp_path / "a.zarr", kind, sharded)
+    path = with_holes(tmp_path / "a.zarr", kind, sharded, how)
     left_open(path)
     column = path / "frame_log" / "c"
     document = column / ("zarr.json" if kind.zarr_format == 3 else ".zarray")
@@ -201,8 +195,9 @@ def left_open(path):
     (path / key).write_text(json.dumps(document))
 
 
-def test_the_root_of_a_set_is_ended_as_well(tmp_path):
-    path = with_holes(tmp_path / "a.zarr", *KINDS[0])
+@pytest.mark.parametrize("how", ["positions", "alone"])
+def test_the_root_of_a_set_is_ended_as_well(tmp_path, how):
+    path = with_holes(tmp_path / "a.zarr", *KINDS[0], how)
     left_open(path)
     assert [report.can_be_repaired for report in repair_set(path, check=True)][-1]
     *_, report = repair_set(path)

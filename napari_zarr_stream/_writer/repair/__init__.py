@@ -19,7 +19,7 @@ from napari_zarr_stream._writer.record import FinishReason
 from .examination import Examination
 from .existing_store import ExistingStore
 from .report import Finding, Progress, Report, Watcher, unwatched
-from .sets import set_at
+from .sets import log_documents, set_at
 
 __all__ = ["Finding", "Progress", "Report", "examine", "repair", "repair_set"]
 
@@ -73,7 +73,7 @@ def repair_set(
     if not check:
         store = ExistingStore(images.root)
         try:
-            for key, document in images.log_documents().items():
+            for key, document in log_documents(images.root).items():
                 store.write_json(key, document)
             store.write(OME_XML, images.ome_xml())
             # Last: it says that all is done.

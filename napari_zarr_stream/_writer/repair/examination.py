@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import starmap
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from .mend import Mender
 from .pixels import CACHE_BYTES, LevelPixels
 from .places import named, planes_there, together
 from .report import Finding, Progress, Report, Watcher
+from .sets import log_documents
 
 Action = Callable[[ExistingStore, Watcher], None]
 
@@ -361,6 +363,9 @@ class Examination:
 
     def _look_at_record(self) -> None:
         if self._documents.is_open:
+            if (self._documents.part_of or {}).get("root") == "":
+                documents = log_documents(self.root)
+                self.actions += starmap(_writes, documents.items())
             self.findings.insert(
                 0,
                 Finding(

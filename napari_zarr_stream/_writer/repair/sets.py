@@ -95,33 +95,6 @@ class SetOfImages:
             plate = Plate(str(self._plate.get("name", "")), rows_there, columns)
         return ome_xml(described, plate, [found[n][0] for n in sorted(found)])
 
-    def log_documents(self) -> dict[str, Document]:
-        """Documents of columns of the frame log that tell of more rows than others do.
-
-        A program that is killed has told of further planes in some of them.
-
-        Raises
-        ------
-        InvalidStore
-            A column is none that is written here.
-        """
-        name = ".zarray" if self.key == ".zattrs" else "zarr.json"
-        folder = self.root / FRAME_LOG
-        keys = [f"{FRAME_LOG}/{at.name}/{name}" for at in folder.glob("[!.]*/")]
-        found = {key: read_json(self.root / key) for key in keys}
-        there = {key: column for key, column in found.items() if column}
-        names = {key.split("/")[1] for key in there}
-        try:
-            rows = [int(column["shape"][0]) for column in there.values()]
-            least = min(rows, default=0) if {"image", *"tcz"} <= names else 0
-            return {
-                key: column | {"shape": [least]}
-                for (key, column), count in zip(there.items(), rows, strict=True)
-                if count > least
-            }
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise InvalidStore(f"{folder} is no frame log of ours") from error
-
     def ended(self, planes: int) -> Document:
         """The document of the root, with the end of its record."""
         self._record[RecordKey.END_TIME] = now()
@@ -147,6 +120,34 @@ def set_at(root: Path) -> SetOfImages | None:
     if document is None or not isinstance(record, dict):
         return None
     return SetOfImages(root, document, record) if RecordKey.IMAGES in record else None
+
+
+def log_documents(root: Path) -> dict[str, Document]:
+    """Documents of columns of the log of a set that tell of more rows than others do.
+
+    A program that is killed has told of further planes in some of them.
+
+    Raises
+    ------
+    InvalidStore
+        A column is none that is written here.
+    """
+    name = "zarr.json" if group_key(root) == "zarr.json" else ".zarray"
+    folder = root / FRAME_LOG
+    keys = [f"{FRAME_LOG}/{at.name}/{name}" for at in folder.glob("[!.]*/")]
+    found = {key: read_json(root / key) for key in keys}
+    there = {key: column for key, column in found.items() if column}
+    names = {key.split("/")[1] for key in there}
+    try:
+        rows = [int(column["shape"][0]) for column in there.values()]
+        least = min(rows, default=0) if {"image", *"tcz"} <= names else 0
+        return {
+            key: column | {"shape": [least]}
+            for (key, column), count in zip(there.items(), rows, strict=True)
+            if count > least
+        }
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise InvalidStore(f"{folder} is no frame log of ours") from error
 
 
 def _fields(root: Path, plate: Document) -> list[Path]:

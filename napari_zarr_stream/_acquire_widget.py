@@ -53,7 +53,7 @@ class AcquireWidget(Container[Widget]):
         self._acquiring = acquiring_of(viewer)
         self._microscope = MicroscopeRow(self._acquiring)
         self.form = AcquireForm(mda_widget_maker(self._acquiring))
-        self._how = StorageSection()
+        self._how = StorageSection(of_single_planes=True)
         self._run = AcquireRun(self._acquiring)
         self._opened_as = OpenedAs()
         super().__init__(

@@ -10,7 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ from napari_zarr_stream._writer.set_images import ImageDescription
 
 from .arrivals import Arrivals
 from .layout import ImageLayout, Layout
+from .next_event import NextEvent
 from .states import TRANSITIONS, AcquisitionEvent, AcquisitionState, AcquisitionStatus
 from .times import Times
 
@@ -41,21 +42,6 @@ Pixels = npt.NDArray[np.generic]
 
 MISSING_IN_RECORD = 1000
 """Of the planes that did not come, how many are named in the store."""
-
-
-@dataclass(frozen=True, slots=True)
-class Now:
-    """What an engine is about to take.
-
-    Attributes
-    ----------
-    index : dict
-    due_at : float or None
-        `time.perf_counter()`; None where it is not waited for.
-    """
-
-    index: Mapping[str, int]
-    due_at: float | None
 
 
 class Acquisition:
@@ -100,7 +86,7 @@ class Acquisition:
         self._error: ZarrStreamError | None = None
         self._finish_reason: FinishReason | None = None
         self._missing_planes = ""
-        self._now = Now({}, None)
+        self._next = NextEvent()
         self._began_at = self._ended_at = 0.0
         self._pace = Pace(0.0)
         self._newest: dict[int, tuple[dict[str, int], Pixels]] = {}  # by c
@@ -124,12 +110,12 @@ class Acquisition:
                 self._finish_reason,
                 error=self._error,
             )
-        stored, now = self._images.status(), self._now
+        stored, coming = self._images.status(), self._next
         is_running = state is AcquisitionState.RUNNING
         over = state is AcquisitionState.ENDED
         until = self._ended_at or time.perf_counter()
         elapsed_s = until - self._began_at
-        position, channel = _names(layout, now.index)
+        position, channel = _names(layout, coming.index)
         return AcquisitionStatus(
             state,
             self.properties.path,
@@ -144,12 +130,11 @@ class Acquisition:
             planes_per_second=self._pace.frames_per_second
             if is_running
             else arrivals.acquired / max(elapsed_s, 1e-9),
-            next_event_s=max(0.0, now.due_at - time.perf_counter())
-            if is_running and now.due_at is not None
-            else None,
+            is_paused=is_running and coming.is_paused,
+            next_event_s=coming.due_s if is_running else None,
             position=position,
             channel=channel,
-            index=dict(now.index),
+            index=dict(coming.index),
             elapsed_s=elapsed_s,
             bytes_acquired=stored.bytes_appended,
             bytes_written=stored.bytes_written,
@@ -182,6 +167,10 @@ class Acquisition:
         """As of `newest`, one of each channel that came since the last call."""
         newest, self._newest = self._newest, {}
         return list(newest.values())
+
+    def note_paused(self, is_paused: bool) -> None:
+        """Hear whether the run is paused, from one thread: an engine is not told."""
+        self._next.note_paused(is_paused)
 
     def wait_for_begin(self, timeout_s: float) -> bool:
         """Wait until a run has begun; False if none did in time."""
@@ -264,8 +253,7 @@ class Acquisition:
 
     def expect(self, index: Mapping[str, int], due_s: float | None) -> None:
         """Say which event comes next, and in how many seconds if that is known."""
-        due_at = None if due_s is None else time.perf_counter() + due_s
-        self._now = Now(index, due_at)
+        self._next.expect(index, due_s)
 
     def take(
         self, pixels: Pixels, index: Mapping[str, int], known: Mapping[str, float]
@@ -315,7 +303,7 @@ class Acquisition:
             if at["c"] not in self._newest:
                 self._newest[at["c"]] = {"image": number, **at}, plane.copy()
         self._times.see(number, place, known.get("runner_time_ms", math.nan))
-        self._now = Now(index, None)
+        self._next.taken(index)
         self._pace.note(time.perf_counter(), arrivals.acquired, 0, 0.0)
 
     def passed(self, frames: int) -> None:

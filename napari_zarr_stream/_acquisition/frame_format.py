@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from napari_zarr_stream.cameras.protocol import value_range_of
+
 
 @dataclass(frozen=True, slots=True)
 class FrameFormat:
@@ -17,6 +21,8 @@ class FrameFormat:
         Labels, several where one device stands for them.
     colors : int
         3 of a colour camera, else 1.
+    bit_depth : int
+        Bits of a pixel that carry signal; 0 where nothing says it.
     """
 
     height: int
@@ -25,6 +31,15 @@ class FrameFormat:
     pixel_size_um: float = 0.0
     cameras: tuple[str, ...] = ("",)
     colors: int = 1
+    bit_depth: int = 0
+
+    @property
+    def value_range(self) -> tuple[float, float] | None:
+        """Smallest and largest value of a pixel; None of floats."""
+        dtype = np.dtype(self.dtype)
+        whole = 8 * dtype.itemsize
+        is_known = 0 < self.bit_depth <= whole
+        return value_range_of(dtype, self.bit_depth if is_known else whole)
 
     @property
     def planes(self) -> int:

@@ -336,7 +336,10 @@ def _image(
         name if place.grid is None else f"{name} g{place.grid}",
         f"{axes}yx",
         (*(sizes[axis] for axis in axes), frame.height, frame.width),
-        _channels(stack.channels, stack.wanted.shape[1], frame),
+        tuple(
+            replace(channel, value_range=frame.value_range)
+            for channel in _channels(stack.channels, stack.wanted.shape[1], frame)
+        ),
         known,
         {axis: "second" if axis == "t" else "micrometer" for axis in known},
         place,

@@ -52,6 +52,7 @@ def frame_format(core: "CMMCorePlus | None", summary: Mapping[str, Any]) -> Fram
         float(main.get("pixel_size_um") or 0.0),
         labels,
         shape[2] if len(shape) > 2 else 1,
+        int(core.getImageBitDepth()),
     )
 
 

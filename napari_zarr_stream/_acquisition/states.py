@@ -62,8 +62,10 @@ class AcquisitionStatus:
         Which ones, in words, the first few of them; empty while it runs.
     planes_per_second : float
         Of late.
+    is_paused : bool
+        Whether the run waits because somebody asked it to.
     next_event_s : float or None
-        Until the event that is waited for is due; None where none is.
+        Until the event that is waited for is due; None where none is, or in a pause.
     position, channel : str
         What is taken now, by name.
     index : dict
@@ -88,6 +90,7 @@ class AcquisitionStatus:
     missing: int = 0
     missing_planes: str = ""
     planes_per_second: float = 0.0
+    is_paused: bool = False
     next_event_s: float | None = None
     position: str = ""
     channel: str = ""

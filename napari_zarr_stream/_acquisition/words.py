@@ -23,6 +23,7 @@ def counts_in_words(status: AcquisitionStatus) -> str:
         here = [status.position, status.channel]
         here += [f"{axis} {n}" for axis, n in status.index.items() if axis in "tz"]
         what = "Next is" if status.next_event_s else "Taking"
+        what = "<b>Paused</b> before" if status.is_paused else what
         lines.append(f"{what} " + html.escape(", ".join(filter(None, here))))
         rate = f"{status.planes_per_second:.3g} planes/s"
         if status.next_event_s:

@@ -168,6 +168,7 @@ class AcquireRun(QWidget):
         self.others.enabled = True
         self.pause.enabled = self.cancel.enabled = False
         self.pause.native.setChecked(False)
+        self.pause.text = "Pause"
         self.elapsed.visible = self.progress.visible = False
         self.show_live()
         self.show_status()
@@ -186,7 +187,8 @@ class AcquireRun(QWidget):
         if busy:
             self._show_clock(status)
             self._show_words()
-            self.pause.native.setChecked(self._acquiring.is_paused)
+            self.pause.native.setChecked(self._acquiring.will_pause)
+            self.pause.text = "Go on" if status.is_paused else "Pause"
         else:
             there = [status.path] if status.committed else []
             reason = status.finish_reason or FinishReason.FAILED
@@ -200,6 +202,8 @@ class AcquireRun(QWidget):
         dot = f'<span style="color: {RED}">●</span>' if taking else "○"
         self.elapsed.value = f"{dot} {clock_in_words(status.elapsed_s)}"
         what = "Recording" if taking else "Writing the last planes of"
+        if status.is_paused:
+            what = "Paused, recording"
         if status.state is AcquisitionState.AWAITING_RUN:
             what = "Starting"
         elif status.state is AcquisitionState.ENDED:

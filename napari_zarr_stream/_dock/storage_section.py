@@ -31,6 +31,11 @@ KINDS = (
 class StorageSection:
     """Fields for where and how, with the summary below.
 
+    Parameters
+    ----------
+    of_single_planes : bool
+        A chunk is a tile of one plane, whatever is chosen: nothing is asked about it.
+
     Attributes
     ----------
     fields : tuple of Widget
@@ -39,7 +44,8 @@ class StorageSection:
         How a store in a folder is called; see `NameTemplate`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, of_single_planes: bool = False) -> None:
+        self._of_single_planes = of_single_planes
         self.device_kind = ComboBox(
             name="device_kind",
             label="Format",
@@ -125,12 +131,15 @@ class StorageSection:
         for combo, of_it in ((self.preset, "Preset"), (self.device_kind, "Format")):
             combo.native.setMinimumWidth(80)  # long names make no wide dock
             combo.native.setAccessibleName(of_it)
+        if self._of_single_planes:
+            self.tile_planes.hide()
+        planes = [("Tile planes", self.tile_planes.native)]
         tiles = form(
             [
                 ("", self.device_kind.native),
                 ("Tile width (px)", self.tile_width.native),
                 ("Tile height (px)", self.tile_height.native),
-                ("Tile planes", self.tile_planes.native),
+                *planes * (not self._of_single_planes),
                 ("Chunk cap (MiB)", self.max_chunk_mib.native),
                 ("", self.sharded.native),
                 ("", self.multiscale.native),

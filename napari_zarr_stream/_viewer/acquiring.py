@@ -256,6 +256,12 @@ class Acquiring(QObject):
         """Whether the run waits because somebody asked it to."""
         return self._core is not None and bool(self._core.mda.is_paused())
 
+    @property
+    def will_pause(self) -> bool:
+        """Whether it waits, or will after the present plane."""
+        asked = self._core is not None and self._core.mda.status.pause_requested
+        return bool(asked) or self.is_paused
+
     def stop(self) -> None:
         """Cancel the run; returns at once."""
         if self._core is not None:
@@ -287,6 +293,7 @@ class Acquiring(QObject):
             if self._opening.done():
                 self._show_opened(self._opening, acquisition.status())
             return
+        acquisition.note_paused(self.is_paused)
         status = acquisition.status()
         layout = acquisition.layout
         if layout is not None and self.layers is None and status.is_busy:

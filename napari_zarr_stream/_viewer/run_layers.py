@@ -88,6 +88,7 @@ class RunLayers(QObject):
         channel = alike.first.channels[number]
         scale = alike.first.scale
         units = [alike.first.units.get(axis, "pixel") for axis in alike.axes]
+        values = channel.value_range or range_of(planes.dtype)
         layer = self._viewer.add_image(
             GrowingArray(planes),
             name=f"{LIVE}{channel.name}",
@@ -95,12 +96,12 @@ class RunLayers(QObject):
             multiscale=False,
             colormap=colormap_of(channel.color),
             blending="additive",
-            contrast_limits=range_of(planes.dtype),
+            contrast_limits=values,
             scale=[scale.get(axis) or 1.0 for axis in alike.axes],
             units=units_beside(self._viewer, units),
             axis_labels=list(alike.axes),
         )
-        offer_range(layer, range_of(planes.dtype))
+        offer_range(layer, values)
         return _Shown(layer, planes, alike)
 
     @property

@@ -263,3 +263,20 @@ def test_dyes_have_the_colours_of_their_light():
     layout = layout_of(useq.MDASequence(channels=["DAPI", "FITC", "Cy5"]), FRAME)
     colors = [channel.color for channel in layout.images[0].channels]
     assert colors == ["0000FF", "00FF00", "FF00FF"]
+
+
+RANGES = {
+    "12 of 16 bits": ("uint16", 12, (0, 4095)),
+    "all of them": ("uint16", 16, (0, 65535)),
+    "not said": ("uint8", 0, (0, 255)),
+    "more than there are": ("uint8", 32, (0, 255)),
+    "signed": ("int16", 16, (-32768, 32767)),
+    "floats": ("float32", 32, None),
+}
+
+
+@pytest.mark.parametrize(("dtype", "bits", "values"), RANGES.values(), ids=RANGES)
+def test_values_are_those_that_a_camera_can_give(dtype, bits, values):
+    frame = FrameFormat(32, 48, dtype, bit_depth=bits)
+    [image] = layout_of(useq.MDASequence(channels=["DAPI"]), frame).images
+    assert image.channels[0].value_range == values

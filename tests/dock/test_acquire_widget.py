@@ -79,6 +79,16 @@ def test_a_run_of_positions_is_looked_through(dock, viewer, qtbot):
     assert [layer.name for layer in live] == ["Live: DAPI", "Live: FITC"]
     assert {layer.data.shape for layer in live} == {(3, 2, 2, HEIGHT, WIDTH)}
     assert live[0].axis_labels == ("p", "t", "z", "y", "x")
+    assert not dock.tile_planes.native.isVisibleTo(dock.native)
+    dock._run.show_status()
+    assert "next in 1" in dock.counts.value
+    click(dock.pause, qtbot)
+    wait_until(lambda: "Paused" in dock.counts.value)
+    assert "next in" not in dock.counts.value
+    assert dock.pause.text == "Go on"
+    click(dock.pause, qtbot)
+    wait_until(lambda: "next in" in dock.counts.value)
+    assert dock.pause.text == "Pause"
     # What is not there yet is black, and said.
     viewer.dims.set_current_step((0, 1, 2), (2, 1, 1))
     assert dock.live.text == "Back to live"

@@ -69,7 +69,8 @@ class SettingsFile:
             if hasattr(asked, name)
         }
         if not str(said.get("device_kind", "")).startswith("ZarrV3"):
-            said["sharded"] = False  # the field is grey then, whatever it shows
+            # These fields are grey then, whatever they show.
+            said |= {"sharded": False, "ngff_version": ""}
         views = [section.control for section in self._cameras.sections]
         known = [control for control in views if control.view is not None]
         of_cameras = [

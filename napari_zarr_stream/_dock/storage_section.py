@@ -80,6 +80,13 @@ class StorageSection:
             value=True,
             tooltip="Few files and little memory; only with Zarr v3",
         )
+        self.ngff_version = ComboBox(
+            name="ngff_version",
+            label="Metadata",
+            choices=[("OME-NGFF 0.5", ""), ("OME-NGFF 0.6 (few read it)", "0.6")],
+            tooltip="The version of the documents beside the pixels; 0.6 goes with "
+            "Zarr v3, for programs that ask for coordinate systems",
+        )
         self.multiscale = CheckBox(
             name="multiscale",
             text="Multiscale pyramid",
@@ -109,7 +116,12 @@ class StorageSection:
         self.template = ""
         self.preset = PresetChoice(settings)
         # The preset as the last: what it leaves open is as it was kept.
-        self.fields: tuple[Any, ...] = (self.uri, *settings, self.preset)
+        self.fields: tuple[Any, ...] = (
+            self.uri,
+            *settings,
+            self.ngff_version,
+            self.preset,
+        )
 
     @property
     def widgets(self) -> list[Widget]:
@@ -128,7 +140,11 @@ class StorageSection:
 
         `rows` and `plan_line` have places of their own.
         """
-        for combo, of_it in ((self.preset, "Preset"), (self.device_kind, "Format")):
+        for combo, of_it in (
+            (self.preset, "Preset"),
+            (self.device_kind, "Format"),
+            (self.ngff_version, "Metadata"),
+        ):
             combo.native.setMinimumWidth(80)  # long names make no wide dock
             combo.native.setAccessibleName(of_it)
         if self._of_single_planes:
@@ -141,6 +157,7 @@ class StorageSection:
                 ("Tile height (px)", self.tile_height.native),
                 *planes * (not self._of_single_planes),
                 ("Chunk cap (MiB)", self.max_chunk_mib.native),
+                ("Metadata", self.ngff_version.native),
                 ("", self.sharded.native),
                 ("", self.multiscale.native),
             ]
@@ -156,8 +173,9 @@ class StorageSection:
         )
 
     def show_choice(self) -> None:
-        """Shards are offered where the format has them."""
-        self.sharded.enabled = DeviceKind(self.device_kind.value).zarr_format == 3
+        """Shards and newer metadata are offered where the format has them."""
+        is_v3 = DeviceKind(self.device_kind.value).zarr_format == 3
+        self.sharded.enabled = self.ngff_version.enabled = is_v3
 
     def enable(self, enabled: bool) -> None:
         """Let the fields be changed, or not while something is recorded."""
@@ -208,6 +226,7 @@ class StorageSection:
             max_bytes_per_chunk=self.max_chunk_mib.value * 2**20,
             sharded=self.sharded.value and kind.zarr_format == 3,
             enable_multiscale=self.multiscale.value,
+            ngff_version=self.ngff_version.value if kind.zarr_format == 3 else "",
         )
 
 

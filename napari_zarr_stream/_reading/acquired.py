@@ -11,6 +11,7 @@ from napari_zarr_stream._writer.logged import SetLog, place_in_set
 from napari_zarr_stream._writer.record import RECORD_KEY, RecordKey
 
 from .array_document import shape_in
+from .axes import axes_of
 from .documents import Node, mapping, open_node, sequence, understanding
 from .image import StoredImage, multiscales_of
 from .location import Location, inside
@@ -94,7 +95,7 @@ def of_set(root: Node) -> Acquired | None:
                 continue
             image = multiscales_of(node)[0]
             shape, _ = shape_in(inside(path, sequence(image["datasets"])[0]["path"]))
-            axes = "".join(axis["name"] for axis in image["axes"])
+            axes = "".join(axis.name for axis in axes_of(image, (), len(shape), []))
             own = mapping(node.attributes.get(RECORD_KEY))
             _, number = place_in_set(path, mapping(own.get(RecordKey.PART_OF)))
             there = log.planes_of(number, axes[:-2], shape[:-2])

@@ -15,6 +15,7 @@ from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.errors import InvalidProperties, WriteFailed
 from napari_zarr_stream._writer.names import from_home, is_store_name
 from napari_zarr_stream._writer.properties import (
+    NGFF_VERSIONS,
     DeviceKind,
     DownsamplingMethod,
     StorageProperties,
@@ -65,7 +66,7 @@ class RecordSettings:
     buffer_s : float
         How long a pause of the disk is survived.
     device_kind, tile_width, tile_height, tile_planes, frames_per_chunk, shard_chunks, \
-codec_level, z_halving, overwrite
+codec_level, z_halving, ngff_version, overwrite
         As of `StorageProperties`.
     max_chunk_mib : int
         Most a chunk (a shard, if sharded) may hold before compression, in MiB.
@@ -117,6 +118,7 @@ codec_level, z_halving, overwrite
     downsampling: str = DownsamplingMethod.MEAN
     z_halving: str = ZHalving.WITH_YX
     codec_level: int = 1
+    ngff_version: str = ""
     overwrite: bool = False
     upload_to: str = ""
     upload_endpoint: str = ""
@@ -137,7 +139,10 @@ codec_level, z_halving, overwrite
             raise InvalidProperties(
                 f"camera_settings: {several} for {max(1, len(self.cameras))} cameras"
             )
-        _ = NameTemplate(self.name), self.take, self.properties(Path("a.zarr"))
+        _ = NameTemplate(self.name), self.take
+        stored = self.properties(Path("a.zarr"))
+        if stored.ngff == NGFF_VERSIONS[stored.kind.zarr_format][0]:
+            object.__setattr__(self, "ngff_version", "")  # there is one way to say it
         if self.upload_to:
             _ = address_of(self.upload_to)
         check_endpoint(self.upload_endpoint)
@@ -191,6 +196,7 @@ codec_level, z_halving, overwrite
             overwrite=self.overwrite,
             codec_level=self.codec_level,
             z_halving=self.z_halving,
+            ngff_version=self.ngff_version,
             buffer_s=self.buffer_s,
         )
 

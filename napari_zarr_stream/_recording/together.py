@@ -280,7 +280,7 @@ class Recordings:
 
     def _describe(self, whole: LocalStore, properties: StorageProperties) -> None:
         paths = [str(number) for number in range(len(self.recordings))]
-        serializer = serializer_of(properties.kind.zarr_format)
+        serializer = serializer_of(properties.ngff)
         for key, document in serializer.series(paths).items():
             whole.write_json(key, document)
         self._write_xml(whole)

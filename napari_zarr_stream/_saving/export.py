@@ -180,7 +180,7 @@ def _export_all(
             return False
         labels = [path.removeprefix("labels/") for path in images if path]
         if labels:
-            serializer = serializer_of(properties.kind.zarr_format)
+            serializer = serializer_of(properties.ngff)
             for key, document in serializer.labels(labels).items():
                 store.write_json(f"labels/{key}", document)
         end(store)
@@ -196,7 +196,7 @@ def _place(properties: StorageProperties, *, stays: bool) -> Iterator[LocalStore
     """
     path, overwrite = properties.path, properties.overwrite
     store = (
-        OzxStore(path, overwrite, properties.kind.zarr_format)
+        OzxStore(path, overwrite, properties.ngff)
         if is_ozx(path)
         else LocalStore(path, overwrite)
     )

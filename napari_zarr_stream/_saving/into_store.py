@@ -20,7 +20,11 @@ from napari_zarr_stream._writer.local_store import LocalStore, writing
 from napari_zarr_stream._writer.lock import StoreLock, check_free
 from napari_zarr_stream._writer.memory import check_memory
 from napari_zarr_stream._writer.ngff import Document, serializer_of
-from napari_zarr_stream._writer.properties import DeviceKind, StorageProperties
+from napari_zarr_stream._writer.properties import (
+    NGFF_VERSIONS,
+    DeviceKind,
+    StorageProperties,
+)
 from napari_zarr_stream._writer.record import RECORD_KEY
 from napari_zarr_stream._writer.store import read_json
 
@@ -30,7 +34,7 @@ from .image import planned_image, write_image
 
 LABELS = "labels"
 
-VERSIONS = ("0.4", "0.5")
+VERSIONS = tuple(itertools.chain.from_iterable(NGFF_VERSIONS.values()))
 
 _OTHER_FORMAT = {
     DeviceKind.ZARR: DeviceKind.ZARR_V3,
@@ -74,7 +78,7 @@ def save_into(
     Parameters
     ----------
     store : Path
-        An image of OME-NGFF 0.4 or 0.5, of any program.
+        An image of OME-NGFF 0.4 to 0.6, of any program.
     source : LayerSource
         Labels that cover that image. Axes that they do not name are those of it.
     properties : StorageProperties
@@ -101,14 +105,14 @@ def save_into(
     node = open_node(store)
     if node is None or node.kind != "multiscales":
         raise InvalidProperties(f"{store} is no store of an image")
-    image = _image_in(node)
+    image, version = _image_in(node)
     name = properties.path.name
     place = store / LABELS / name
     _check_place(place, overwrite=properties.overwrite)
     if not source.describe().is_label:
         raise InvalidProperties(f"layer {source.name!r} holds no labels")
     _, (_, labels) = arranged([image, source], properties, _nothing_new).items()
-    fitting = _in_format(properties, node.zarr_format)
+    fitting = _in_format(properties, node.zarr_format, version)
     assert isinstance(labels, LayerSource)
     # OME-NGFF wants labels to have as many levels as their image.
     alike = labels.decimated(_halved(image))
@@ -123,10 +127,10 @@ def save_into(
         staged = LocalStore(beside, overwrite=False)
         try:
             course.go_on()
-            for key, document in serializer_of(node.zarr_format).labels([name]).items():
+            for key, document in serializer_of(fitting.ngff).labels([name]).items():
                 staged.write_json(f"{LABELS}/{key}", document)
             write_image(planned, staged, f"{LABELS}/{name}", course, verify)
-            _put(staged, store, name, node.zarr_format)
+            _put(staged, store, name, fitting.ngff)
         finally:
             staged.discard()
     except Stopped:
@@ -140,13 +144,13 @@ def _nothing_new(_: str) -> None:
     """Of axes that are those of the image: labels of others do not cover it."""
 
 
-def _image_in(node: Node) -> LayerSource:
-    """The image, as something that labels can be compared with."""
+def _image_in(node: Node) -> tuple[LayerSource, str]:
+    """The image, as something that labels can be compared with, and its version."""
     image = open_image(node)
     if image.version not in VERSIONS:
         raise InvalidProperties(
             f"{node.path} is of OME-NGFF {image.version}; labels can be added to "
-            f"{' and '.join(VERSIONS)}: export image and labels together instead"
+            f"{', '.join(VERSIONS)}: export image and labels together instead"
         )
     meta: dict[str, Any] = {
         "name": image.name,
@@ -157,7 +161,8 @@ def _image_in(node: Node) -> LayerSource:
         "units": [axis.unit for axis in image.axes],
     }
     axes = "".join(axis.name for axis in image.axes)
-    return LayerSource(list(image.levels), meta | {"axis_labels": axes}, axes=axes)
+    layer = LayerSource(list(image.levels), meta | {"axis_labels": axes}, axes=axes)
+    return layer, image.version
 
 
 def _halved(image: LayerSource) -> list[str]:
@@ -191,13 +196,18 @@ def _check_place(place: Path, *, overwrite: bool) -> None:
         )
 
 
-def _in_format(properties: StorageProperties, zarr_format: int) -> StorageProperties:
-    """The same in the Zarr format of the store."""
+def _in_format(
+    properties: StorageProperties, zarr_format: int, version: str
+) -> StorageProperties:
+    """The same in the Zarr format of the store, and its version of OME-NGFF."""
     kind = properties.kind
+    fitting = version if version in NGFF_VERSIONS[zarr_format] else ""
+    properties = replace(properties, ngff_version="")
     if kind.zarr_format == zarr_format:
-        return properties
+        return replace(properties, ngff_version=fitting)
     if zarr_format == 3:
-        return replace(properties, device_kind=_OTHER_FORMAT[kind])
+        kind = _OTHER_FORMAT[kind]
+        return replace(properties, device_kind=kind, ngff_version=fitting)
     [kind] = [old for old, new in _OTHER_FORMAT.items() if new is kind]
     return replace(
         properties,
@@ -208,7 +218,7 @@ def _in_format(properties: StorageProperties, zarr_format: int) -> StorageProper
     )
 
 
-def _put(staged: LocalStore, store: Path, name: str, zarr_format: int) -> None:
+def _put(staged: LocalStore, store: Path, name: str, version: str) -> None:
     """Put labels that are whole in their place."""
     group, place = store / LABELS, store / LABELS / name
     if not system.is_taken(group):

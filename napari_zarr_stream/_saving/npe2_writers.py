@@ -115,12 +115,14 @@ def _as_chosen(
     kind = choices.get("device_kind")
     if kind not in tuple(DeviceKind):
         return properties
-    is_sharded = choices.get("sharded") is True and DeviceKind(kind).zarr_format == 3
+    is_v3 = DeviceKind(kind).zarr_format == 3
+    is_sharded = choices.get("sharded") is True and is_v3
     asked: dict[str, Any] = {
         "device_kind": kind,
         "sharded": is_sharded,
         "frames_per_chunk": 1 if is_sharded else 0,
         "enable_multiscale": choices.get("multiscale") is not False,
+        "ngff_version": str(choices.get("ngff_version", "")) if is_v3 else "",
         **{
             name: choices[name]
             for name in ("tile_width", "tile_height", "tile_planes")

@@ -8,6 +8,7 @@ from napari_zarr_stream._reading.image import VERSIONS, WHOLE, state_of
 from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.lock import check_free
 from napari_zarr_stream._writer.ozx import check_may_be_made, write_ozx
+from napari_zarr_stream._writer.properties import NGFF_VERSIONS
 from napari_zarr_stream._writer.record import RECORD_KEY
 
 
@@ -47,5 +48,5 @@ def pack(
         raise InvalidStore(f"{store} is {state}")
     check_may_be_made(archive, overwrite)
     said = node.ome.get("version")
-    version = said if said in VERSIONS else {2: "0.4", 3: "0.5"}[node.zarr_format]
+    version = said if said in VERSIONS else NGFF_VERSIONS[node.zarr_format][0]
     return write_ozx(store, archive, version, should_stop)

@@ -25,6 +25,7 @@ PROPERTY_OF = {
     "downsampling": "downsampling_method",
     "z_halving": "z_halving",
     "codec_level": "codec_level",
+    "ngff_version": "ngff_version",
     "overwrite": "overwrite",
 }
 """The words of the dock, the command line and scripts, and those of the writer."""
@@ -95,8 +96,8 @@ def export(
     **storage
         `device_kind`, `tile_width`, `tile_height`, `tile_planes`, `max_chunk_mib`,
         `frames_per_chunk`, `sharded`, `shard_chunks`, `multiscale`, `downsampling`,
-        `z_halving`, `codec_level`, `overwrite`: as of `RecordSettings`, but that zstd
-        and larger shards are the default.
+        `z_halving`, `codec_level`, `ngff_version`, `overwrite`: as of `RecordSettings`,
+        but that zstd and larger shards are the default.
 
     Returns
     -------

@@ -19,7 +19,7 @@ from napari_zarr_stream._writer.errors import WriteFailed
 from napari_zarr_stream._writer.grid import ceil_div
 from napari_zarr_stream._writer.local_store import writing
 from napari_zarr_stream._writer.memory import WORKERS
-from napari_zarr_stream._writer.ngff import serializer_of
+from napari_zarr_stream._writer.ngff import CHUNK_PREFIX
 from napari_zarr_stream._writer.plan import Plan
 from napari_zarr_stream._writer.properties import DeviceKind
 from napari_zarr_stream._writer.store import read_json
@@ -142,7 +142,7 @@ class ReadBack:
 
     def _compare_file(self, place: tuple[int, ...]) -> int:
         """Thread "verify"; returns how many tiles of planes were in the file."""
-        prefix = serializer_of(self._kind.zarr_format).chunk_prefix
+        prefix = CHUNK_PREFIX[self._kind.zarr_format]
         path = self._array / (prefix + "/".join(map(str, place)))
         with writing(path), system.closing(system.open_to_read(path)) as file:
             if not self._plan.shard_shape:

@@ -48,7 +48,7 @@ class Dataset:
         self._lock = threading.Lock()  # held while documents of the image are written
         self._image = replace(image, record=record)  # guarded by _lock
         self._is_noted = False  # and not written yet; guarded by _lock
-        self._serializer = serializer_of(properties.kind.zarr_format)
+        self._serializer = serializer_of(properties.ngff)
         self.frame_log = FrameLog(store, self._serializer)
         block_bytes = image.plan.blosc_block_bytes
         codec = codec_of(properties.kind, block_bytes, properties.codec_level)

@@ -1,7 +1,7 @@
-"""A dataset's JSON documents: Zarr v2 with OME-NGFF 0.4, Zarr v3 with OME-NGFF 0.5.
+"""A dataset's JSON documents: Zarr v2 with OME-NGFF 0.4, Zarr v3 with 0.5 or 0.6.
 
-`Image` says what is to be described; the two serializers differ only in how they wrap
-it. Section names refer to the OME-NGFF specification.
+`Image` says what is to be described; the serializers differ only in how they wrap it.
+Section names refer to the OME-NGFF specification.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +20,12 @@ from .properties import Channel, DownsamplingMethod, ZHalving
 from .record import RECORD_KEY, RecordKey
 
 Document = dict[str, Any]
+
+CHUNK_PREFIX = {2: "", 3: "c/"}
+"""Of the keys of chunks and shards below their array, in Zarr 2 and 3."""
+
+PHYSICAL = "physical"
+"""The coordinate system in which the levels of an image lie, in OME-NGFF 0.6."""
 
 BF2RAW = "bioformats2raw.layout"
 """Marks a group of several images; 3 is the layout that OME-NGFF describes."""
@@ -135,14 +141,35 @@ def _datasets(image: Image) -> list[Document]:
     return datasets
 
 
-def _multiscales(image: Image) -> Document:
+def _with_axes(image: Image) -> Document:
+    """Where an image lies: its axes, and transformations in the order of their use."""
+    return {"axes": _axes(image), "datasets": _datasets(image)}
+
+
+def _with_systems(image: Image) -> Document:
+    """The same as a coordinate system, and one transformation that leads there.
+
+    See "multiscales" of OME-NGFF 0.6: an identity, a scale, or a sequence of a scale
+    and a translation.
+    """
+    datasets = []
+    for dataset in _datasets(image):
+        given = dataset["coordinateTransformations"]
+        one = {"type": "sequence", "transformations": given}
+        ends = {"input": {"path": dataset["path"]}, "output": {"name": PHYSICAL}}
+        transformation = (given[0] if len(given) == 1 else one) | ends
+        datasets.append(dataset | {"coordinateTransformations": [transformation]})
+    systems = [{"name": PHYSICAL, "axes": _axes(image)}]
+    return {"coordinateSystems": systems, "datasets": datasets}
+
+
+def _multiscales(image: Image, where: Document) -> Document:
     rule = "as in Acquire's Zarr driver"
     if image.plan.z_halving is not ZHalving.WITH_YX:
         rule = f"z apart from y and x ({image.plan.z_halving})"
     return {
         "name": image.name,
-        "axes": _axes(image),
-        "datasets": _datasets(image),
+        **where,
         "type": str(image.method),
         "metadata": {
             "description": f"levels by halving in blocks of 2, {rule}; integer means "
@@ -216,7 +243,7 @@ def _fill_value(dtype: np.dtype[np.generic]) -> bool | int | float:
 class ZarrV2:
     """Zarr v2 with OME-NGFF 0.4: `.zgroup`, `.zattrs`, `.zarray`."""
 
-    chunk_prefix = ""
+    chunk_prefix = CHUNK_PREFIX[2]
 
     def group(
         self, path: str, attributes: Document | None = None
@@ -231,7 +258,7 @@ class ZarrV2:
         """The root group's documents."""
         version: Document = {"version": "0.4"}
         attributes = {
-            "multiscales": [version | _multiscales(image)],
+            "multiscales": [version | _multiscales(image, _with_axes(image))],
             **_shown(image, version),
             RECORD_KEY: _record(image),
         }
@@ -294,9 +321,21 @@ class ZarrV2:
 
 
 class ZarrV3:
-    """Zarr v3 with OME-NGFF 0.5: `zarr.json`."""
+    """Zarr v3 with OME-NGFF 0.5 or 0.6: `zarr.json`.
 
-    chunk_prefix = "c/"
+    Parameters
+    ----------
+    version : str
+        Of OME-NGFF.
+    """
+
+    chunk_prefix = CHUNK_PREFIX[3]
+
+    def __init__(self, version: str) -> None:
+        self._version: Document = {"version": version}
+        # Before 0.6 plates and wells said it again.
+        self._inner = self._version if version == "0.5" else {}
+        self._where = _with_axes if version == "0.5" else _with_systems
 
     def group(
         self, path: str, attributes: Document | None = None
@@ -312,38 +351,39 @@ class ZarrV3:
     def image(self, image: Image) -> dict[str, Document]:
         """The root group's documents."""
         ome = {
-            "version": "0.5",
-            "multiscales": [_multiscales(image)],
+            **self._version,
+            "multiscales": [_multiscales(image, self._where(image))],
             **_shown(image, {}),
         }
         return self.group("", {"ome": ome, RECORD_KEY: _record(image)})
 
     def labels(self, names: Sequence[str]) -> dict[str, Document]:
         """Documents of a `labels` group that holds label images of these names."""
-        return self.group("", {"ome": {"version": "0.5", "labels": list(names)}})
+        return self.group("", {"ome": self._version | {"labels": list(names)}})
 
     def series(
         self, paths: Sequence[str], record: Mapping[str, Any] | None = None
     ) -> dict[str, Document]:
         """Documents of a group that holds images at these paths."""
-        root = self.group("", {"ome": {"version": "0.5", BF2RAW: 3}} | _kept(record))
-        overview = {"ome": {"version": "0.5", "series": list(paths)}}
+        root = self.group("", {"ome": self._version | {BF2RAW: 3}} | _kept(record))
+        overview = {"ome": self._version | {"series": list(paths)}}
         return root | self.group("OME/", overview)
 
     def plate(
         self, plate: Plate, paths: Sequence[str], record: Mapping[str, Any]
     ) -> dict[str, Document]:
         """Documents of a plate whose fields are at these paths, row/column/field."""
-        version: Document = {"version": "0.5"}
-        described = {"version": "0.5"} | plate_metadata(plate, paths)
+        described = self._inner | plate_metadata(plate, paths)
         documents = self.group(
-            "", {"ome": version | {"plate": described}} | _kept(record)
+            "", {"ome": self._version | {"plate": described}} | _kept(record)
         )
         for row in {path.split("/")[0]: None for path in paths}:
             documents |= self.group(f"{row}/")
         for well, fields in wells_of(paths).items():
-            described = {"version": "0.5"} | well_metadata(fields)
-            documents |= self.group(f"{well}/", {"ome": version | {"well": described}})
+            described = self._inner | well_metadata(fields)
+            documents |= self.group(
+                f"{well}/", {"ome": self._version | {"well": described}}
+            )
         return documents
 
     def array(
@@ -391,6 +431,6 @@ class ZarrV3:
 Serializer = ZarrV2 | ZarrV3
 
 
-def serializer_of(zarr_format: int) -> Serializer:
-    """The serializer of Zarr 2 or 3."""
-    return ZarrV2() if zarr_format == 2 else ZarrV3()
+def serializer_of(version: str) -> Serializer:
+    """The serializer of OME-NGFF 0.4, 0.5 or 0.6."""
+    return ZarrV2() if version == "0.4" else ZarrV3(version)

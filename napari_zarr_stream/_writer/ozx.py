@@ -16,9 +16,6 @@ from .local_store import LocalStore, writing
 
 ENDING = ".ozx"
 
-_VERSIONS = {2: "0.4", 3: "0.5"}
-"""Of OME-NGFF that are written in each Zarr format."""
-
 _DOCUMENTS = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
 
 
@@ -127,7 +124,8 @@ class OzxStore(LocalStore):
     path : Path
     overwrite : bool
         Replace such a file. Anything else is never replaced.
-    zarr_format : int
+    version : str
+        Of OME-NGFF, for the comment of the archive.
 
     Raises
     ------
@@ -135,9 +133,9 @@ class OzxStore(LocalStore):
         As of `LocalStore`.
     """
 
-    def __init__(self, path: Path, overwrite: bool, zarr_format: int) -> None:
+    def __init__(self, path: Path, overwrite: bool, version: str) -> None:
         super().__init__(path, overwrite)
-        self._version = _VERSIONS[zarr_format]
+        self._version = version
 
     def _check_free(self) -> None:
         check_may_be_made(self._path, self._overwrite)

@@ -41,6 +41,10 @@ class DeviceKind(StrEnum):
         return "lz4" if self.endswith("Lz4ByteShuffle") else None
 
 
+NGFF_VERSIONS = {2: ("0.4",), 3: ("0.5", "0.6")}
+"""Of OME-NGFF, those that go with Zarr 2 and 3; the first unless asked otherwise."""
+
+
 class DownsamplingMethod(StrEnum):
     """How the pixels of a block become one pixel of the next level."""
 
@@ -150,6 +154,9 @@ class StorageProperties:
     buffer_s : float
         How long a pause of the disk is survived: memory holds what comes meanwhile, if
         it is known how fast that is. 0: a few frames, some 50 ms of a fast camera.
+    ngff_version : str
+        Of OME-NGFF: "0.4" with Zarr v2, "0.5" or "0.6" with v3; "" is the first of
+        these. Few programs read 0.6 yet.
 
     Raises
     ------
@@ -173,6 +180,7 @@ class StorageProperties:
     z_halving: ZHalving | str = ZHalving.WITH_YX
     buffer_s: float = 0.0
     shard_axis: str = ""
+    ngff_version: str = ""
 
     def __post_init__(self) -> None:
         def put(field: str, value: object) -> None:
@@ -233,6 +241,15 @@ class StorageProperties:
                 "ZarrV3 kind or turn sharding off"
             )
 
+        zarr_format = self.kind.zarr_format
+        fitting = NGFF_VERSIONS[zarr_format]
+        if self.ngff_version not in ("", *fitting):
+            raise InvalidProperties(
+                f"ngff_version {self.ngff_version!r} does not go with device kind "
+                f"{self.kind}, which is Zarr v{zarr_format}: "
+                f"choose {' or '.join(fitting)}, or another kind"
+            )
+
     @property
     def kind(self) -> DeviceKind:
         """`device_kind` as what it is after validation."""
@@ -247,6 +264,11 @@ class StorageProperties:
     def z_rule(self) -> ZHalving:
         """`z_halving` as what it is after validation."""
         return ZHalving(self.z_halving)
+
+    @property
+    def ngff(self) -> str:
+        """The version of OME-NGFF that is written."""
+        return self.ngff_version or NGFF_VERSIONS[self.kind.zarr_format][0]
 
     @property
     def path(self) -> Path:

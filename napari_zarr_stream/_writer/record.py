@@ -26,6 +26,7 @@ class RecordKey(StrEnum):
     """Of a store, from its first moment on, whatever is said of it later."""
     START_TIME = "start_time"
     DEVICE_KIND = "device_kind"
+    NGFF_VERSION = "ngff_version"
     TILE_WIDTH = "tile_width"
     TILE_HEIGHT = "tile_height"
     TILE_PLANES = "tile_planes"
@@ -129,6 +130,7 @@ def beginning(properties: StorageProperties, plan: Plan) -> dict[str, Any]:
         RecordKey.STORE_ID: uuid.uuid4().hex,
         RecordKey.START_TIME: now(),
         RecordKey.DEVICE_KIND: str(properties.kind),
+        RecordKey.NGFF_VERSION: properties.ngff,
         RecordKey.TILE_WIDTH: properties.tile_width,
         RecordKey.TILE_HEIGHT: properties.tile_height,
         RecordKey.TILE_PLANES: properties.tile_planes,
@@ -185,6 +187,7 @@ def planned(record: Mapping[str, Any], path: Path) -> tuple[StorageProperties, P
         enable_multiscale=record[RecordKey.MULTISCALE],
         downsampling_method=record[RecordKey.DOWNSAMPLING_METHOD],
         z_halving=record.get(RecordKey.Z_HALVING, ZHalving.WITH_YX),  # since 0.2
+        ngff_version=record.get(RecordKey.NGFF_VERSION, ""),  # since 0.2
     )
     array = record[RecordKey.PLANNED]
     axes, shape, dtype = (array[name] for name in ("axes", "shape", "dtype"))

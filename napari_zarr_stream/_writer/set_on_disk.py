@@ -60,7 +60,7 @@ class SetOnDisk:
             described = [replace(alone, record={**record, **alone.record})]
         self._described = tuple(described)
         self._record = of_set(check_record(record), len(plans))
-        self._serializer = serializer_of(properties.kind.zarr_format)
+        self._serializer = serializer_of(properties.ngff)
         self._frame_log = FrameLog(store, self._serializer)
         self.images: list[SetImage] = []
         for each, plan in zip(described, plans, strict=True):

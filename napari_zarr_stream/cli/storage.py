@@ -4,6 +4,7 @@ import argparse
 
 from napari_zarr_stream._saving.script import PROPERTY_OF, stored_as
 from napari_zarr_stream._writer.properties import (
+    NGFF_VERSIONS,
     DeviceKind,
     DownsamplingMethod,
     StorageProperties,
@@ -42,6 +43,11 @@ def add_storage(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--z-halving", choices=list(map(str, ZHalving)))
     group.add_argument(
         "--codec-level", type=int, metavar="N", help="1 (fast) to 9 (small)"
+    )
+    group.add_argument(
+        "--ngff-version",
+        choices=sorted({each for fit in NGFF_VERSIONS.values() for each in fit}),
+        help="of OME-NGFF; 0.6 with Zarr v3, which few programs read yet",
     )
     group.add_argument(
         "--overwrite", action="store_true", help="replace a store that is there"

@@ -27,6 +27,7 @@ class Store:
         self.levels = [level for _, level in sorted(group.arrays())]
         self.full = self.levels[0]
         self.record = group.attrs[RECORD_KEY]
+        self.ome = group.attrs.get("ome")
         self.layers = layers_of(path)
         [(self.codec, *_)] = [self.full.compressors or (None,)]
 
@@ -62,13 +63,19 @@ OPTIONS = {
         s.levels[1].shape == (3, 20, 25)
     ),
     "--codec-level 7": lambda s: s.codec.to_dict()["configuration"]["clevel"] == 7,
+    "--ngff-version 0.6": lambda s: s.ome["version"] == "0.6",
     "--axes tyx": lambda s: s.layers[0][1]["axis_labels"] == ["t", "y", "x"],
     "--plugin napari": lambda s: s.record["layer"] == "stack",
     "--layer 0": lambda s: s.record["layer"] == "stack",
     "--verify": lambda s: "verified" in s.record,
     "--no-verify": lambda s: "verified" not in s.record,
 }
-SHORT = {"--no-sharded --axes tyx", "--codec-level 7", "--tile-width 16 --method max"}
+SHORT = {
+    "--ngff-version 0.6",
+    "--no-sharded --axes tyx",
+    "--codec-level 7",
+    "--tile-width 16 --method max",
+}
 
 
 def run(*arguments):

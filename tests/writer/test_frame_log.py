@@ -11,7 +11,7 @@ from napari_zarr_stream._writer.local_store import LocalStore
 from napari_zarr_stream._writer.ngff import serializer_of
 
 
-@pytest.fixture(params=[2, 3], ids=["v2", "v3"])
+@pytest.fixture(params=["0.4", "0.5"], ids=["v2", "v3"])
 def serializer(request):
     return serializer_of(request.param)
 

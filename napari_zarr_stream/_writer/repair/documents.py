@@ -93,7 +93,7 @@ class Documents:
             self.plan.blosc_block_bytes,
             self.properties.codec_level,
         )
-        self.serializer = serializer_of(self.properties.kind.zarr_format)
+        self.serializer = serializer_of(self.properties.ngff)
 
     def _planned(self) -> tuple[Plan, StorageProperties]:
         properties, asked = planned(self._record, self.root)

@@ -8,8 +8,9 @@ import itertools
 import stat
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import blosc
 import numpy as np
@@ -25,9 +26,13 @@ from napari_zarr_stream._writer.codecs import (
 from napari_zarr_stream._writer.errors import InvalidStore
 
 from .documents import mapping, sequence
+from .location import Location
+from .side_by_side import side_by_side
 
 Pixels = npt.NDArray[np.generic]
 Chunk = tuple[int, ...]
+Part = slice | bytes | None
+"""Where in its file a chunk is, or its bytes; None of one that was not written."""
 
 MOST_BYTES = 2**25
 """Of one read: of more, zarr decodes chunks side by side."""
@@ -39,6 +44,20 @@ MOST_ENCODED = 2
 """Bytes of a chunk for each of its pixels' bytes; more is not what we know."""
 
 
+class FarFiles(Protocol):
+    """Files of an array that lie elsewhere, as `TreeStore`."""
+
+    @property
+    def is_far(self) -> bool:
+        """Whether an answer takes longer than what is done with it."""
+
+    def read(self, key: str, part: slice) -> bytes | None:
+        """A part of a file; None where there is no such file."""
+
+    def index_of(self, key: str, part: slice) -> bytes | None:
+        """The same of the index of a shard, which is kept."""
+
+
 class PlainChunks:
     """Chunks that are stored as they are, or as blosc has them, in shards or without.
 
@@ -47,11 +66,11 @@ class PlainChunks:
     Parameters
     ----------
     array : zarr.Array
-    folder : Path
+    folder : Path or Within
         Where it is stored.
     """
 
-    def __init__(self, array: Any, folder: Path, is_blosc: bool) -> None:
+    def __init__(self, array: Any, folder: Location, is_blosc: bool) -> None:
         self._folder = folder
         self._key_of = array.metadata.encode_chunk_key
         self._shape, self._chunks = array.shape, array.chunks
@@ -61,10 +80,12 @@ class PlainChunks:
         self._dtype = np.dtype(array.dtype)
         self._is_blosc = is_blosc
         self._chunk_bytes = int(np.prod(array.chunks)) * self._dtype.itemsize
+        self._most_encoded = MOST_ENCODED * self._chunk_bytes + 2**12
+        self._fill = 0 if array.fill_value is None else array.fill_value
 
     @classmethod
     def of(
-        cls, array: Any, folder: Path, document: Mapping[str, Any]
+        cls, array: Any, folder: Location, document: Mapping[str, Any]
     ) -> "PlainChunks | None":
         """Those of an array with this document; None if zarr is to decode them."""
         codecs = _codecs_of(document, is_sharded=array.shards is not None)
@@ -83,12 +104,86 @@ class PlainChunks:
         """
         if len(chunks) * self._chunk_bytes > MOST_BYTES:
             return None
+        assert isinstance(self._folder, Path)
         read: dict[Chunk, Pixels] = {}
-        by_file = sorted(chunks, key=self._file_of)
-        for file, inside in itertools.groupby(by_file, self._file_of):
+        for key, inside in self._by_file(chunks).items():
             with suppress(OSError, blosc.blosc_extension.error):
-                read |= self._read_file(self._folder / self._key_of(file), list(inside))
+                read |= self._read_file(self._folder / key, inside)
         return read if len(read) == len(chunks) else None
+
+    def read_from(
+        self, files: FarFiles, chunks: Sequence[Chunk]
+    ) -> dict[Chunk, Pixels] | None:
+        """The same from files that lie elsewhere, in two waits: indexes, then chunks.
+
+        Raises
+        ------
+        InvalidStore
+            One was cut off, or cannot be had.
+        """
+        if len(chunks) * self._chunk_bytes > MOST_BYTES:
+            return None
+        at_once = side_by_side if files.is_far else map
+        by_file = self._by_file(chunks)
+        parts = list(at_once(partial(self._parts, files), by_file.items()))
+        if None in parts:
+            return None
+        wanted = [
+            (key, chunk, part)
+            for key, found in zip(by_file, parts, strict=True)
+            for chunk, part in (found or {}).items()
+        ]
+        read = at_once(partial(self._read_part, files), wanted)
+        pixels = {chunk: one for (_, chunk, _), one in zip(wanted, read, strict=True)}
+        if any(one is None for one in pixels.values()):
+            return None
+        return {chunk: one for chunk, one in pixels.items() if one is not None}
+
+    def _parts(
+        self, files: FarFiles, of_file: tuple[str, Sequence[Chunk]]
+    ) -> dict[Chunk, Part] | None:
+        """Where in a file chunks are; None in place of all where zarr is to tell."""
+        key, chunks = of_file
+        if not self._is_sharded:
+            return dict.fromkeys(chunks, slice(None))
+        count = int(np.prod(self._per_file))
+        index_bytes = 16 * count + 4
+        if index_bytes > MOST_INDEX_BYTES:
+            return None
+        whole = files.read(key, slice(None)) if len(chunks) == count else None
+        data = whole or files.index_of(key, slice(-index_bytes, None))
+        if data is None:
+            return dict.fromkeys(chunks)
+        index = parse_shard_index(data[-index_bytes:], count)
+        if index is None:
+            return None
+        parts: dict[Chunk, Part] = dict.fromkeys(chunks)
+        for chunk, (offset, length) in self._in_index(index, chunks).items():
+            if not 0 < length <= self._most_encoded:
+                return None
+            part = slice(offset, offset + length)
+            parts[chunk] = part if whole is None else whole[part]
+        return parts
+
+    def _read_part(
+        self, files: FarFiles, wanted: tuple[str, Chunk, Part]
+    ) -> Pixels | None:
+        """One chunk, decoded; None if zarr is to do it."""
+        key, chunk, part = wanted
+        data = files.read(key, part) if isinstance(part, slice) else part
+        if data is None:
+            pixels = np.full(self._chunks, self._fill, self._dtype)
+            return self._as_it_is(chunk, pixels)
+        try:
+            decoded = self._decoded(self._folder / key, data)
+        except blosc.blosc_extension.error:
+            return None
+        return None if decoded is None else self._as_it_is(chunk, decoded)
+
+    def _by_file(self, chunks: Sequence[Chunk]) -> dict[str, list[Chunk]]:
+        """Chunks by the keys of the files that they are in."""
+        by_file = itertools.groupby(sorted(chunks, key=self._file_of), self._file_of)
+        return {self._key_of(file): list(inside) for file, inside in by_file}
 
     def _file_of(self, chunk: Chunk) -> Chunk:
         return tuple(at // per for at, per in zip(chunk, self._per_file, strict=True))
@@ -104,7 +199,7 @@ class PlainChunks:
             if self._is_sharded:
                 places = self._places(file, size, chunks)
             for chunk, (offset, length) in places.items():
-                if length > MOST_ENCODED * self._chunk_bytes + 2**12:
+                if length > self._most_encoded:
                     continue
                 data = system.read_at(file, length, offset)
                 pixels = self._decoded(path, data) if len(data) == length else None
@@ -123,8 +218,12 @@ class PlainChunks:
         index = parse_shard_index(
             system.read_at(file, index_bytes, size - index_bytes), count
         )
-        if index is None:
-            return {}
+        return {} if index is None else self._in_index(index, chunks)
+
+    def _in_index(
+        self, index: npt.NDArray[np.uint64], chunks: Sequence[Chunk]
+    ) -> dict[Chunk, tuple[int, int]]:
+        """The same by an index; without those that were not written."""
         places: dict[Chunk, tuple[int, int]] = {}
         for chunk in chunks:
             inside = tuple(
@@ -136,7 +235,7 @@ class PlainChunks:
                 places[chunk] = offset, length
         return places
 
-    def _decoded(self, path: Path, data: bytes) -> Pixels | None:
+    def _decoded(self, path: Location, data: bytes) -> Pixels | None:
         if self._is_blosc:
             header = BloscHeader.read(data)
             if header is None or header.nbytes != self._chunk_bytes:

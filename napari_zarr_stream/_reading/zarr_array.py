@@ -151,11 +151,7 @@ class ZarrArray:
             self.dtype = np.dtype(array.dtype).newbyteorder("=")
             self.chunks: tuple[int, ...] = array.chunks
             self.shards: tuple[int, ...] | None = array.shards
-            self._plain = (
-                PlainChunks.of(array, path, self._document)
-                if not isinstance(path, Within)
-                else None
-            )
+            self._plain = PlainChunks.of(array, path, self._document)
         except Exception as error:  # whatever strange metadata lead to
             raise InvalidStore(f"array {path} cannot be opened: {error}") from error
         if 0 in self.chunks:
@@ -269,7 +265,21 @@ class ZarrArray:
 
         None where they are better read as pixels: many, or of another layout.
         """
-        return self._plain.read(chunks) if self._plain is not None else None
+        if self._plain is None:
+            return None
+        if self._tree is None:
+            return self._plain.read(chunks)
+        if self._store.other_names:
+            return None
+        read = self._plain.read_from(self._tree, chunks)
+        if read is not None and self._tree.is_far:
+            ends = zip(*chunks, strict=True)
+            spans = [
+                range(min(along) * side, max(along) * side + 1)
+                for along, side in zip(ends, self.chunks, strict=True)
+            ]
+            self._tree.indexes_ahead(self._layout.indexes_near(spans))
+        return read
 
     @contextlib.contextmanager
     def _fetched(self, inside: Sequence[Sequence[int]]) -> Iterator[None]:

@@ -8,6 +8,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
+from waiting import PATIENCE_S
+
 
 class Server:
     """Serves the files of a folder at `address`, with ranges, as S3 or nginx do.
@@ -27,6 +29,8 @@ class Server:
         Where all requests are sent on to.
     asked : list of (str, str or None)
         Paths, and which part of them.
+    connections : int
+        That were ever opened.
     """
 
     def __init__(self, root):
@@ -37,7 +41,9 @@ class Server:
         self.gate.set()
         self.asked = []
         self.together, self.most_together = 0, 0
-        self.lock = threading.Lock()
+        self.connections = 0
+        self._arrived, self._let_through = 0, None
+        self.lock = threading.Condition()
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self.http.of = self
         self.http.daemon_threads = True
@@ -54,8 +60,44 @@ class Server:
         finally:
             self.gate.set()
 
+    def hold(self):
+        """Keep all waiting that arrive from now on, but for those `let_through`."""
+        with self.lock:
+            self._let_through = self._arrived
+
+    def let_through(self, count):
+        """Wait until so many have arrived since, and answer them; returns what they
+        asked for."""
+        with self.lock:
+            up_to = self._let_through + count
+            there = self.lock.wait_for(lambda: self._arrived >= up_to, PATIENCE_S)
+            assert there, f"{self._arrived - self._let_through} of {count} came"
+            self._let_through = up_to
+            self.lock.notify_all()
+            return self.asked[-count:]
+
+    def go_on(self):
+        """Keep nobody waiting any more."""
+        with self.lock:
+            self._let_through = None
+            self.lock.notify_all()
+
+    def arrive(self, path, part):
+        """Note a request, and wait for its turn."""
+        with self.lock:
+            self.asked.append((path, part))
+            self.together += 1
+            self.most_together = max(self.most_together, self.together)
+            self._arrived += 1
+            number = self._arrived
+            self.lock.notify_all()
+            self.lock.wait_for(
+                lambda: self._let_through is None or number <= self._let_through
+            )
+
     def close(self):
         self.gate.set()
+        self.go_on()
         self.http.shutdown()
         self.http.server_close()
         self.thread.join()
@@ -82,6 +124,11 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 60
 
+    def setup(self):
+        super().setup()
+        with self.server.of.lock:
+            self.server.of.connections += 1
+
     def log_message(self, *_):
         pass
 
@@ -94,10 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, has_body):
         of = self.server.of
         path = unquote(urlsplit(self.path).path)
-        with of.lock:
-            of.asked.append((path, self.headers.get("Range")))
-            of.together += 1
-            of.most_together = max(of.most_together, of.together)
+        of.arrive(path, self.headers.get("Range"))
         try:
             of.gate.wait()
             time.sleep(of.delay_s)

@@ -2,11 +2,14 @@
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 from odd_stores import KINDS, PLACE, addressed, group_v2, image_v2, write
 from servers import nobody_answering, serving
+from waiting import PATIENCE_S
 
 from napari_zarr_stream import (
     DeviceKind,
@@ -17,10 +20,12 @@ from napari_zarr_stream import (
 )
 from napari_zarr_stream._reading.addresses import failure_in_words, without_secrets
 from napari_zarr_stream._reading.info import facts_of
-from napari_zarr_stream._reading.kept import chunks_kept
+from napari_zarr_stream._reading.kept import KeptArray, chunks_kept
 from napari_zarr_stream._reading.locate import located
 from napari_zarr_stream._reading.location import STALE_S
 from napari_zarr_stream._reading.reader import get_reader, layers_of
+from napari_zarr_stream._reading.side_by_side import MOST
+from napari_zarr_stream._reading.zarr_array import ZarrArray
 from napari_zarr_stream._writer.record import RECORD_KEY
 from napari_zarr_stream.cli import main
 
@@ -69,22 +74,53 @@ LAYOUTS = {
 }
 
 
+TILES = 4 * 5
+WAITS = {"shards of a tile": (TILES, TILES), "shards of planes": (1, TILES)}
+"""How many requests are sent before the first of each wait is answered."""
+
+
+@contextmanager
+def looking(server, level, at):
+    """What is shown of a step, looked at in a thread of its own."""
+    shown = []
+    with ThreadPoolExecutor(1) as pool:
+        looked = pool.submit(lambda: level[at, :, :])
+        try:
+            yield shown
+            shown.append(looked.result(PATIENCE_S))
+        except BaseException:
+            server.go_on()  # or the thread would never end
+            raise
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_plane_takes_two_waits_whatever_its_layout(layout, tmp_path, server):
+def test_a_plane_takes_two_waits_and_one_where_the_index_is_known(
+    layout, tmp_path, server
+):
     recorded(tmp_path / "a.zarr", **LAYOUTS[layout])
+    level = KeptArray(ZarrArray(located(f"{server.address}/a.zarr") / "0"))
+    server.hold()
+    with looking(server, level, 4) as shown:
+        for requests in WAITS.get(layout, (TILES,)):
+            asked = server.let_through(requests)
+            assert len(set(asked)) == requests
+    np.testing.assert_array_equal(shown[0], PIXELS[4])
+    with looking(server, level, 1) as shown:
+        server.let_through(TILES)
+    np.testing.assert_array_equal(shown[0], PIXELS[1])
+    server.go_on()
+    server.asked.clear()
+    np.testing.assert_array_equal(level[4, :, :], PIXELS[4])
+    assert not [path for path, _ in server.asked if "/0/c/" in path]
+
+
+def test_connections_are_used_again(tmp_path, server):
+    recorded(tmp_path / "a.zarr", sharded=True)
     ((levels, _, _),) = layers_of(f"{server.address}/a.zarr")
-    server.asked.clear()
-    server.most_together = 0
-    server.delay_s = 0.2  # so that those that are asked together meet
-    np.testing.assert_array_equal(levels[0][3], PIXELS[3])
-    assert server.most_together > 4
-    files = {path for path, part in server.asked if "/0/c/" in path}
-    asked = [path for path, part in server.asked if "/0/c/" in path]
-    chunks = 4 * 5
-    assert len(asked) <= len(files) + chunks  # an index of each, and each chunk once
-    server.asked.clear()
-    np.testing.assert_array_equal(levels[0][3], PIXELS[3])
-    assert not [path for path, _ in server.asked if "/0/c/" in path and "c/0" in path]
+    for at in (4, 1, 3, 0, 2):
+        np.testing.assert_array_equal(levels[0][at], PIXELS[at])
+    assert len(server.asked) > 5 * TILES
+    assert server.connections <= MOST
 
 
 def test_documents_are_asked_for_side_by_side(tmp_path, server):

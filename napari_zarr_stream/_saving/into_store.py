@@ -235,7 +235,7 @@ def _put(staged: LocalStore, store: Path, name: str, version: str) -> None:
     listed = list(node.ome.get(LABELS, ())) if node is not None else []
     if name in listed:
         return
-    for key, document in serializer_of(zarr_format).labels([*listed, name]).items():
+    for key, document in serializer_of(version).labels([*listed, name]).items():
         before = read_json(group / key)
         if before is None or document != before:
             staged.write_json(f"{LABELS}/{key}", _merged(before or {}, document))

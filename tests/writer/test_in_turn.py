@@ -41,7 +41,7 @@ def written(path, options, chance=None):
         0,
         store,
         codec_of(kind, laid.blosc_block_bytes, properties.codec_level),
-        serializer_of(kind.zarr_format),
+        serializer_of(properties.ngff),
         in_turn=True,
     )
     pixels = np.random.default_rng(3).integers(0, 999, SHAPE).astype("u2")

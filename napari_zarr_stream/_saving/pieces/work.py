@@ -128,7 +128,7 @@ class _PieceAtWork:
         self._plan = levels.image.plan
         self._here = piece.level - levels.first
         self._store = LocalFolder(work.root, work.has_holes)
-        serializer = serializer_of(levels.properties.kind.zarr_format)
+        serializer = serializer_of(levels.properties.ngff)
         self._folder = work.root / work.path / str(piece.level)
         self._chunk_prefix = serializer.chunk_prefix
 

@@ -269,5 +269,5 @@ def test_an_interrupt_at_any_call_is_as_safe_as_a_kill(tmp_path, monkeypatch, ca
         if not ended:
             break
         # The first ones, and then fewer and fewer.
-        number += 1 + number // 4
+        number += 1 + number // 2
     assert number > 1 or call == "sync"

@@ -29,6 +29,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 BED = PROJECT / ".windows"
 PYTHON = BED / "python"
 PACKAGES = PYTHON / "Lib" / "site-packages"
+SYSTEM = BED / "prefix" / "drive_c" / "windows" / "system32"
 VERSION = "3.13"
 
 UV = BED / "tools" / "bin" / "uv"
@@ -45,7 +46,7 @@ ICU = [
 ]  # fmt: skip
 
 LIBRARIES = {
-    # Rust's source of chance in newer Windows: pydantic and hypothesis ask it.
+    # The source of chance of newer Windows: Rust (pydantic, hypothesis) and Go ask it.
     "bcryptprimitives": ["ProcessPrng = advapi32.SystemFunction036"],
     # Qt asks it for rare encodings of text, and does not start without it.
     "icuuc": [f"{name} = nothing" for name in ICU],
@@ -102,6 +103,8 @@ def environment() -> dict[str, str]:
         # No .NET and no browser; Microsoft's C runtime before Wine's.
         "WINEDLLOVERRIDES": "mscoree=;mshtml=;ucrtbase=n,b",
         "PYTHONPATH": f"Z:{PROJECT}".replace("/", "\\"),
+        # Programs that packages bring: a server of S3.
+        "WINEPATH": f"Z:{PACKAGES / 'bin'}".replace("/", "\\"),
         # Imports take most of the time otherwise; the checkout's are this Linux's.
         "PYTHONDONTWRITEBYTECODE": "",
         "PYTHONPYCACHEPREFIX": f"Z:{BED / 'cache'}".replace("/", "\\"),
@@ -237,6 +240,8 @@ def set_up() -> None:
         subprocess.run(
             boot, env=environment(), stdin=quiet, stdout=quiet, stderr=quiet, check=True
         )
+        for name in LIBRARIES:  # Go looks for them there and nowhere else
+            shutil.copy(PYTHON / f"{name}.dll", SYSTEM)
         (BED / "python-made-from").write_text(own)
     if is_due("packages-made-from", wanted):
         print("Installing Windows wheels into it", flush=True)

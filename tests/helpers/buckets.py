@@ -50,8 +50,8 @@ def is_free(port):
 
 def find_weed():
     """The server's program; None where there is no wheel of it."""
-    beside = Path(sys.executable).with_name("weed")
-    return str(beside) if beside.exists() else shutil.which("weed")
+    beside = str(Path(sys.executable).parent)
+    return shutil.which("weed", path=beside) or shutil.which("weed")
 
 
 class BucketServer:

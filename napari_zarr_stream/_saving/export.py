@@ -20,7 +20,8 @@ from napari_zarr_stream._writer.properties import DeviceKind, StorageProperties
 from .arranging import Tell, arranged, warn
 from .course import Course, Progress, Stopped
 from .image import PlannedImage, planned_image, write_image
-from .pieces.run import threads_here, write_in_pieces
+from .pieces.cluster import on_cluster
+from .pieces.run import Crew, threads_here, write_in_pieces
 from .pieces.unfinished import (
     begin,
     can_be_taken_up,
@@ -107,6 +108,7 @@ def export_layers(
     *,
     verify: bool = True,
     resume: bool = False,
+    scheduler: str = "",
 ) -> bool:
     """Write several layers into one store.
 
@@ -124,14 +126,20 @@ def export_layers(
     resume : bool
         Go on where an export of the same that was killed ended, and leave what is there
         if this one fails, so that another can go on.
+    scheduler : str
+        Address of a cluster of dask that does it, as in "tcp://host:8786".
 
     Raises
     ------
     InvalidProperties
-        Layers that do not go together, or what was left is of another export; says why.
+        Layers that do not go together or get to no worker, or what was left is of
+        another export; says why.
     """
     images = planned_images(layers, properties, tell)
-    return _export_all(images, properties, progress, should_stop, verify, resume)
+    crew: Crew | None = threads_here if resume else None
+    if scheduler:
+        crew = on_cluster(scheduler)
+    return _export_all(images, properties, progress, should_stop, verify, resume, crew)
 
 
 def planned_images(
@@ -160,6 +168,7 @@ def _export_all(
     should_stop: Callable[[], bool] | None,
     verify: bool,
     resume: bool = False,
+    crew: Crew | None = None,
 ) -> bool:
     """Write each image to its path below the root; the first one is the root."""
     total = sum(_planes_of(each.levels[0].describe()) for each in images.values())
@@ -171,8 +180,8 @@ def _export_all(
             begin(store, said)
         try:
             course.go_on()
-            if resume:
-                write_in_pieces(images, store, course, verify, threads_here)
+            if crew is not None:
+                write_in_pieces(images, store, course, verify, crew)
             else:
                 for path, image in images.items():
                     write_image(image, store, path, course, verify)

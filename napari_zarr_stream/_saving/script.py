@@ -66,6 +66,7 @@ def export(
     units: Sequence[str] | None = None,
     verify: bool = True,
     resume: bool = False,
+    scheduler: str = "",
     progress: Callable[[int, int], object] | None = None,
     **storage: Any,
 ) -> Path:
@@ -91,6 +92,9 @@ def export(
     resume : bool
         Go on where an export of the same that was killed ended: what is there and right
         is not written again.
+    scheduler : str
+        Of a cluster of dask that does it, as in "tcp://host:8786"; its workers see the
+        folders of the store and of what is read under the same paths.
     progress : callable, optional
         Called with planes done, and planes in all.
     **storage
@@ -138,7 +142,14 @@ def export(
     }
     of_array = {key: value for key, value in given.items() if value is not None}
     sources = [_source(each, of_array, axes) for each in _each(layers)]
-    export_layers(sources, properties, progress, verify=verify, resume=resume)
+    export_layers(
+        sources,
+        properties,
+        progress,
+        verify=verify,
+        resume=resume,
+        scheduler=scheduler,
+    )
     return properties.path
 
 

@@ -47,6 +47,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="go on where an export of the same that was killed ended; what is there "
         "and right is not written again",
     )  # fmt: skip
+    parser.add_argument(
+        "--scheduler", default="", metavar="ADDRESS",
+        help="have a cluster of dask write it, as in tcp://host:8786; its workers see "
+        "both folders (extra cluster)",
+    )  # fmt: skip
     add_storage(parser)
 
 
@@ -62,9 +67,15 @@ def _pack(given: argparse.Namespace, store: Path) -> int:
     return 0
 
 
-_DECODES = {"layer", "axes", "plugin", "first_level", "resume", *PROPERTY_OF} - {
-    "overwrite"
-}
+_DECODES = {
+    "layer",
+    "axes",
+    "plugin",
+    "first_level",
+    "resume",
+    "scheduler",
+    *PROPERTY_OF,
+} - {"overwrite"}
 """Options that ask for other pixels or another layout than a store has."""
 
 
@@ -100,6 +111,7 @@ def _export(given: argparse.Namespace) -> int:
             tell=say,
             verify=given.verify,
             resume=given.resume,
+            scheduler=given.scheduler,
         )
     if not whole:
         say("interrupted, nothing was written")

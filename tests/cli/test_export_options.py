@@ -69,6 +69,7 @@ OPTIONS = {
     "--layer 0": lambda s: s.record["layer"] == "stack",
     "--verify": lambda s: "verified" in s.record,
     "--no-verify": lambda s: "verified" not in s.record,
+    "--resume": lambda s: "verified" in s.record,
 }
 SHORT = {
     "--ngff-version 0.6",
@@ -111,7 +112,7 @@ def test_a_pyramid_from_a_lower_level_over_what_was_there(tmp_path):
 
 def test_every_option_is_tried():
     tried = {word for options in OPTIONS for word in options.split() if "--" in word}
-    tried |= {"--first-level", "--overwrite"}
+    tried |= {"--first-level", "--overwrite", "--scheduler"}
     parser = argparse.ArgumentParser(add_help=False)
     EXPORT.add_options(parser)
     for action in parser._actions:

@@ -198,6 +198,7 @@ MAY_START_THREADS = {
 SDKS = {
     "botocore": "_upload/credentials.py",
     "cv2": "cameras/opencv.py",
+    "distributed": "_saving/pieces/cluster.py",
     "genicam": "cameras/gentl.py",
     "harvesters": "cameras/gentl.py",
     "pymmcore": "cameras/micromanager/",

@@ -87,7 +87,7 @@ def _drive(folder: Path, seconds: float, early: bool) -> Lateness:
     _, widget = viewer.window.add_plugin_dock_widget(
         "napari-zarr-stream", "Record to Zarr"
     )
-    pause(0.1)
+    wait(lambda: widget.is_filled)
     late.phase = "dock stands"
     cameras = widget.cameras
     wait(lambda: not cameras.is_searching)

@@ -1,74 +1,22 @@
 """Record cameras and napari layers straight into chunked, multiscale OME-Zarr.
 
-Importing this brings in neither Qt nor napari.
+Importing this brings in neither Qt nor napari, and nothing at all of the package before
+one of its names is asked for: napari imports it when a dock is opened, and waits.
 """
 
-from importlib.metadata import version
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from ._acquisition.acquisition import Acquisition
-from ._acquisition.engine import recording_of
-from ._acquisition.states import AcquisitionStatus
-from ._reading.open_layers import open_layers
-from ._recording.record import record
-from ._recording.settings import RecordSettings
-from ._recording.states import RecordingStatus
-from ._saving.script import export
-from ._writer.errors import (
-    FrameMismatch,
-    IllegalTransition,
-    InvalidProperties,
-    InvalidStore,
-    SourceFailed,
-    StoreExists,
-    StoreInUse,
-    WriteFailed,
-    ZarrStreamError,
-)
-from ._writer.image_set import ImageSet
-from ._writer.plan import Plan, plan
-from ._writer.plate import Plate
-from ._writer.properties import (
-    Channel,
-    DeviceKind,
-    DownsamplingMethod,
-    StorageProperties,
-    ZHalving,
-)
-from ._writer.set_images import ImageDescription
-from ._writer.stream import ZarrStream
-from ._writer.stream_status import StreamStatus
+if TYPE_CHECKING:
+    from ._names import *  # noqa: F403
 
-__version__ = version("napari-zarr-stream")
 
-__all__ = [
-    "Acquisition",
-    "AcquisitionStatus",
-    "Channel",
-    "DeviceKind",
-    "DownsamplingMethod",
-    "FrameMismatch",
-    "IllegalTransition",
-    "ImageDescription",
-    "ImageSet",
-    "InvalidProperties",
-    "InvalidStore",
-    "Plan",
-    "Plate",
-    "RecordSettings",
-    "RecordingStatus",
-    "SourceFailed",
-    "StorageProperties",
-    "StoreExists",
-    "StoreInUse",
-    "StreamStatus",
-    "WriteFailed",
-    "ZHalving",
-    "ZarrStream",
-    "ZarrStreamError",
-    "__version__",
-    "export",
-    "open_layers",
-    "plan",
-    "record",
-    "recording_of",
-]
+def __getattr__(name: str) -> Any:
+    names = import_module("._names", __name__)
+    if name == "__all__" or name in names.__all__:
+        return getattr(names, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__getattr__("__all__"))

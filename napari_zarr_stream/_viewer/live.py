@@ -14,7 +14,7 @@ from napari_zarr_stream._writer.ngff import range_of
 from napari_zarr_stream.cameras.viewfinder import picture_of
 
 from .live_image import LiveImage
-from .napari_compat import units_beside
+from .napari_compat import not_made_active, remove_layer, units_beside
 
 FASTEST_PREVIEW_S = 1 / 30
 """More is not seen."""
@@ -166,20 +166,21 @@ class LivePreview(QObject):
         starts = [source.translation[axis] for axis in axes]
         starts[-1] += self._left
         levels = list[Any](self.image.levels if self.image else [LivePlane(plane)])
-        layer = self._viewer.add_image(
-            levels if len(levels) > 1 else levels[0],
-            multiscale=len(levels) > 1,
-            name=f"{LIVE}{source.name}",
-            rgb=rgb,
-            colormap=None
-            if rgb or source.channel is None
-            else colormap_of(source.channel.color),
-            contrast_limits=value_range,
-            scale=[source.scale[axis] for axis in axes],
-            translate=starts,
-            units=units_beside(self._viewer, units),
-            axis_labels=[source.axes[axis] for axis in axes],
-        )
+        with not_made_active(self._viewer):
+            layer = self._viewer.add_image(
+                levels if len(levels) > 1 else levels[0],
+                multiscale=len(levels) > 1,
+                name=f"{LIVE}{source.name}",
+                rgb=rgb,
+                colormap=None
+                if rgb or source.channel is None
+                else colormap_of(source.channel.color),
+                contrast_limits=value_range,
+                scale=[source.scale[axis] for axis in axes],
+                translate=starts,
+                units=units_beside(self._viewer, units),
+                axis_labels=[source.axes[axis] for axis in axes],
+            )
         offer_range(layer, value_range)
         return layer
 
@@ -193,8 +194,14 @@ class LivePreview(QObject):
     def start(self) -> None:
         """Begin to follow the feed."""
         self._running = True
+        QTimer.singleShot(0, self._make_active)
         self.layer.events.contrast_limits.connect(self._keep_limits)
         self._tick()
+
+    def _make_active(self) -> None:
+        """As napari does with each layer that is added."""
+        if self._running and self.is_there:
+            self._viewer.layers.selection.active = self.layer
 
     def _tick(self) -> None:
         if not self._running:
@@ -284,7 +291,7 @@ class LivePreview(QObject):
         """Take the layer away, if the user has not and it was not handed over."""
         self._running = False
         if self._is_ours and self.is_there:
-            self._viewer.layers.remove(self.layer)
+            remove_layer(self._viewer, self.layer)
 
 
 def offer_range(layer: Any, value_range: tuple[float, float]) -> None:

@@ -5,7 +5,7 @@ recordings themselves have threads of their own and are only polled.
 """
 
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_zarr_stream._recording.counts import saved_in_words, totals_in_words
 from napari_zarr_stream._recording.recording import Recording
 from napari_zarr_stream._recording.states import FinishReason, RecordingStatus
+from napari_zarr_stream._sources.source import SourceDescription
 from napari_zarr_stream._upload.request import UploadRequest
 from napari_zarr_stream._writer.errors import ZarrStreamError
 
@@ -24,10 +25,16 @@ from .layer_watch import LayerWatch
 from .live import LivePreview
 from .live_image import LiveImage
 from .look_back import LookBack, in_step_with
-from .napari_compat import close_at_exit, free_in_own_context, let_interrupt
+from .napari_compat import (
+    close_at_exit,
+    free_in_own_context,
+    let_interrupt,
+    make_axes,
+)
 from .one_each import OneEach
 from .reopen import ReadBack, goes_on, read_back, show_layers
 from .starting import Job, Starting
+from .turns import SOON_MS, Turns
 from .uploading import uploads_of
 from .warm_up import WarmUp
 
@@ -71,11 +78,16 @@ class _Run:
     """One job: its live layer, its recording, and whether its failure was told."""
 
     def __init__(
-        self, viewer: Any, job: Job, left: float, first: "_Run | None"
+        self,
+        viewer: Any,
+        job: Job,
+        described: SourceDescription,
+        left: float,
+        first: "_Run | None",
     ) -> None:
         self.title = job.title
         self.left = left
-        self.described = job.source.describe()
+        self.described = described
         self.layer = job.layer
         self.feed = RecordingFeed()
         image = LiveImage.planned(job.properties, self.described)
@@ -118,6 +130,7 @@ class Session(QObject):
         self._one_store = False
         self._upload: UploadRequest | None = None
         self._was_stopped = False  # before it began
+        self._turns = Turns(self)
         self._starting: Starting | None = None
         self.look_back: LookBack | None = None
         self.troubles: list[str] = []  # told of the runs, for as long as they are shown
@@ -184,23 +197,34 @@ class Session(QObject):
             self._begin()
 
     def _begin(self) -> None:
-        """Make the live layers, and start; or not, if it was stopped before.
+        """Make the live layers, and start; or not, if it was stopped before."""
+        has_begun = self._starting is not None or not self._turns.is_over
+        if self.is_starting and not has_begun and not self._was_stopped:
+            self._turns.begin(self._begin_in_turns())
+
+    def _begin_in_turns(self) -> Iterator[int]:
+        """What takes the window's thread long, a step each.
 
         What there is already is not looked at by the garbage collector meanwhile: it
         takes 0.2 s for all of it, in any thread, and each layer that napari removes has
         it do so (`VispyCanvas._clean_and_update_scenegraph`).
         """
-        if not self.is_starting or self._starting is not None or self._was_stopped:
-            return
         runs = self._runs
         gc.freeze()  # until `_end`
         try:
-            for job in self._jobs:
+            described = [job.source.describe() for job in self._jobs]
+            make_axes(self._viewer, max(len(each.axes) for each in described))
+            yield SOON_MS
+            for job, each in zip(self._jobs, described, strict=True):
                 left = runs[-1].live.right if runs else 0.0
-                runs.append(_Run(self._viewer, job, left, runs[0] if runs else None))
+                first = runs[0] if runs else None
+                runs.append(_Run(self._viewer, job, each, left, first))
+                yield SOON_MS
         except Exception as error:  # noqa: BLE001 - whatever a source says: it is told
             self._give_up(error, was_stopped=False)
             return
+        if self._was_stopped:
+            return  # which the next poll deals with
         if len(runs) > 1:
             self._viewer.reset_view()  # they lie side by side
         self.look_back = LookBack(self._viewer, self.lives)
@@ -248,7 +272,7 @@ class Session(QObject):
             self._give_up(None, was_stopped=True)
             return
         self._follow_starting()
-        if self.is_starting:
+        if self.is_starting or not self._turns.is_over:
             return
         assert self._starting is not None
         if not self._starting.has_begun:
@@ -263,12 +287,19 @@ class Session(QObject):
         self._read_back(statuses)
         if not all(run.read is not None and run.read.done() for run in self._runs):
             return
+        self._turns.begin(self._end_in_turns(statuses))
+
+    def _end_in_turns(self, statuses: Sequence[RecordingStatus]) -> Iterator[int]:
+        """A step for what is shown of each, and one for all that follows."""
+        has_failed = any(of.finish_reason is FinishReason.FAILED for of in statuses)
         try:
             for run, status in zip(self._runs, statuses, strict=True):
                 self._show_end_of(run, status)
-        finally:
-            reasons = [status.finish_reason for status in statuses]
-            self._finish(FinishReason.FAILED in reasons)
+                yield SOON_MS
+        except Exception:
+            self._finish(has_failed)
+            raise
+        self._finish(has_failed)
 
     def _read_back(self, statuses: Sequence[RecordingStatus]) -> None:
         """Begin to read what was recorded, once."""
@@ -337,6 +368,7 @@ class Session(QObject):
 
     def _end(self) -> None:
         self._timer.stop()
+        self._turns.give_up()
         self._is_busy = False
         gc.unfreeze()
         self._guard.release()

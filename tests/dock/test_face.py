@@ -9,9 +9,9 @@ from qtpy.QtWidgets import QLabel, QPushButton, QTextEdit, QWidget
 from windows import click, wait_until
 
 from napari_zarr_stream._dock.reach import controls_of
+from napari_zarr_stream._dock.record_dock import SHORTCUT
 from napari_zarr_stream._viewer.napari_compat import main_window_of
 from napari_zarr_stream._viewer.session import session_of
-from napari_zarr_stream._widget import SHORTCUT
 from napari_zarr_stream._writer.words import clock_in_words
 
 

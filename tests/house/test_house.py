@@ -1,6 +1,7 @@
 """The house rules: which room stands on which, and who may do what."""
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -51,16 +52,8 @@ STANDS_ON = {
         "_saving",
         "_viewer",
     },
-    "_acquire_widget": {"_acquisition", "_dock", "_recording", "_viewer", "_writer"},
-    "_widget": {
-        "_writer",
-        "_sources",
-        "_viewer",
-        "_acquisition",
-        "_recording",
-        "_saving",
-        "_dock",
-    },
+    "_acquire_widget": {"_dock"},
+    "_widget": {"_dock"},
     "_opening": {"_reading", "_viewer"},
     "_samples": {"cameras"},
     "cli": {
@@ -73,15 +66,16 @@ STANDS_ON = {
         "_reading",
         "_upload",
     },
-    "": {"_writer", "_acquisition", "_reading", "_recording", "_saving"},
+    "_names": {"_writer", "_acquisition", "_reading", "_recording", "_saving"},
+    "": {"_names"},
 }
 """The rooms, and those that each may import from: the one place that says so."""
 
 KNOWS_GUI = {
     "_dock": {"magicgui", "napari", "qtpy"},
     "_viewer": {"napari", "qtpy"},
-    "_widget": {"magicgui", "napari", "qtpy"},
-    "_acquire_widget": {"magicgui", "napari", "qtpy"},
+    "_widget": {"napari"},
+    "_acquire_widget": {"napari"},
 }
 """What a room may import of Qt, magicgui and napari."""
 
@@ -384,6 +378,9 @@ def test_tests_have_the_same_rooms():
 def test_importing_brings_in_neither_qt_nor_napari():
     script = (
         "import sys, napari_zarr_stream\n"
+        "ours = [m for m in sys.modules if m.startswith('napari_zarr_stream.')]\n"
+        "assert ours == [], 'napari waits for them when a dock is opened'\n"
+        "napari_zarr_stream.record\n"
         f"print(sorted({GUI!r} & {{m.split('.')[0] for m in sys.modules}}))"
     )
     command = [sys.executable, "-W", "error", "-c", script]
@@ -392,13 +389,15 @@ def test_importing_brings_in_neither_qt_nor_napari():
 
 
 def test_all_names_are_public_and_sorted():
+    names = importlib.import_module("napari_zarr_stream._names")
     public = {
         name
-        for name, value in vars(napari_zarr_stream).items()
+        for name, value in vars(names).items()
         if not name.startswith("_") and not isinstance(value, type(sys))
     }
     # `version` of importlib is how the package learns its own.
-    assert sorted(napari_zarr_stream.__all__) == napari_zarr_stream.__all__
-    assert set(napari_zarr_stream.__all__) == public - {"version"} | {"__version__"}
-    for name in napari_zarr_stream.__all__:
+    assert sorted(names.__all__) == names.__all__
+    assert set(names.__all__) == public - {"version"} | {"__version__"}
+    assert dir(napari_zarr_stream) == names.__all__
+    for name in names.__all__:
         assert hasattr(napari_zarr_stream, name)

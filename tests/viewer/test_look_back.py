@@ -153,6 +153,7 @@ def test_two_cameras_have_one_slider(dock, viewer, qtbot):
     session = start(widget, viewer, qtbot)
     fast, slow = viewer.layers
     wait_until(lambda: length(fast) > 30 and session.look_back.can_look_back)
+    wait_until(lambda: all(live.image.committed > 5 for live in session.lives))
     assert length(slow) == length(fast)
     assert fast.extent.world[1][-1] < slow.extent.world[0][-1]
     viewer.dims.set_current_step(0, 5)

@@ -1,5 +1,6 @@
 """What is done because of faults of napari, seen in real windows."""
 
+import gc
 import sys
 import threading
 import time
@@ -12,6 +13,11 @@ from vispy.gloo import glir
 from waiting import PATIENCE_S
 from windows import wait_until
 
+from napari_zarr_stream._viewer.napari_compat import (
+    make_axes,
+    not_made_active,
+    remove_layer,
+)
 from napari_zarr_stream._viewer.session import session_of
 
 
@@ -136,3 +142,32 @@ def test_ctrl_c_while_the_cursor_is_told_of_waits_for_nobody(viewer):
     wait_until(lambda: not thread.is_alive())
     assert len(came) > 1
     assert not any(came)
+
+
+def test_a_layer_that_comes_in_turns_is_as_any_other(viewer):
+    """Its axes first, then itself, then its controls; and it goes without a search."""
+    shown = []
+    sliders = viewer.window._qt_viewer.dims
+    viewer.dims.events.ndim.connect(
+        lambda: shown.extend(sliders._displayed_sliders[:-2])
+    )
+    make_axes(viewer, 3)
+    assert viewer.dims.nsteps[0] == 1
+    with not_made_active(viewer):
+        layer = viewer.add_image(np.zeros((1, 20, 30), np.uint16))
+        assert viewer.layers.selection.active is None
+    assert (viewer.dims.ndim, shown) == (3, [False])  # no slider is seen for a moment
+    other = viewer.add_image(np.zeros((1, 20, 30), np.uint16))
+    assert viewer.layers.selection.active is other
+    make_axes(viewer, 4)
+    assert viewer.dims.ndim == 3, "axes are those of the layers, where there are some"
+    searched = []
+    gc.callbacks.append(lambda phase, _: searched.append(gc.get_freeze_count() > 0))
+    try:
+        remove_layer(viewer, layer)
+    finally:
+        gc.callbacks.pop()
+    assert searched
+    assert all(searched)
+    assert gc.get_freeze_count() == 0
+    assert list(viewer.layers) == [other]

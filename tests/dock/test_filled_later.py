@@ -1,0 +1,40 @@
+"""Docks are there at once, and filled some turns of the event loop later."""
+
+import pytest
+from docks import let_find
+from windows import wait_until
+
+DOCKS = {"Record to Zarr": "record", "Export to Zarr": "export"}
+
+
+@pytest.fixture(params=DOCKS)
+def opened(request, viewer, monkeypatch):
+    """A dock as napari opens it, and the name of one of its children."""
+    let_find(monkeypatch)
+    _, widget = viewer.window.add_plugin_dock_widget(
+        "napari-zarr-stream", request.param
+    )
+    yield widget, DOCKS[request.param]
+    if widget.is_filled and request.param == "Record to Zarr":
+        widget.cameras.close()
+
+
+def test_a_dock_is_filled_when_it_is_there_and_as_wide_as_before(opened):
+    widget, child = opened
+    assert not widget.is_filled, "napari waits for all that is in it"
+    width = widget.native.parentWidget().width()
+    wait_until(lambda: widget.is_filled)
+    wait_until(lambda: widget[child].native.isVisible())
+    assert widget.native.updatesEnabled()
+    assert widget.native.parentWidget().width() == width
+
+
+@pytest.mark.parametrize("opened", ["Record to Zarr"], indirect=True)
+def test_who_asks_for_what_is_in_a_dock_has_all_of_it_at_once(opened):
+    widget, child = opened
+    assert getattr(widget, child).name == child
+    assert widget.is_filled
+    assert widget.get_widget(child) is widget[child]
+    assert child in [each.name for each in widget]
+    with pytest.raises(AttributeError):
+        widget.there_is_none_of_this_name  # noqa: B018

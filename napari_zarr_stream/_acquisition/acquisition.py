@@ -19,6 +19,7 @@ import numpy.typing as npt
 from napari_zarr_stream._recording.awake import kept_awake
 from napari_zarr_stream._recording.disk import RESERVE_BYTES, DiskWatch
 from napari_zarr_stream._recording.pace import Pace
+from napari_zarr_stream._upload.request import UploadRequest
 from napari_zarr_stream._writer.contrast import WideningLimits
 from napari_zarr_stream._writer.errors import (
     FrameMismatch,
@@ -30,18 +31,16 @@ from napari_zarr_stream._writer.errors import (
 from napari_zarr_stream._writer.image_set import ImageSet
 from napari_zarr_stream._writer.properties import StorageProperties
 from napari_zarr_stream._writer.record import FinishReason, RecordKey
-from napari_zarr_stream._writer.set_images import ImageDescription
 
 from .arrivals import Arrivals
-from .layout import ImageLayout, Layout
+from .layout import Layout
 from .next_event import NextEvent
+from .run_upload import RunUpload
 from .states import TRANSITIONS, AcquisitionEvent, AcquisitionState, AcquisitionStatus
 from .times import Times
+from .told import description_of, ending_of
 
 Pixels = npt.NDArray[np.generic]
-
-MISSING_IN_RECORD = 1000
-"""Of the planes that did not come, how many are named in the store."""
 
 
 class Acquisition:
@@ -56,6 +55,9 @@ class Acquisition:
         Kept in the record.
     reserve_bytes : int
         Left free on the disk: the run is ended before. 0 for none.
+    upload_to : str or UploadRequest, optional
+        Where the store is brought while it is recorded: "s3://bucket/path",
+        "az://container/path", or a folder.
 
     Examples
     --------
@@ -73,8 +75,11 @@ class Acquisition:
         *,
         notes: str = "",
         reserve_bytes: int = RESERVE_BYTES,
+        upload_to: str | UploadRequest = "",
     ) -> None:
         self.properties = properties
+        request = UploadRequest(upload_to) if isinstance(upload_to, str) else upload_to
+        self.upload = RunUpload(request, properties.path) if request.to else None
         self._notes, self._reserve = notes, reserve_bytes
         self._state = AcquisitionState.AWAITING_RUN
         self._has_begun, self._has_ended = threading.Event(), threading.Event()
@@ -116,7 +121,7 @@ class Acquisition:
         until = self._ended_at or time.perf_counter()
         elapsed_s = until - self._began_at
         position, channel = _names(layout, coming.index)
-        return AcquisitionStatus(
+        status = AcquisitionStatus(
             state,
             self.properties.path,
             self._finish_reason,
@@ -144,6 +149,9 @@ class Acquisition:
             else None,
             error=self._error,
         )
+        if self.upload is None:
+            return status
+        return self.upload.shown_in(status, layout.images, arrivals)
 
     def has(self, image: int, place: tuple[int, int, int]) -> bool:
         """Whether a plane was acquired, by the number of its image and (t, c, z)."""
@@ -232,9 +240,11 @@ class Acquisition:
         disk.check()
         if self._notes:
             record = {**record, RecordKey.NOTES: self._notes}
+        if self.upload is not None:
+            self.upload.start()
         self._images = ImageSet(
             self.properties,
-            [_description(image, layout) for image in layout.images],
+            [description_of(image, layout) for image in layout.images],
             plate=layout.plate,
             record={
                 **record,
@@ -242,7 +252,10 @@ class Acquisition:
                 RecordKey.INTERVAL_S: layout.interval_s,
                 RecordKey.FIELDS_PADDED: layout.is_padded,
             },
+            followed=self.upload.followed if self.upload is not None else None,
         )
+        if self.upload is not None:
+            self.upload.begin()
         self._arrivals = Arrivals(layout)
         self._layout = layout
         self._awake.enter_context(kept_awake())
@@ -331,6 +344,8 @@ class Acquisition:
             self._keep(error)
             self._finish_reason = FinishReason.FAILED
         finally:
+            if self.upload is not None:
+                self.upload.finish(self._images)
             self._ended_at = time.perf_counter()
             self._move(AcquisitionEvent.FLUSHED)
             self._has_ended.set()
@@ -353,7 +368,7 @@ class Acquisition:
         if layout is not None and arrivals is not None:
             missing = layout.planned - arrivals.acquired
             self._missing_planes = arrivals.missing_in_words()
-            record = _ending(arrivals, missing)
+            record = ending_of(arrivals, missing)
         if self._error is not None:
             reason = FinishReason.FAILED
             record[RecordKey.ERROR] = str(self._error)
@@ -379,47 +394,6 @@ class Acquisition:
             ]
             has_time = image.axes[0] == "t" and interval_s
             images.annotate(number, channels, interval_s if has_time else None)
-
-
-def _description(image: ImageLayout, layout: Layout) -> ImageDescription:
-    place = image.place
-    position = {
-        "index": place.index,
-        "grid": place.grid,
-        "name": place.name,
-        "x_um": place.x_um,
-        "y_um": place.y_um,
-        "z_um": place.z_um,
-    }
-    # The first axis grows as planes come.
-    has_time = image.axes[0] == "t"
-    return ImageDescription(
-        image.path,
-        image.name,
-        image.axes,
-        (None, *image.shape[1:]) if has_time else image.shape,
-        layout.frame.dtype,
-        scale=image.scale,
-        units=image.units,
-        channels=image.channels,
-        record={RecordKey.POSITION: position},
-    )
-
-
-def _ending(arrivals: Arrivals, missing: int) -> dict[str, Any]:
-    record: dict[str, Any] = {
-        RecordKey.FRAMES_ACQUIRED: arrivals.acquired,
-        RecordKey.PLANES_MISSING: missing,
-    }
-    if missing:
-        first = [
-            [image, *place]
-            for (image, place), _ in zip(
-                arrivals.missing(), range(MISSING_IN_RECORD), strict=False
-            )
-        ]
-        record[RecordKey.MISSING] = first
-    return record
 
 
 def _names(layout: Layout, index: Mapping[str, int]) -> tuple[str, str]:

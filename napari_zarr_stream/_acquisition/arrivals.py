@@ -35,6 +35,13 @@ class Arrivals:
         """Whether a plane has come, to a place that there is."""
         return bool(self._there[image][place])
 
+    def before(self, image: int, axes: str, steps: int) -> int:
+        """Planes of an image with these axes that came to its first so many steps."""
+        first = "tcz".find(axes[0])
+        if first < 0:  # of one plane
+            return 0
+        return int(np.moveaxis(self._there[image], first, 0)[:steps].sum())
+
     def missing(self) -> Iterator[tuple[int, tuple[int, int, int]]]:
         """Planes that were asked for and have not come: image, and (t, c, z)."""
         pairs = zip(self._layout.images, self._there, strict=True)

@@ -6,6 +6,7 @@ from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
 
+from napari_zarr_stream._upload.progress import UploadStatus
 from napari_zarr_stream._writer.errors import ZarrStreamError
 from napari_zarr_stream._writer.record import FinishReason
 
@@ -55,6 +56,8 @@ class AcquisitionStatus:
         Planes that are asked for; 0 until the run has begun.
     acquired, committed : int
         Planes taken from the engine / readable by another program now.
+    uploaded : int or None
+        Planes that are at the other place as well; None where nothing is uploaded.
     missing : int
         Planes whose events are over and that did not come; at the end, all that were
         planned and did not.
@@ -79,6 +82,8 @@ class AcquisitionStatus:
         Until the reserve of the disk is reached; None where that is not known.
     error : ZarrStreamError or None
         The first failure.
+    upload : UploadStatus or None
+        How the upload goes on, after the end as well.
     """
 
     state: AcquisitionState
@@ -101,6 +106,8 @@ class AcquisitionStatus:
     queue_fill: float = 0.0
     disk_seconds_left: float | None = None
     error: ZarrStreamError | None = None
+    uploaded: int | None = None
+    upload: UploadStatus | None = None
 
     @property
     def is_busy(self) -> bool:

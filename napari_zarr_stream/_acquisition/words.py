@@ -3,6 +3,7 @@
 import html
 import math
 
+from napari_zarr_stream._upload.progress import upload_in_words
 from napari_zarr_stream._writer.record import FinishReason
 from napari_zarr_stream._writer.words import count_in_words, duration_in_words
 
@@ -19,6 +20,12 @@ def counts_in_words(status: AcquisitionStatus) -> str:
         f"<b>{status.acquired:,}</b> of <b>{status.planned:,}</b> planes acquired",
         f"<b>{status.committed:,}</b> committed, <b>{missing}</b>",
     ]
+    if status.uploaded is not None:
+        lines[-1] += f", <b>{status.uploaded:,}</b> uploaded"
+    if status.upload is not None:
+        behind = status.committed - (status.uploaded or 0)
+        said = upload_in_words(status.upload, behind, "plane")
+        lines += map(html.escape, said.splitlines())
     if status.state is AcquisitionState.RUNNING:
         here = [status.position, status.channel]
         here += [f"{axis} {n}" for axis, n in status.index.items() if axis in "tz"]

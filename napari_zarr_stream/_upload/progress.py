@@ -84,7 +84,9 @@ class UploadStatus:
         return self.bytes_behind / self.bytes_per_second
 
 
-def upload_in_words(status: UploadStatus, frames_behind: int = 0) -> str:
+def upload_in_words(
+    status: UploadStatus, frames_behind: int = 0, unit: str = "frame"
+) -> str:
     """One or two lines: how far behind it is, how long it takes, what is in the way."""
     if status.phase is UploadPhase.DONE:
         gone = "; the local copy is deleted" if status.is_local_deleted else ""
@@ -101,7 +103,7 @@ def upload_in_words(status: UploadStatus, frames_behind: int = 0) -> str:
     if status.bytes_behind:
         behind = [size_in_words(status.bytes_behind)]
         if frames_behind:
-            behind.insert(0, count_in_words(frames_behind, "frame"))
+            behind.insert(0, count_in_words(frames_behind, unit))
         said = f"upload {', '.join(behind)} behind"
         left = status.seconds_left
         if left is not None and not status.trouble:
@@ -111,7 +113,7 @@ def upload_in_words(status: UploadStatus, frames_behind: int = 0) -> str:
     elif status.phase is UploadPhase.SWEEPING:
         lines.append(f"looking whether all is at {status.address}")
     elif frames_behind:
-        frames = count_in_words(frames_behind, "frame")
+        frames = count_in_words(frames_behind, unit)
         lines.append(f"upload keeps up: {frames} in files that are not full")
     else:
         lines.append("upload keeps up")

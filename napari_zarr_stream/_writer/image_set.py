@@ -3,7 +3,7 @@
 import contextlib
 import threading
 import time
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -30,6 +30,7 @@ from .set_images import (
 from .set_on_disk import SetOnDisk
 from .slot import Slot
 from .slot_queue import SlotQueue, Work
+from .store import Store
 from .stream_status import StreamStatus
 from .tally import PlacesTally
 from .workers import pool
@@ -52,6 +53,8 @@ class ImageSet:
         bioformats2raw, as OME-NGFF describes it.
     record : mapping, optional
         What else to keep about how all were made, as JSON values.
+    followed : callable, optional
+        Given the store, what is to be written to in its place.
 
     Raises
     ------
@@ -66,6 +69,7 @@ class ImageSet:
         *,
         plate: Plate | None = None,
         record: Mapping[str, Any] | None = None,
+        followed: Callable[[Store], Store] | None = None,
     ) -> None:
         self.properties = properties = one_plane_a_chunk(properties)
         check_paths(images, plate)
@@ -92,7 +96,13 @@ class ImageSet:
                     "sharding off, or choose another disk"
                 )
             self._on_disk = SetOnDisk(
-                store, properties, images, self.plans, plate, record or {}
+                store,
+                followed(store) if followed else store,
+                properties,
+                images,
+                self.plans,
+                plate,
+                record or {},
             )
             self._images = self._on_disk.images
             self._queue = SlotQueue(

@@ -21,7 +21,7 @@ from .plate import Plate
 from .properties import StorageProperties
 from .record import FinishReason, RecordKey, check_record, now, of_set
 from .set_images import ALONE, ImageDescription, SetImage
-from .store import PartOfStore
+from .store import PartOfStore, Store
 from .tally import Row
 
 
@@ -30,7 +30,10 @@ class SetOnDisk:
 
     Parameters
     ----------
-    store : LocalStore
+    local : LocalStore
+        Where it is.
+    store : Store
+        The same, as it is to be written to.
     properties : StorageProperties
     described : sequence of ImageDescription
     plans : sequence of Plan
@@ -46,14 +49,15 @@ class SetOnDisk:
 
     def __init__(
         self,
-        store: LocalStore,
+        local: LocalStore,
+        store: Store,
         properties: StorageProperties,
         described: Sequence[ImageDescription],
         plans: Sequence[Plan],
         plate: Plate | None,
         record: Mapping[str, Any],
     ) -> None:
-        self._store, self._plate = store, plate
+        self._local, self._store, self._plate = local, store, plate
         self._is_alone = [each.path for each in described] == [ALONE]
         if self._is_alone:  # the record of the image is that of the store
             [alone] = described
@@ -102,7 +106,7 @@ class SetOnDisk:
         for key, document in documents.items():
             if all_groups or "/" not in key:
                 self._store.write_json(key, document)
-        rows = {} if all_groups else rows_of(self._store.root, PLANE_COLUMNS)
+        rows = {} if all_groups else rows_of(self._local.root, PLANE_COLUMNS)
         described = [
             OmeImage(
                 told.name, told.plan, image.steps, told.channels, told.scale,

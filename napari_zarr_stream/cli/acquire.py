@@ -11,6 +11,8 @@ from napari_zarr_stream._acquisition.engine import run_recorded
 from napari_zarr_stream._acquisition.layout import load_sequence
 from napari_zarr_stream._acquisition.states import AcquisitionStatus
 from napari_zarr_stream._recording.interrupt import Interrupt
+from napari_zarr_stream._upload.request import UploadRequest
+from napari_zarr_stream._writer.errors import InvalidProperties
 from napari_zarr_stream._writer.properties import DeviceKind
 from napari_zarr_stream._writer.record import FinishReason
 from napari_zarr_stream._writer.words import (
@@ -23,6 +25,7 @@ from napari_zarr_stream.cameras.micromanager.simulated import simulated_microsco
 
 from .command import FRAMES_LOST, INTERRUPTED, Command, local_path, say
 from .storage import add_storage, storage_properties
+from .upload import ADDRESS, KEYS, add_upload_options, asked_keys, finish_uploads
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -36,13 +39,27 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="the configuration of Micro-Manager; a simulated microscope without it",
     )  # fmt: skip
     parser.add_argument("--notes", default="", metavar="TEXT", help="for the record")
+    parser.add_argument(
+        "--upload-to", default="", metavar="ADDRESS",
+        help=f"bring the store there while the run goes on: {ADDRESS}",
+    )  # fmt: skip
+    add_upload_options(parser)
+    parser.epilog = KEYS
     add_storage(parser)
 
 
 def _acquire(given: argparse.Namespace) -> int:
     properties = storage_properties(given, DeviceKind.ZARR_V3_LZ4)
     sequence = load_sequence(local_path(given.sequence))
-    acquisition = Acquisition(properties, notes=given.notes)
+    if given.delete_local and not given.upload_to:
+        raise InvalidProperties("--delete-local without --upload-to: nothing was kept")
+    request = UploadRequest(
+        given.upload_to,
+        given.upload_endpoint or "",
+        bool(given.delete_local),
+        asked_keys(given),
+    )
+    acquisition = Acquisition(properties, notes=given.notes, upload_to=request)
     cores: AbstractContextManager[Any] = (
         simulated_microscope() if given.config is None else microscope(given.config)
     )
@@ -59,6 +76,8 @@ def _acquire(given: argparse.Namespace) -> int:
                 "committed": status.committed,
                 "missing": status.missing,
             }
+            if status.uploaded is not None:
+                said["uploaded"] = status.uploaded
             if status.next_event_s is not None:
                 said["next"] = duration_in_words(status.next_event_s)
             bar.set_postfix(said, refresh=False)
@@ -67,6 +86,8 @@ def _acquire(given: argparse.Namespace) -> int:
         run_recorded(core, sequence, acquisition, show)
     status = acquisition.status()
     print(_summary(status))
+    uploader = acquisition.upload and acquisition.upload.uploader
+    uploaded = finish_uploads([uploader], [status.path]) if uploader else 0
     if interrupt.count:
         return INTERRUPTED
     if status.missing:
@@ -75,7 +96,7 @@ def _acquire(given: argparse.Namespace) -> int:
             f"come: {status.missing_planes}"
         )
         return FRAMES_LOST
-    return 0
+    return uploaded
 
 
 def _summary(status: AcquisitionStatus) -> str:

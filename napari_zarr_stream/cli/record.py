@@ -21,7 +21,6 @@ from napari_zarr_stream._recording.together import Recordings
 from napari_zarr_stream._writer.errors import (
     InvalidProperties,
     SourceFailed,
-    ZarrStreamError,
 )
 from napari_zarr_stream._writer.words import (
     count_in_words,
@@ -37,8 +36,7 @@ from .upload import (
     KEYS,
     add_upload_options,
     asked_keys,
-    follow_upload,
-    tell_of_upload,
+    finish_uploads,
 )
 
 POLL_S = 0.1
@@ -159,7 +157,10 @@ def _record(given: argparse.Namespace) -> int:
             if len(statuses) > 1 or not failed:
                 for status in statuses:
                     print(_summary(status))
-    uploaded = _finish_upload(recordings)
+    uploaded = finish_uploads(
+        recordings.uploaders,
+        [status.path and store_of(status.path) for status in statuses],
+    )
     has_end = settings.frame_count or settings.duration_s
     if interrupt.count > 1 or (interrupt.count and has_end):
         return INTERRUPTED
@@ -174,30 +175,6 @@ def _record(given: argparse.Namespace) -> int:
         )
         return FRAMES_LOST
     return uploaded
-
-
-def _finish_upload(recordings: Recordings) -> int:
-    """Wait until all is there; the exit code. What is recorded is safe, whatever."""
-    uploaders = list(recordings.uploaders)
-    if not uploaders:
-        return 0
-    try:
-        follow_upload(uploaders)
-    except KeyboardInterrupt:
-        for uploader in uploaders:
-            uploader.stop()
-    code = 0
-    for uploader, status in zip(uploaders, recordings.status(), strict=False):
-        uploader.wait()
-        try:
-            code = max(code, tell_of_upload(uploader.status()))
-        except ZarrStreamError as failure:
-            say(
-                f"the upload failed: {failure}. Go on with: napari-zarr-stream upload "
-                f"{status.path and store_of(status.path)} {uploader.status().address}"
-            )
-            code = FAILED
-    return code
 
 
 def _follow(recordings: Recordings) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import getpass
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -12,6 +13,7 @@ from napari_zarr_stream._upload.local_copy import check_may_go
 from napari_zarr_stream._upload.progress import UploadPhase, UploadStatus
 from napari_zarr_stream._upload.request import UploadRequest
 from napari_zarr_stream._upload.uploader import Uploader
+from napari_zarr_stream._writer.errors import ZarrStreamError
 from napari_zarr_stream._writer.words import count_in_words, size_in_words
 
 from .command import FAILED, INTERRUPTED, Command, local_path, say
@@ -83,7 +85,7 @@ def _upload(given: argparse.Namespace) -> int:
     return tell_of_upload(uploader.status())
 
 
-def follow_upload(uploaders: list[Uploader]) -> None:
+def follow_upload(uploaders: Sequence[Uploader]) -> None:
     """Show progress until the end of all."""
     trouble = ""
     with tqdm(
@@ -115,6 +117,30 @@ def tell_of_upload(status: UploadStatus) -> int:
         f"is there{gone}"
     )
     return 0
+
+
+def finish_uploads(uploaders: Sequence[Uploader], stores: Sequence[Path | None]) -> int:
+    """Wait until all is there; the exit code. What is recorded is safe, whatever.
+
+    `stores` are those that are uploaded, for who goes on with it.
+    """
+    try:
+        follow_upload(uploaders)
+    except KeyboardInterrupt:
+        for uploader in uploaders:
+            uploader.stop()
+    code = 0
+    for uploader, store in zip(uploaders, stores, strict=False):
+        uploader.wait()
+        try:
+            code = max(code, tell_of_upload(uploader.status()))
+        except ZarrStreamError as failure:
+            say(
+                f"the upload failed: {failure}. Go on with: napari-zarr-stream upload "
+                f"{store} {uploader.status().address}"
+            )
+            code = FAILED
+    return code
 
 
 UPLOAD = Command(

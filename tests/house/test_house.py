@@ -28,7 +28,7 @@ STANDS_ON = {
     "_sources": {"_writer", "cameras"},
     "_upload": {"_writer"},
     "_recording": {"_writer", "cameras", "_sources", "_upload"},
-    "_acquisition": {"_writer", "cameras", "_recording"},
+    "_acquisition": {"_writer", "cameras", "_recording", "_upload"},
     "_reading": {"_writer", "_upload"},
     "_saving": {"_writer", "_sources", "_recording", "_reading"},
     "_viewer": {

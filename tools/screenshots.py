@@ -225,10 +225,11 @@ def layer(stage: Stage) -> None:
 
 def export(stage: Stage) -> None:
     """Layers that are larger than the memory on their way into one store."""
+    made = np.stack([waves(t) for t in range(16)])  # or they take longer than writing
     lazy = da.map_blocks(
-        lambda block_info: waves(block_info[None]["chunk-location"][0])[np.newaxis],
+        lambda block_info: made[block_info[None]["chunk-location"][0] % 16][np.newaxis],
         dtype=np.uint16,
-        chunks=((1,) * 600, 1024, 1024),
+        chunks=((1,) * 3000, 1024, 1024),
         meta=np.empty((0, 0, 0), np.uint16),
     )
     viewer = stage.viewer

@@ -5,8 +5,9 @@ from the memory of the stream that wrote them.
 """
 
 import itertools
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import blosc
@@ -26,8 +27,8 @@ from napari_zarr_stream._writer.store import read_json
 
 from .course import Course
 
-FILES_AT_ONCE = 4 * WORKERS
-"""Given to the workers before it is asked again whether to go on."""
+FILES_AHEAD = 2 * WORKERS
+"""Given to the workers: none waits for the others, and a stop waits for few."""
 
 Pixels = npt.NDArray[np.generic]
 Chunk = tuple[int, ...]
@@ -123,12 +124,18 @@ class ReadBack:
                 f"says {said}. Nothing was saved."
             )
         with ThreadPoolExecutor(WORKERS, "verify") as pool:
-            files = iter(self._files())
-            while some := list(itertools.islice(files, FILES_AT_ONCE)):
-                # A thread is not worth its while for one file.
-                each = pool.map if len(some) > 1 else map
-                for tiles in each(self._compare_file, some):
+            files, ahead = iter(self._files()), deque[Future[int]]()
+            try:
+                while True:
+                    for place in itertools.islice(files, FILES_AHEAD - len(ahead)):
+                        ahead.append(pool.submit(self._compare_file, place))
+                    if not ahead:
+                        return
+                    tiles = ahead.popleft().result()
                     course.verified(tiles / self._plan.tiles_per_plane)
+            finally:
+                for asked in ahead:
+                    asked.cancel()
 
     def _files(self) -> Iterator[tuple[int, ...]]:
         """The places of the files: those of shards, or of chunks."""

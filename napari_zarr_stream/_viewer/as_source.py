@@ -10,10 +10,14 @@ from napari_zarr_stream._reading.layers import PATH_KEY, LayerData, counted_scal
 from napari_zarr_stream._reading.reader import layers_of
 from napari_zarr_stream._writer.names import is_store_name
 
-LOOK = (
-    "colormap", "contrast_limits", "gamma", "opacity", "blending", "interpolation2d",
-    "rendering",
-)  # fmt: skip
+LOOK = {
+    "image": (
+        "colormap", "contrast_limits", "gamma", "opacity", "blending", "visible",
+        "interpolation2d", "rendering",
+    ),
+    "rgb": ("opacity", "blending", "visible"),
+    "labels": ("colormap", "features", "opacity", "blending", "visible"),
+}  # fmt: skip
 """Of the source, which has one look for all of its channels."""
 
 
@@ -44,38 +48,42 @@ def layers_as(path: Path, sources: Sequence[Any]) -> list[LayerData]:
         It cannot be opened.
     """
     layers = layers_of(path)
-    images = [source for source in sources if type(source).__name__ == "Image"]
-    if len(images) != 1:
+    kinds = {type(source).__name__ for source in sources}
+    kind = "image" if "Image" in kinds else "labels"  # what lies in the root
+    alike = [each for each in sources if type(each).__name__.lower() == kind]
+    if len(alike) != 1:
         return layers
-    [source] = images
-    count = sum(kind == "image" for *_, kind in layers)
+    [source] = alike
+    is_rgb = getattr(source, "rgb", False)
+    count = sum(found == kind for *_, found in layers)
     node = open_node(path)
     if node is None or node.kind != "multiscales":
         return layers
     image = shown(open_image(node))
-    ndim = source.ndim + source.rgb
+    ndim = source.ndim + is_rgb
     if image.channel_axis is None or len(image.axes) != ndim:
         return layers
-    if count < 2 and not source.rgb and ndim == len(layers[0][1]["axis_labels"]):
+    if count < 2 and not is_rgb and ndim == len(layers[0][1]["axis_labels"]):
         return layers
     at = image.channel_axis
-    order = [i for i in range(ndim) if i != at or not source.rgb]
+    order = [i for i in range(ndim) if i != at or not is_rgb]
     levels = list(image.levels)
-    if source.rgb:
+    if is_rgb:
         levels = [level.transpose(*order, at) for level in levels]
     _, first, _ = layers[0]
     meta: dict[str, Any] = {
         "name": image.name,
         "metadata": first["metadata"],
-        "rgb": source.rgb,
         "multiscale": len(levels) > 1,
         "scale": counted_scale(image, order),
         "translate": [image.translation[i] for i in order],
         "units": [image.axes[i].unit or "pixel" for i in order],
         "axis_labels": [image.axes[i].name for i in order],
     }
-    looks = ("opacity", "blending") if source.rgb else LOOK
+    if kind == "image":
+        meta["rgb"] = is_rgb
+    looks = LOOK["rgb" if is_rgb else kind]
     meta |= {key: getattr(source, key) for key in looks}
     data: Any = levels if len(levels) > 1 else levels[0]
-    others = [layer for layer in layers if layer[2] != "image"]
-    return [(data, meta, "image"), *others]
+    others = [layer for layer in layers if layer[2] != kind]
+    return [(data, meta, kind), *others]

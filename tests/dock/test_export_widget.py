@@ -66,6 +66,42 @@ LAYERS = {
         noise((40, 50)), scale=(2, 2), translate=(-7, 11.5), units=UM
     ),
     "pyramid": lambda: Image(halved(noise((1100, 1030))), multiscale=True, **BIO),
+    "labels in five axes": lambda: Labels(
+        noise((2, 3, 2, 40, 50), "i4") % 9,
+        axis_labels=TCZYX,
+        opacity=0.3,
+        colormap={1: "red", 2: "blue", None: "white"},
+    ),
+    "labels pyramid": lambda: Labels(
+        [noise((1100, 1030), "i4"), noise((1100, 1030), "i4")[::2, ::2]],
+        multiscale=True,
+    ),
+    "bool stack": lambda: Image(noise((4, 40, 50)) > 99, axis_labels=ZYX),
+    "rgba in time": lambda: Image(
+        noise((3, 40, 50, 4), "u1"), rgb=True, axis_labels=tuple("tyx"), opacity=0.3
+    ),
+    "rgb pyramid": lambda: Image(
+        [noise((1100, 1030, 3), "u1"), noise((550, 515, 3), "u1")],
+        rgb=True,
+        multiscale=True,
+    ),
+    "not finite": lambda: Image(np.where(noise((40, 50)) > 100, np.nan, 1.5)),
+    "all at once": lambda: Image(
+        [
+            da.from_array(noise((3, 1100, 1030), ">f4"), chunks=(1, 512, 512)),
+            da.from_array(noise((3, 550, 515), ">f4"), chunks=(1, 512, 512)),
+        ],
+        multiscale=True,
+        axis_labels=tuple("tyx"),
+        units=("second", *UM),
+        scale=(0.5, 0.1, 0.1),
+        translate=(0, 5, -5),
+        colormap="viridis",
+        opacity=0.5,
+        blending="additive",
+        gamma=0.5,
+        visible=False,
+    ),
     "dask": lambda: Image(
         da.from_array(noise((12, 40, 50)), chunks=(6, 20, 25)), axis_labels=ZYX
     ),
@@ -114,12 +150,17 @@ def pixels_of(layer):
 def same(back, layer):
     """In pixels, in place and in look."""
     np.testing.assert_array_equal(pixels_of(back), pixels_of(layer))
+    assert pixels_of(back).dtype == pixels_of(layer).dtype.newbyteorder("=")
     assert (back.ndim, type(back)) == (layer.ndim, type(layer))
     for key in ("scale", "translate", "units"):
         np.testing.assert_array_equal(getattr(back, key), getattr(layer, key))
-    if isinstance(layer, Image):
+    assert (back.opacity, back.blending) == (layer.opacity, layer.blending)
+    if isinstance(layer, Labels):
+        values = np.unique(pixels_of(layer)[..., :50, :50])
+        given = layer.colormap.map(values)
+        np.testing.assert_allclose(back.colormap.map(values), given, atol=1e-5)
+    else:
         assert back.rgb == layer.rgb
-        assert (back.opacity, back.blending) == (layer.opacity, layer.blending)
     if isinstance(layer, Image) and not layer.rgb:
         assert back.colormap.name == layer.colormap.name
         assert back.gamma == layer.gamma
@@ -139,11 +180,12 @@ SHORT = {"time lapse", "skin", "nuclei labels", "five axes", "pyramid", "dask", 
 )
 def test_a_layer_comes_back_as_it_was(name, viewer, widget, tmp_path):
     layer = viewer.add_layer(LAYERS[name]())
+    was_visible = layer.visible
     export(widget, layer)
     assert not widget._exporting.has_failed, widget._exporting.said
     _, *copies = viewer.layers
     assert len(copies) == 1
-    assert not layer.visible
+    assert (layer.visible, copies[0].visible) == (False, was_visible)
     same(copies[0], layer)
     if name in ("skin", "five axes", "pyramid", "bool"):
         ask("yaozarrs", tmp_path / "a.ome.zarr")

@@ -5,7 +5,8 @@
 From the opening of the dock to the pyramid: 2048 x 2048 uint16 at 60 frames a second,
 while frame 0, the middle and the newest are looked at in turn, zoomed in and out. With
 `--early` Record is clicked as soon as it can be, else after the dock has stood for
-some seconds.
+some seconds. With `--lapse` it is a time lapse of 20 frames, one every half second, and
+how late they were is said as well.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ SIDE, RATE = 2048, 60.0
 NAME = "Numbered"
 PATIENCE_S = 120.0
 STANDS_S = 6.0
+LAPSE_FRAMES, LAPSE_S = 20, 0.5
 
 
 class NumberedCamera(SimulatedCamera):
@@ -75,7 +78,7 @@ def pause(seconds: float) -> None:
     wait(lambda: time.perf_counter() > until)
 
 
-def _drive(folder: Path, seconds: float, early: bool) -> Lateness:
+def _drive(folder: Path, seconds: float, early: bool, lapse: bool) -> Lateness:
     import napari
 
     viewer = napari.Viewer(show=True)
@@ -99,7 +102,10 @@ def _drive(folder: Path, seconds: float, early: bool) -> Lateness:
     if not early:
         pause(STANDS_S)
     late.phase = "Record"
-    _record(viewer, widget, late, seconds)
+    if lapse:
+        _record_lapse(viewer, widget, late)
+    else:
+        _record(viewer, widget, late, seconds)
     late.stop()
     viewer.close()
     return late
@@ -135,16 +141,43 @@ def _record(viewer: Any, widget: Any, late: Lateness, seconds: float) -> None:
     )
 
 
+def _record_lapse(viewer: Any, widget: Any, late: Lateness) -> None:
+    """A frame every half second; by what is recorded of each, how late it was."""
+    import zarr  # else it were there before the dock
+
+    from napari_zarr_stream._viewer.session import session_of
+
+    session = session_of(viewer)
+    widget.interval_s.value, widget.frame_count.value = LAPSE_S, LAPSE_FRAMES
+    wait(lambda: widget.record.enabled)
+    widget.record.native.click()
+    wait(lambda: not session.is_starting)
+    late.phase = "time lapse"
+    wait(lambda: not session.is_busy)
+    status = session.status()
+    group = zarr.open_group(status.path, mode="r")
+    record = dict(group.attrs)["napari_zarr_stream"]
+    begun = datetime.fromisoformat(record["start_time"]).timestamp()
+    due = begun + LAPSE_S * np.arange(LAPSE_FRAMES)
+    late_ms = 1e3 * (np.asarray(group["frame_log/time_ns"][:]) / 1e9 - due)
+    print(
+        f"{status.frames_committed} frames every {LAPSE_S} s, {status.frames_lost} "
+        f"lost; after they were due: median {np.median(late_ms):.0f} ms, most "
+        f"{late_ms.max():.0f} ms"
+    )
+
+
 def main() -> None:
     """Drive, and print what was late."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--directory", default="/dev/shm")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--early", action="store_true")
+    parser.add_argument("--lapse", action="store_true")
     parser.add_argument("--causes", type=int, default=0, help="of so many late turns")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.directory) as folder:
-        late = _drive(Path(folder), given.seconds, given.early)
+        late = _drive(Path(folder), given.seconds, given.early, given.lapse)
     print(late.table())
     print(late.causes(given.causes))
 

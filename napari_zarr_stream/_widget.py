@@ -21,7 +21,7 @@ class RecordWidget(FilledLater):
     """
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
-        super().__init__(napari_viewer, "record_dock:RecordDock", characters=51)
+        super().__init__(napari_viewer, "record_dock:RecordDock", characters=56)
 
 
 class ExportWidget(FilledLater):
@@ -35,4 +35,4 @@ class ExportWidget(FilledLater):
     """
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
-        super().__init__(napari_viewer, "export_dock:ExportDock", characters=47)
+        super().__init__(napari_viewer, "export_dock:ExportDock", characters=54)

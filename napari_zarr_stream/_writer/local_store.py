@@ -141,12 +141,14 @@ class AppearingFile(LocalFile):
     Parameters
     ----------
     path : Path
+    keep_open : bool
     patience : Patience
     """
 
-    def __init__(self, path: Path, patience: Patience) -> None:
-        # Never kept open: Windows moves no file that is.
-        super().__init__(system.partial_beside(path), False, patience)
+    def __init__(self, path: Path, keep_open: bool, patience: Patience) -> None:
+        # Windows moves no file that is open.
+        keep_open = keep_open and not system.IS_WINDOWS
+        super().__init__(system.partial_beside(path), keep_open, patience)
         self._place = path
         self._moving = threading.Lock()  # nobody opens it meanwhile
 
@@ -241,7 +243,7 @@ class LocalFolder:
         with writing(path):
             self._make_folder(path.parent)
         if appears:
-            return AppearingFile(path, self._patience)
+            return AppearingFile(path, keep_open, self._patience)
         return LocalFile(path, keep_open, self._patience)
 
 

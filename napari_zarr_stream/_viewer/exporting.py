@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from napari.utils import cancelable_progress
 from napari.utils.notifications import show_error, show_info, show_warning
@@ -34,6 +34,14 @@ QUESTION = "An export is under way. Cancel it, which leaves nothing of it, and c
 
 FORETELL_S = 1.0
 """Before that nobody can say how long it will take."""
+
+
+class How(NamedTuple):
+    """What `export_layers` is asked for beside the layers: see there."""
+
+    verify: bool = True
+    resume: bool = False
+    scheduler: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +123,7 @@ class Exporting(QObject):
             return ""
         return f"{duration_in_words(passed_s * (total - done) / done)} left"
 
-    def start(self, jobs: Sequence[ExportJob], *, verify: bool) -> None:
+    def start(self, jobs: Sequence[ExportJob], how: How) -> None:
         """Begin; returns at once."""
         self._jobs, self._done, self._stop, self._told = jobs, 0, False, []
         self._began = time.perf_counter()
@@ -123,14 +131,14 @@ class Exporting(QObject):
         self._bar = cancelable_progress(total=self.planes[1], desc="Export to Zarr")
         _busy.add(self)
         self._guard.watch(self._viewer)
-        self._running = in_background(lambda: self._export(jobs, verify))
+        self._running = in_background(lambda: self._export(jobs, how))
         self._timer.start()
 
     def cancel(self) -> None:
         """Have it end soon; nothing is left of the store that is being written."""
         self._stop = True
 
-    def _export(self, jobs: Sequence[ExportJob], verify: bool) -> int:
+    def _export(self, jobs: Sequence[ExportJob], how: How) -> int:
         """Thread "background"; returns how many jobs were done."""
         for number, job in enumerate(jobs):
             before = sum(other.planes for other in jobs[:number])
@@ -145,7 +153,7 @@ class Exporting(QObject):
                     job.properties,
                     progress,
                     lambda: self._stop,
-                    verify=verify,
+                    verify=how.verify,
                 )
             else:
                 check_outside_of_stores(job.properties.path)
@@ -155,7 +163,9 @@ class Exporting(QObject):
                     progress,
                     lambda: self._stop,
                     self._told.append,
-                    verify=verify,
+                    verify=how.verify,
+                    resume=how.resume,
+                    scheduler=how.scheduler,
                 )
             if not whole:
                 return number

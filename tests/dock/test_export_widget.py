@@ -321,3 +321,42 @@ def test_save_does_as_the_last_export(viewer, widget, tmp_path, monkeypatch):
     viewer.add_image(noise((40, 50)))
     viewer.layers.save(str(tmp_path / "s.zarr"), plugin="napari-zarr-stream")
     assert (tmp_path / "s.zarr" / "0" / ".zarray").exists()
+
+
+def test_what_no_worker_gets_to_is_refused_in_words(viewer, widget, tmp_path):
+    pytest.importorskip("distributed")
+    assert widget.scheduler.visible
+    widget.scheduler.value = " tcp://127.0.0.1:9 "
+    try:
+        export(widget, viewer.add_image(noise((40, 50)), name="held"))
+    finally:
+        widget.scheduler.value = ""
+    assert "'held' is in the memory of this computer" in widget._exporting.said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_that_failed_is_gone_on_with(viewer, widget, tmp_path):
+    state = {"broken": True}
+
+    def block(block_info):
+        z = block_info[None]["array-location"][0][0]
+        if z == 3 and state["broken"]:
+            raise OSError("the share is gone")
+        return np.full((1, 40, 50), z, "u2")
+
+    lazy = da.map_blocks(
+        block, chunks=((1,) * 4, 40, 50), dtype="u2", meta=np.empty((0,) * 3, "u2")
+    )
+    layer = viewer.add_image(lazy, contrast_limits=(0, 9), axis_labels=ZYX)
+    widget.resume.value = True
+    try:
+        export(widget, layer)
+        assert "the share is gone" in widget._exporting.said
+        [left] = tmp_path.iterdir()
+        state["broken"] = False
+        export(widget, layer)
+    finally:
+        widget.resume.value = False
+    assert not widget._exporting.has_failed, widget._exporting.said
+    assert [path.name for path in tmp_path.iterdir()] == ["a.ome.zarr"]
+    assert not left.exists()

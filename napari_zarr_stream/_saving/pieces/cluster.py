@@ -1,11 +1,13 @@
 """Pieces done by the workers of a cluster of dask, which share a folder with us."""
 
+import math
 import pickle
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,9 @@ MOST_BYTES = 32 * 2**20
 """Of what is sent to workers: graphs of a million chunks have as much. What is larger
 has pixels in it."""
 
+ASK_S = 5.0
+"""How often the scheduler is asked for the workers that it has now."""
+
 LEAVE_S = 60
 """Pieces that were begun are waited for so long before their folder is taken away."""
 
@@ -39,6 +44,11 @@ ALIKE = ("napari-zarr-stream", "blosc")
 """Packages of which every worker has to have our version: bytes are theirs."""
 
 INSTALL = 'pip install "napari-zarr-stream[cluster]"'
+
+
+def is_installed() -> bool:
+    """Whether there is what exports on a cluster need."""
+    return find_spec("distributed") is not None
 
 
 def on_cluster(scheduler: str) -> Crew:
@@ -218,12 +228,16 @@ class _Workers:
         # Sent once. A worker that has it and is killed is no loss: made again of this.
         self._work = client.submit(_unpacked, packed, pure=False)
         self._doing: list[_Doing] = []
+        self._threads, self._asked_at = 1, -math.inf
 
     @property
     def at_once(self) -> int:
-        """See `Doers.at_once`."""
-        threads: int = sum(self._client.nthreads().values())
-        return 2 * max(1, threads)
+        """See `Doers.at_once`: one for each thread, and one that it goes on with."""
+        now = time.perf_counter()
+        if now - self._asked_at > ASK_S:
+            self._threads = max(1, sum(self._client.nthreads().values()))
+            self._asked_at = now
+        return 2 * self._threads
 
     def submit(self, piece: Piece) -> _Doing:
         """See `Doers.submit`."""

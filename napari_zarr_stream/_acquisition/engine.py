@@ -77,7 +77,7 @@ def run_recorded(
     ----------
     core, sequence, acquisition
     look : callable
-        Called after each frame, and twice a second while the run waits.
+        Called with each event and frame, and twice a second while the run waits.
 
     Raises
     ------
@@ -85,7 +85,8 @@ def run_recorded(
         The first failure of the run.
     """
     recorder = RunRecorder(core, lambda: acquisition)
-    signals = core.mda.events.frameReady, core.mda.events.awaitingEvent
+    events = core.mda.events
+    signals = events.eventStarted, events.frameReady, events.awaitingEvent
     for signal in signals:
         signal.connect(look)
     try:

@@ -65,11 +65,13 @@ def _acquire(given: argparse.Namespace) -> int:
     )
     with (
         cores as core,
-        Interrupt(core.mda.cancel) as interrupt,
+        Interrupt() as interrupt,
         tqdm(total=None, unit=" planes", file=sys.stderr, disable=None) as bar,
     ):
 
         def show(*_: object) -> None:
+            if interrupt.count:  # not by the signal, which may come within the runner
+                core.mda.cancel()
             status = acquisition.status()
             bar.total = status.planned
             said: dict[str, Any] = {

@@ -1,13 +1,19 @@
 """The simulated microscope, and the command that runs sequences on it."""
 
 import json
+import signal
 
 import numpy as np
 import pytest
 import useq
 import zarr
+from judges import ask
+from needs import needs_signals
+from programs import start_python
+from waiting import PATIENCE_S, wait_until
 
 from napari_zarr_stream import Acquisition, StorageProperties, cli, recording_of
+from napari_zarr_stream._writer.logged import read_column
 from napari_zarr_stream.cameras.micromanager import simulated
 from napari_zarr_stream.cameras.micromanager.simulated import simulated_microscope
 
@@ -88,6 +94,50 @@ def test_a_command_tells_planes_that_did_not_come(file, tmp_path, capsys, monkey
     said = capsys.readouterr()
     assert "incomplete, 7 of 8 planes" in said.out
     assert "1 plane of 8 did not come: t 0, position B3, DAPI" in said.err
+
+
+ENDLESS = {
+    "while it takes": {"interval": 0, "loops": 10**5},
+    "while it waits": {"interval": 3600, "loops": 2},
+}
+COMMAND = "import sys; from napari_zarr_stream import cli; sys.exit(cli.main())"
+
+
+@needs_signals
+@pytest.mark.parametrize("times", ENDLESS.values(), ids=ENDLESS)
+def test_an_interrupt_of_a_command_keeps_all_planes(times, file, tmp_path):
+    sequence = json.loads(file.read_text()) | {"time_plan": times}
+    file.write_text(json.dumps(sequence))
+    out = tmp_path / "plate.zarr"
+    with start_python(COMMAND, "acquire", file, out) as process:
+
+        def are_there():  # both wells and channels at the first time
+            return process.poll() is not None or len(logged(out)) >= 4
+
+        wait_until(are_there)
+        process.send_signal(signal.SIGINT)
+        said, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    places = logged(out)
+    planned = 4 * times["loops"]
+    assert f"canceled, {len(places):,} of {planned:,} planes" in said
+    assert len(places) < planned
+    group = zarr.open_group(out, mode="r")
+    for image, t, c in places:
+        assert group[f"{('A/1', 'B/3')[image]}/0/0"][t, c].any()
+    record = group.attrs["napari_zarr_stream"]
+    assert record["finish_reason"] == "canceled"
+    assert record["planes_missing"] == planned - len(places)
+    assert cli.main(["repair", "--check", str(out)]) == 0
+    for well in ("A/1", "B/3"):
+        ask("yaozarrs", out / well / "0")
+
+
+def logged(store):
+    """Image, t and c of the planes that are told of."""
+    columns = [read_column(store, name).tolist() for name in ("image", "t", "c")]
+    return list(zip(*columns, strict=False))
 
 
 REFUSED = {

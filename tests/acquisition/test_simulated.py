@@ -100,12 +100,17 @@ ENDLESS = {
     "while it takes": {"interval": 0, "loops": 10**5},
     "while it waits": {"interval": 3600, "loops": 2},
 }
+ONE = {"while it takes"}
 COMMAND = "import sys; from napari_zarr_stream import cli; sys.exit(cli.main())"
 
 
 @needs_signals
-@pytest.mark.parametrize("times", ENDLESS.values(), ids=ENDLESS)
-def test_an_interrupt_of_a_command_keeps_all_planes(times, file, tmp_path):
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(c, marks=() if c in ONE else pytest.mark.long) for c in ENDLESS],
+)
+def test_an_interrupt_of_a_command_keeps_all_planes(case, file, tmp_path):
+    times = ENDLESS[case]
     sequence = json.loads(file.read_text()) | {"time_plan": times}
     file.write_text(json.dumps(sequence))
     out = tmp_path / "plate.zarr"

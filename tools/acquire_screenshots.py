@@ -17,6 +17,7 @@ from pathlib import Path
 os.environ["NAPARI_CONFIG"] = ""
 
 import napari
+from napari._qt.dialogs.qt_notification import NapariQtNotification
 from PIL import Image
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
@@ -30,7 +31,7 @@ from napari_zarr_stream.cameras.micromanager import simulated
 
 OF_THE_DOCS = ("acquire-form", "acquire-running", "acquire-plate")
 PATIENCE_S = 300.0
-MESSAGES_GO_S = 6.0
+DRAWN_S = 1.0
 COLOURS = 256
 STAGE = [
     AskedPosition("centre", 0, 0, 0),
@@ -88,7 +89,10 @@ class Stage:
         if name not in self.only:
             return
         self.viewer.reset_view()
-        self.look(MESSAGES_GO_S)
+        window = self.widget.native.window()
+        for message in window.findChildren(NapariQtNotification):
+            message.close()  # those that fade lie over each other
+        self.look(DRAWN_S)
         pixels = self.viewer.screenshot(canvas_only=False, flash=False)
         picture = Image.fromarray(pixels).convert("RGB")
         path = self.out / f"{name}.png"

@@ -389,7 +389,13 @@ class Acquisition:
         for number, image in enumerate(layout.images):
             limits = [self._limits.get(channel.name) for channel in image.channels]
             channels = [
-                replace(channel, contrast_limits=seen.limits if seen else None)
+                replace(
+                    channel,
+                    contrast_limits=seen.limits,
+                    value_range=layout.frame.range_around(seen.limits[1]),
+                )
+                if seen and seen.limits
+                else channel
                 for channel, seen in zip(image.channels, limits, strict=True)
             ]
             has_time = image.axes[0] == "t" and interval_s

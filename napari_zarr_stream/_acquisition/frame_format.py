@@ -6,6 +6,9 @@ import numpy as np
 
 from napari_zarr_stream.cameras.protocol import value_range_of
 
+USUAL_BITS = (8, 10, 12, 14)
+"""Of cameras whose driver says that all bits of its pixels carry signal."""
+
 
 @dataclass(frozen=True, slots=True)
 class FrameFormat:
@@ -40,6 +43,18 @@ class FrameFormat:
         whole = 8 * dtype.itemsize
         is_known = 0 < self.bit_depth <= whole
         return value_range_of(dtype, self.bit_depth if is_known else whole)
+
+    def range_around(self, brightest: float) -> tuple[float, float] | None:
+        """The values to choose contrast from, where pixels are as bright as that.
+
+        Of those of 16 bits of which few are used, a slider would show nothing.
+        """
+        dtype = np.dtype(self.dtype)
+        if dtype.kind == "u" and not 0 < self.bit_depth < 8 * dtype.itemsize:
+            for bits in USUAL_BITS:
+                if brightest < 2**bits:
+                    return value_range_of(dtype, bits)
+        return self.value_range
 
     @property
     def planes(self) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 from qtpy.QtCore import QObject, Signal
 
 from napari_zarr_stream._acquisition.acquisition import Acquisition
+from napari_zarr_stream._acquisition.frame_format import FrameFormat
 from napari_zarr_stream._acquisition.layout import Layout
 from napari_zarr_stream._acquisition.states import AcquisitionStatus
 from napari_zarr_stream._reading.growing import GrowingArray
@@ -28,8 +29,11 @@ BUSY_QUEUE = 0.5
 class _Shown:
     """A channel, its layer, and how bright it is."""
 
-    def __init__(self, layer: Any, planes: ChannelPlanes, alike: Alike) -> None:
+    def __init__(
+        self, layer: Any, planes: ChannelPlanes, alike: Alike, frame: FrameFormat
+    ) -> None:
         self.layer, self.planes, self.alike = layer, planes, alike
+        self._frame = frame
         self.limits = WideningLimits()
         layer.events.contrast_limits.connect(self._keep_limits)
 
@@ -45,6 +49,8 @@ class _Shown:
         if limits and tuple(self.layer.contrast_limits) != limits:
             with self.layer.events.contrast_limits.blocker(self._keep_limits):
                 self.layer.contrast_limits = limits
+                if values := self._frame.range_around(limits[1]):
+                    offer_range(self.layer, values)
 
 
 class RunLayers(QObject):
@@ -102,7 +108,7 @@ class RunLayers(QObject):
             axis_labels=list(alike.axes),
         )
         offer_range(layer, values)
-        return _Shown(layer, planes, alike)
+        return _Shown(layer, planes, alike, self._layout.frame)
 
     @property
     def _there(self) -> list[_Shown]:

@@ -280,3 +280,18 @@ def test_values_are_those_that_a_camera_can_give(dtype, bits, values):
     frame = FrameFormat(32, 48, dtype, bit_depth=bits)
     [image] = layout_of(useq.MDASequence(channels=["DAPI"]), frame).images
     assert image.channels[0].value_range == values
+
+
+SEEN = {
+    "12 bits are said": (12, 300, (0, 4095)),
+    "few of 16": (16, 1200, (0, 4095)),
+    "fewer": (0, 200, (0, 255)),
+    "most of 16": (16, 40000, (0, 65535)),
+}
+
+
+@pytest.mark.parametrize(("bits", "brightest", "values"), SEEN.values(), ids=SEEN)
+def test_contrast_is_chosen_from_values_that_come(bits, brightest, values):
+    assert (
+        FrameFormat(32, 48, "uint16", bit_depth=bits).range_around(brightest) == values
+    )

@@ -14,7 +14,12 @@ from napari_zarr_stream._writer.ngff import range_of
 from napari_zarr_stream.cameras.viewfinder import picture_of
 
 from .live_image import LiveImage
-from .napari_compat import not_made_active, remove_layer, units_beside
+from .napari_compat import (
+    not_made_active,
+    paint_later,
+    remove_layer,
+    units_beside,
+)
 
 FASTEST_PREVIEW_S = 1 / 30
 """More is not seen."""
@@ -166,6 +171,7 @@ class LivePreview(QObject):
         starts = [source.translation[axis] for axis in axes]
         starts[-1] += self._left
         levels = list[Any](self.image.levels if self.image else [LivePlane(plane)])
+        paint_later(self._viewer)
         with not_made_active(self._viewer):
             layer = self._viewer.add_image(
                 levels if len(levels) > 1 else levels[0],

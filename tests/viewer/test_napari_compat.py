@@ -16,6 +16,7 @@ from windows import wait_until
 from napari_zarr_stream._viewer.napari_compat import (
     make_axes,
     not_made_active,
+    paint_later,
     remove_layer,
 )
 from napari_zarr_stream._viewer.session import session_of
@@ -153,10 +154,14 @@ def test_a_layer_that_comes_in_turns_is_as_any_other(viewer):
     )
     make_axes(viewer, 3)
     assert viewer.dims.nsteps[0] == 1
+    canvas = canvas_of(viewer).native
+    paint_later(viewer)
+    assert not canvas.updatesEnabled()
     with not_made_active(viewer):
         layer = viewer.add_image(np.zeros((1, 20, 30), np.uint16))
         assert viewer.layers.selection.active is None
     assert (viewer.dims.ndim, shown) == (3, [False])  # no slider is seen for a moment
+    wait_until(canvas.updatesEnabled)
     other = viewer.add_image(np.zeros((1, 20, 30), np.uint16))
     assert viewer.layers.selection.active is other
     make_axes(viewer, 4)

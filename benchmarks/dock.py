@@ -98,6 +98,9 @@ def _drive(folder: Path, seconds: float, early: bool, lapse: bool) -> Lateness:
     cameras.found_changed.emit()
     widget.uri.value = folder / "out"
     widget.source.value = NAME
+    # Said in any case: the dock keeps what was chosen, in the settings of the user.
+    widget.interval_s.value = LAPSE_S if lapse else 0
+    widget.frame_count.value = LAPSE_FRAMES if lapse else 0
     wait(lambda: cameras.first.is_ready and widget.record.enabled)
     if not early:
         pause(STANDS_S)
@@ -148,8 +151,6 @@ def _record_lapse(viewer: Any, widget: Any, late: Lateness) -> None:
     from napari_zarr_stream._viewer.session import session_of
 
     session = session_of(viewer)
-    widget.interval_s.value, widget.frame_count.value = LAPSE_S, LAPSE_FRAMES
-    wait(lambda: widget.record.enabled)
     widget.record.native.click()
     wait(lambda: not session.is_starting)
     late.phase = "time lapse"

@@ -29,6 +29,7 @@ from .opened_as import OpenedAs
 from .reach import make_reachable
 from .remembered import Remembered
 from .storage_section import StorageSection
+from .upload_section import UploadSection
 
 ACQUIRE_PREFIX = "acquire."
 """Of the names of what was chosen for runs."""
@@ -56,6 +57,7 @@ class AcquireDock:
         self._microscope = MicroscopeRow(self._acquiring)
         self.form = AcquireForm(mda_widget_maker(self._acquiring))
         self._how = StorageSection(of_single_planes=True)
+        self._where_to = UploadSection()
         self._run = AcquireRun(self._acquiring)
         self._opened_as = OpenedAs()
 
@@ -67,12 +69,14 @@ class AcquireDock:
                 self.form.plan,
                 *self.form.fields,
                 *self._how.widgets,
+                *self._where_to.widgets,
                 *self._run.widgets,
                 *self._opened_as.fields,
             ]
         )
         self._how.uri.value = Path.home() / "acquisitions"
-        fields = (*self.form.fields, *self._how.fields, *self._opened_as.fields)
+        sections = (self.form, self._how, self._where_to, self._opened_as)
+        fields = tuple(field for each in sections for field in each.fields)
         self._kept = KeptFields(Remembered(), fields, self.native, ACQUIRE_PREFIX)
         self._kept.restore()
         self._lay_out()
@@ -92,6 +96,7 @@ class AcquireDock:
         layout.setSpacing(GROUP_SPACING)
         layout.addWidget(self.form.lay_out())
         layout.addWidget(self._how.lay_out())
+        layout.addWidget(self._where_to.lay_out())
         layout.addWidget(self._opened_as.lay_out())
         layout.addStretch(1)
         self._settings = Fold("Settings", scrolling(column), is_open=True)
@@ -148,6 +153,7 @@ class AcquireDock:
     def _planned(self) -> Summary:
         place = self._how.place()
         [properties] = self._how.properties()
+        self._acquiring.new_upload = self._where_to.request()
         self._acquiring.new_properties = self._how.at_next_free_place(properties)
         known = self._acquiring.microscope
         if known is None or known.frame is None:
@@ -159,7 +165,8 @@ class AcquireDock:
         self._how.place_look.look_now()
         try:
             [properties] = self._how.properties()
-            self._acquiring.start(self.form.sequence(), properties)
+            upload_to = self._where_to.request()
+            self._acquiring.start(self.form.sequence(), properties, upload_to)
         except (ZarrStreamError, OSError) as error:
             show_error(f"The run could not be started: {error}")
             self._show_plan()
@@ -169,6 +176,7 @@ class AcquireDock:
     def _show_start(self) -> None:
         self.form.enable(False)
         self._how.enable(False)
+        self._where_to.enable(False)
         self._how.plan_line.native.hide()
         self._settings.fold_away()
         self._run.show_start()
@@ -179,6 +187,7 @@ class AcquireDock:
         self.form.enable(True)
         self.form.read_again()
         self._how.enable(True)
+        self._where_to.enable(True)
         self._how.place_look.look_again()
         self._run.show_end()
         self._show_microscope()

@@ -79,6 +79,7 @@ class AcquireRun(QWidget):
         self._timer = QTimer(self)
         self._timer.setInterval(STATUS_MS)
         self._timer.timeout.connect(self.show_status)
+        acquiring.uploads.changed.connect(self.show_status)
 
     @property
     def widgets(self) -> list[Widget]:

@@ -31,7 +31,7 @@ class Ahead:
                 self._runs = True
                 # A daemon: nothing is lost when the program ends.
                 threading.Thread(
-                    target=self._work, name="zarr-stream-ahead", daemon=True
+                    target=self._work, name="read-ahead", daemon=True
                 ).start()
             self._changed.notify()
 

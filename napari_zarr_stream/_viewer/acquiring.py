@@ -22,6 +22,7 @@ from napari_zarr_stream._reading.axes import Notes
 from napari_zarr_stream._reading.layers import LayerData
 from napari_zarr_stream._reading.positions import Positions
 from napari_zarr_stream._reading.reader import layers_and_notes
+from napari_zarr_stream._upload.request import UploadRequest
 from napari_zarr_stream._writer.errors import IllegalTransition, ZarrStreamError
 from napari_zarr_stream._writer.properties import StorageProperties
 from napari_zarr_stream._writer.record import FinishReason
@@ -33,6 +34,7 @@ from .closing import CloseGuard
 from .napari_compat import free_in_own_context
 from .one_each import OneEach
 from .run_layers import RunLayers
+from .uploading import uploads_of
 
 POLL_MS = 100
 
@@ -59,6 +61,9 @@ class Acquiring(QObject):
         Told of the run, for as long as it is shown.
     new_properties : callable or None
         Where and how a run goes that others start; called in the thread of the run.
+    new_upload : UploadRequest or None
+        Where that is brought meanwhile.
+    uploads : Uploads
     positions : Positions
         How they are shown at the end.
     layers : RunLayers or None
@@ -82,6 +87,9 @@ class Acquiring(QObject):
         self._mine: Acquisition | None = None
         self.acquisition: Acquisition | None = None
         self.new_properties: Callable[[], StorageProperties] | None = None
+        self.new_upload: UploadRequest | None = None
+        self.uploads = uploads_of(viewer)
+        self._is_uploading = False
         self.positions = Positions.SLIDER
         self.layers: RunLayers | None = None
         self._opening: Future[tuple[list[LayerData], Notes]] | None = None
@@ -224,13 +232,20 @@ class Acquiring(QObject):
             return mine
         if not self._records_others or self.new_properties is None:
             return None
-        return Acquisition(self.new_properties())
+        return Acquisition(self.new_properties(), upload_to=self.new_upload or "")
 
-    def start(self, sequence: Any, properties: StorageProperties) -> None:
+    def start(
+        self,
+        sequence: Any,
+        properties: StorageProperties,
+        upload_to: UploadRequest | None = None,
+    ) -> None:
         """Run a sequence, and record it; returns at once.
 
         Raises
         ------
+        InvalidProperties
+            It cannot be brought where it shall be uploaded to.
         IllegalTransition
             There is no microscope, or it runs something.
         """
@@ -238,7 +253,7 @@ class Acquiring(QObject):
             raise IllegalTransition("there is no microscope")
         if self.is_busy or self._core.mda.is_running():
             raise IllegalTransition("a run goes on already")
-        self._mine = Acquisition(properties)
+        self._mine = Acquisition(properties, upload_to=upload_to or "")
         self._keep_recorder()
         if self._recorder is None:
             self._mine = None
@@ -274,7 +289,7 @@ class Acquiring(QObject):
     def _begin(self, acquisition: Acquisition) -> None:
         self.acquisition = acquisition
         self.trouble = ""
-        self._is_busy = True
+        self._is_busy, self._is_uploading = True, False
         _busy.add(self)
         self._guard.watch(self._viewer)
         self._timer.start()
@@ -293,6 +308,7 @@ class Acquiring(QObject):
             if self._opening.done():
                 self._show_opened(self._opening, acquisition.status())
             return
+        self._follow_upload(acquisition)
         acquisition.note_paused(self.is_paused)
         status = acquisition.status()
         layout = acquisition.layout
@@ -304,6 +320,12 @@ class Acquiring(QObject):
             self.layers.follow(status)
         if status.state is AcquisitionState.ENDED:
             self._end_run(status)
+
+    def _follow_upload(self, acquisition: Acquisition) -> None:
+        uploader = acquisition.upload.uploader if acquisition.upload else None
+        if uploader is not None and not self._is_uploading:
+            self._is_uploading = True
+            self.uploads.follow([uploader], waits=lambda: self.is_busy)
 
     def _end_run(self, status: AcquisitionStatus) -> None:
         if not status.committed or self._guard.is_closing:
@@ -325,7 +347,8 @@ class Acquiring(QObject):
         try:
             layers, notes = opened.result()
             for data, meta, kind in layers:
-                getattr(self._viewer, f"add_{kind}")(data, **meta)
+                added = getattr(self._viewer, f"add_{kind}")(data, **meta)
+                self.uploads.shown_by(added if isinstance(added, list) else [added])
             if steps and len(steps) == self._viewer.dims.ndim:
                 self._viewer.dims.set_current_step(range(len(steps) - 2), steps[:-2])
         except (ZarrStreamError, OSError) as error:

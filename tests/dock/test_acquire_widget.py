@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pytest
 import zarr
+from buckets import local_files
 from qtpy.QtWidgets import QApplication, QMessageBox
 from waiting import PATIENCE_S
 from windows import click, messages, wait_until
@@ -205,6 +206,18 @@ def test_what_came_between_two_looks_is_shown_once(dock, viewer, qtbot, monkeypa
     layers.follow(acquisition.status())
     assert len(refreshed) - before == 2
     assert end(dock).committed == 60
+
+
+def test_a_run_is_brought_away_while_it_is_recorded(dock, qtbot, tmp_path):
+    away = tmp_path / "away"
+    away.mkdir()
+    dock.upload_to.value = str(away)
+    run(dock, qtbot)
+    status = end(dock)
+    wait_until(lambda: not dock._acquiring.uploads.is_busy)
+    assert (status.committed, dock._acquiring.status().uploaded) == (2, 2)
+    assert "<b>2</b> uploaded" in dock.counts.value
+    assert local_files(away / status.path.name) == local_files(status.path)
 
 
 @pytest.mark.long

@@ -84,6 +84,12 @@ def two_cameras(widget, qtbot):
     return second
 
 
+def await_frames(viewer):
+    """A layer may be there before the first frame is."""
+    statuses = session_of(viewer).statuses
+    wait_until(lambda: all(status.frames_acquired for _, status in statuses()))
+
+
 @pytest.mark.parametrize("one_store", [False, True])
 def test_two_cameras_at_once(dock, viewer, qtbot, one_store):
     widget = dock()
@@ -95,6 +101,7 @@ def test_two_cameras_at_once(dock, viewer, qtbot, one_store):
     assert len(lives) == 2
     # side by side
     assert lives[1].extent.world[0][-1] >= lives[0].extent.world[1][-1]
+    await_frames(viewer)
     stop(widget, viewer, qtbot)
     statuses = [status for _, status in session_of(viewer).statuses()]
     frames = [s.frames_committed for s in statuses]

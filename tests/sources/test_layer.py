@@ -337,7 +337,7 @@ def test_labels_are_labels_and_bool_becomes_integer():
     objects = addressed((4, 5), "i4")
     source = LayerSource.of(Labels(objects))
     assert source.describe().is_label
-    assert source.describe().channels is None
+    assert [channel.name for channel in source.describe().channels] == ["objects"]
     np.testing.assert_array_equal(all_planes(source), objects)
     mask = LayerSource(objects > 3, {}, "labels")
     assert mask.describe().dtype == np.uint8

@@ -77,7 +77,7 @@ def level_of(axes, shape, store, kind="ZarrV3", shard_shape=None, level=0, **opt
     if shard_shape:
         p = replace(p, shard_shape=shard_shape)
     codec = codec_of(properties.kind, p.blosc_block_bytes)
-    return LevelArray(p, level, store, codec, ZarrV3())
+    return LevelArray(p, level, store, codec, ZarrV3("0.5"))
 
 
 def write(array, numbers, shape=(24, 40)):

@@ -27,7 +27,7 @@ def slot_of(axes, shape, **options):
     p = plan(properties, axes=axes, shape=shape, dtype="uint16")
     store = Chunks()
     levels = [
-        LevelArray(p, level, store, Raw(), ZarrV3())
+        LevelArray(p, level, store, Raw(), ZarrV3("0.5"))
         for level in range(len(p.level_shapes))
     ]
     return Slot(p, levels, properties.method), store

@@ -21,6 +21,7 @@ from emulators import (
 )
 from programs import run_python
 from pymmcore_plus.experimental.unicore import UniMMCore
+from tables import long_but
 from useq import MDAEvent
 from waiting import wait_until
 
@@ -302,7 +303,7 @@ assert logging.root.level == before
     run_python(code)
 
 
-@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("own", long_but([True, False], True))
 def test_exits_cleanly(own, cfg):
     """Without the cure, the interpreter aborts in every second run or so."""
     address = str(cfg) if own else None

@@ -17,6 +17,7 @@ import pytest
 import tifffile
 import zarr
 from needs import needs_signals
+from tables import long_but
 from waiting import PATIENCE_S
 
 from napari_zarr_stream import cli
@@ -295,7 +296,9 @@ def started(*arguments, watch=None):
 
 @needs_signals
 @pytest.mark.parametrize(("frames", "codes"), [(0, {0, 3}), (100_000, {130})])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", long_but([signal.SIGINT, signal.SIGTERM], signal.SIGINT)
+)
 def test_an_interrupt_keeps_all_frames(frames, codes, number, out):
     def some_are_there():
         try:

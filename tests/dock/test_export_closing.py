@@ -52,7 +52,10 @@ napari.run()
 print("ended:", exporting.said)
 """
 
-WAYS = [("corner", 2), pytest.param("program", 0, marks=pytest.mark.long)]
+WAYS = [
+    pytest.param("corner", 2, marks=pytest.mark.long),
+    pytest.param("program", 0, marks=pytest.mark.long),
+]
 if os.name != "nt":  # there is no such signal
     WAYS.append(pytest.param(int(signal.SIGTERM), 0, marks=pytest.mark.long))
 

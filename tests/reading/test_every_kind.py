@@ -5,16 +5,14 @@ import pytest
 from every_kind import KINDS
 from judges import ask
 from servers import serving
+from tables import long_but
 
 from napari_zarr_stream import cli
 from napari_zarr_stream._reading.info import facts_of
 from napari_zarr_stream._reading.locate import located
 from napari_zarr_stream._reading.reader import layers_and_notes
 
-FEW = {"v2 zstd", "channels and labels", "positions, incomplete"}
-TABLE = [
-    pytest.param(name, marks=() if name in FEW else pytest.mark.long) for name in KINDS
-]
+TABLE = long_but(KINDS, "v2 zstd", "positions, incomplete")
 OF_OTHERS = ("v2", "v3", "0.6", "channels", "RGB", "5-D", "one plane", "by ")
 
 

@@ -67,6 +67,7 @@ def in_a_grid(viewer):
     paint(viewer)
 
 
+@pytest.mark.long
 def test_a_layer_is_freed_in_the_context_of_its_canvas(viewer, strayed):
     """Elsewhere it ends in a segmentation fault: docs/upstream/layer-removed.md."""
     session = session_of(viewer)

@@ -17,11 +17,13 @@ from disks import SHAPE, WAYS, append_until_it_fails, end, read, stream_of
 from frames import plane, planes
 from programs import run_python
 from stores import TestedStore
+from tables import long_but
 
 from napari_zarr_stream import StorageProperties, WriteFailed, ZarrStream
 from napari_zarr_stream._writer import stream as stream_module
 
 any_way = pytest.mark.parametrize("way", WAYS)
+two_ways = pytest.mark.parametrize("way", long_but(WAYS, "raw", "sharded"))
 
 
 @any_way
@@ -85,7 +87,7 @@ NO_RIGHTS = """
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="folders have no such rights")
-@any_way
+@two_ways
 def test_the_right_to_write_is_lost(way):
     with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to others
         Path(folder).chmod(0o777)
@@ -109,7 +111,7 @@ QUOTA = """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit")
-@any_way
+@two_ways
 def test_a_limit_to_the_size_of_files(tmp_path, way):
     [line] = run(QUOTA, tmp_path, way)
     assert "takes no file of that size: choose a lower chunk cap" in line

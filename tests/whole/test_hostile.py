@@ -29,7 +29,7 @@ from napari_zarr_stream._writer.record import RECORD_KEY
 from napari_zarr_stream._writer.repair import examine, repair
 from napari_zarr_stream.cli import main
 
-BATCH = 80
+BATCH = 40
 FIRSTS = [
     0,
     *(pytest.param(n, marks=pytest.mark.long) for n in range(BATCH, 10_000, BATCH)),

@@ -350,8 +350,8 @@ napari.run()
 QUESTION = "A recording is under way. Stop it, save what was recorded, and close?"
 
 
-WAYS_OUT = [("menu", 2, 0)]
-LONG = [("corner", 2, 0), ("program", 0, 0)]
+WAYS_OUT = []
+LONG = [("menu", 2, 0), ("corner", 2, 0), ("program", 0, 0)]
 if os.name != "nt":  # there are no such signals
     WAYS_OUT += [(int(signal.SIGTERM), 0, 0), (int(signal.SIGINT), 0, -signal.SIGINT)]
 WAYS_OUT += [pytest.param(*way, marks=pytest.mark.long) for way in LONG]

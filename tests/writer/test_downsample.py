@@ -211,6 +211,7 @@ print(sum(mean_of_tiles.stats.cache_misses.values()))
 """
 
 
+@pytest.mark.long
 def test_what_was_compiled_apart_is_not_compiled_again(tmp_path):
     """A second of the window's thread for each type."""
     for where, compiled in [("here", "2"), ("apart", "0")]:

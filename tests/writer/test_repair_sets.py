@@ -31,7 +31,7 @@ KINDS = [
     (DeviceKind.ZARR, False),
     (DeviceKind.ZARR_V3, True),
 ]
-FEW_KILLS, MANY_KILLS = 4, 200
+FEW_KILLS, MANY_KILLS = 3, 200
 
 
 @pytest.fixture(scope="module")

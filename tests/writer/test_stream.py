@@ -18,6 +18,7 @@ from needs import needs_leases
 from programs import run_python, start_python
 from records import record_of
 from stores import TestedStore, os_failure
+from tables import long_but
 from waiting import PATIENCE_S, wait_until
 
 from napari_zarr_stream import (
@@ -430,7 +431,9 @@ READER = """
 """
 
 
-@pytest.mark.parametrize("way", ["raw-v2", "zstd-v2", "sharded-stacks"])
+@pytest.mark.parametrize(
+    "way", long_but(["raw-v2", "zstd-v2", "sharded-stacks"], "sharded-stacks")
+)
 def test_another_program_reads_along(path, way):
     """What the arrays say is there is there, pixel by pixel, at every moment."""
     options = {"tile_width": 512, "tile_height": 256}
@@ -471,7 +474,11 @@ READER_OF_SHARDS = """
 
 @needs_leases
 @pytest.mark.parametrize(
-    ("side", "tile"), [(512, 128), (64, 16)], ids=["small", "large"]
+    ("side", "tile"),
+    [
+        pytest.param(512, 128, id="small"),
+        pytest.param(64, 16, id="large", marks=pytest.mark.long),
+    ],
 )
 def test_another_program_reads_shards_that_grow(path, side, tile):
     """Indexes of 2 and 512 KiB, 16 shards, whose ends move and are cut meanwhile."""

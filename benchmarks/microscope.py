@@ -78,7 +78,9 @@ class Bench:
         self.viewer = napari.Viewer(show=True)
         self.viewer.window.resize(1400, 950)
         self.window = MainWindow(self.viewer)
-        self.viewer.window.add_dock_widget(self.window, name="Micro-Manager")
+        self.viewer.window.add_dock_widget(
+            self.window, name="Micro-Manager", area="top"
+        )
         self.core: Any = running_core()
         self.core.loadSystemConfiguration("MMConfig_demo.cfg")
         self.core.setProperty("Camera", "OnCameraCCDXSize", SIDE)

@@ -90,7 +90,8 @@ class CamerasSection(QWidget):
             self._search = CameraSearch()
             self.refresh.enabled = False
             self._timer.start()
-            self._collect()
+            # Opening the first of them is a step of its own for the window.
+            QTimer.singleShot(0, self._collect)
 
     @property
     def is_searching(self) -> bool:

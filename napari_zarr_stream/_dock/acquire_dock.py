@@ -10,7 +10,6 @@ from typing import Any
 from magicgui.widgets import Container
 from magicgui.widgets.bases import Widget
 from napari.utils.notifications import show_error
-from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_zarr_stream._acquisition.layout import layout_of
 from napari_zarr_stream._acquisition.summary import summary_of_run
@@ -22,7 +21,7 @@ from napari_zarr_stream._writer.errors import InvalidProperties, ZarrStreamError
 
 from .acquire_form import AcquireForm
 from .acquire_run import AcquireRun
-from .form import Fold, form, scrolling
+from .form import HEAD_LABEL_WIDTH, form, settings
 from .kept import KeptFields
 from .microscope_row import MicroscopeRow, mda_widget_maker
 from .opened_as import OpenedAs
@@ -33,11 +32,6 @@ from .upload_section import UploadSection
 
 ACQUIRE_PREFIX = "acquire."
 """Of the names of what was chosen for runs."""
-
-GROUP_SPACING = 16
-
-HEAD_LABEL_WIDTH = 56
-"""Of "Save in": fields that are always in view have as much room as there is."""
 
 
 class AcquireDock:
@@ -90,18 +84,11 @@ class AcquireDock:
 
     def _lay_out(self) -> None:
         """Microscope, place, buttons and the state are always in view."""
-        column = QWidget()
-        layout = QVBoxLayout(column)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(GROUP_SPACING)
-        layout.addWidget(self.form.lay_out())
-        layout.addWidget(self._how.lay_out())
-        layout.addWidget(self._where_to.lay_out())
-        layout.addWidget(self._opened_as.lay_out())
-        layout.addStretch(1)
-        self._settings = Fold("Settings", scrolling(column), is_open=True)
-        self._settings.setSizePolicy(
-            QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding
+        self._settings = settings(
+            self.form.lay_out(),
+            self._how.lay_out(),
+            self._where_to.lay_out(),
+            self._opened_as.lay_out(),
         )
         below = self.native.layout()
         below.addWidget(self._microscope.lay_out())

@@ -10,7 +10,6 @@ from typing import Any
 from magicgui.widgets import Container
 from magicgui.widgets.bases import Widget
 from napari.utils.notifications import show_error
-from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_zarr_stream._saving.settings import EXPORT_PREFIX
 from napari_zarr_stream._viewer.exporting import ExportJob, exporting_of
@@ -20,16 +19,11 @@ from napari_zarr_stream._writer.errors import ZarrStreamError
 from .export_run import ExportRun
 from .export_what import ExportWhat
 from .export_where import ExportWhere, plan_in_words
-from .form import Fold, form, scrolling
+from .form import HEAD_LABEL_WIDTH, form, settings
 from .kept import KeptFields
 from .reach import make_reachable
 from .remembered import Remembered
 from .storage_section import StorageSection
-
-GROUP_SPACING = 16
-
-HEAD_LABEL_WIDTH = 56
-"""Of "Save in": fields that are always in view have as much room as there is."""
 
 
 class ExportDock:
@@ -73,14 +67,10 @@ class ExportDock:
 
     def _lay_out(self) -> None:
         """Layers, place, Export, Cancel and the state are always in view."""
-        column = QWidget()
-        layout = QVBoxLayout(column)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(GROUP_SPACING)
-        layout.addWidget(self._what.lay_out())
-        layout.addWidget(self._how.lay_out())
-        layout.addStretch(1)
-        self._settings = Fold("Settings", scrolling(column), is_open=True)
+        self._settings = settings(
+            self._what.lay_out(),
+            self._how.lay_out(),
+        )
         rows = [*self._what.rows, ("", self._where.into_store.native), *self._how.rows]
         below = self.native.layout()
         below.addWidget(form(rows, label_width=HEAD_LABEL_WIDTH))

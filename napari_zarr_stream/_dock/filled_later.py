@@ -61,7 +61,11 @@ class FilledLater(Container[Widget]):
         made = getattr(imported.result(), name)(self, viewer_itself(viewer))
         yield SOON_MS
         native.setUpdatesEnabled(False)  # nothing half done is seen
-        yield from made.fill()
+        try:
+            yield from made.fill()
+        except Exception:
+            native.setUpdatesEnabled(True)  # what there is, and what is told, is seen
+            raise
         native.setUpdatesEnabled(True)
         native.setMinimumWidth(0)
         self._content = made

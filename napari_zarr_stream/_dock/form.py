@@ -19,6 +19,12 @@ from qtpy.QtWidgets import (
 LABEL_WIDTH = 112
 """Of most labels, so that fields line up across groups; longer ones have a row."""
 
+HEAD_LABEL_WIDTH = 56
+"""Of "Save in": fields that are always in view have as much room as there is."""
+
+GROUP_SPACING = 16
+"""Between the groups of what is folded away."""
+
 FIELD_WIDTH = 96
 """At least, however long what is chosen in it: five digits between two buttons."""
 
@@ -163,3 +169,18 @@ class Fold(QWidget):
     def _show(self, is_open: bool) -> None:
         self.button.setText(f"{'▾' if is_open else '▸'}  {self._title}")
         self.content.setVisible(is_open)
+
+
+def settings(*groups: QWidget) -> Fold:
+    """What a dock folds away while it is at work: groups in a column that scrolls."""
+    column = QWidget()
+    layout = QVBoxLayout(column)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(GROUP_SPACING)
+    for group in groups:
+        layout.addWidget(group)
+    layout.addStretch(1)
+    fold = Fold("Settings", scrolling(column), is_open=True)
+    # Else napari puts something below that takes the room.
+    fold.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+    return fold

@@ -11,7 +11,6 @@ from magicgui.widgets import Container
 from magicgui.widgets.bases import Widget
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_zarr_stream._viewer.napari_compat import DockWatch, warn_of_unsafe_qt
 from napari_zarr_stream._viewer.session import session_of
@@ -21,7 +20,7 @@ from napari_zarr_stream._viewer.watching import watching_of
 from napari_zarr_stream._writer.errors import ZarrStreamError
 
 from .cameras_section import CamerasSection
-from .form import Fold, form, scrolling
+from .form import HEAD_LABEL_WIDTH, form, settings
 from .kept import KeptFields
 from .place import Place
 from .plan_line import Planned
@@ -35,12 +34,8 @@ from .storage_section import StorageSection
 from .upload_section import UploadSection
 from .watch_section import WatchSection
 
-GROUP_SPACING = 16
 SHORTCUT = KeyBinding.from_str("Ctrl+Shift+R")
 """None of napari's own, in the whole window: Record, or Stop while it records."""
-
-HEAD_LABEL_WIDTH = 56
-"""Of "Save in": fields that are always in view have as much room as there is."""
 
 
 class RecordDock:
@@ -105,20 +100,12 @@ class RecordDock:
         Source, place, Record, Stop and the state are always in view. What is set may be
         longer than the window, and scrolls; it folds away while something is recorded.
         """
-        column = QWidget()
-        layout = QVBoxLayout(column)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(GROUP_SPACING)
-        layout.addWidget(self._what.lay_out())
-        layout.addWidget(self._when.lay_out())
-        layout.addWidget(self._how.lay_out())
-        layout.addWidget(self._where_to.lay_out())
-        layout.addWidget(self._file.lay_out())
-        layout.addStretch(1)
-        self._settings = Fold("Settings", scrolling(column), is_open=True)
-        # Else napari puts something below that takes the room.
-        self._settings.setSizePolicy(
-            QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding
+        self._settings = settings(
+            self._what.lay_out(),
+            self._when.lay_out(),
+            self._how.lay_out(),
+            self._where_to.lay_out(),
+            self._file.lay_out(),
         )
         rows = [*self._what.rows, *self._how.rows]
         below = self.native.layout()

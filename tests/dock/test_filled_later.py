@@ -4,6 +4,9 @@ import pytest
 from docks import let_find
 from windows import wait_until
 
+from napari_zarr_stream._dock.export_dock import ExportDock
+from napari_zarr_stream._widget import ExportWidget
+
 DOCKS = {"Record to Zarr": "record", "Export to Zarr": "export"}
 
 
@@ -38,3 +41,14 @@ def test_who_asks_for_what_is_in_a_dock_has_all_of_it_at_once(opened):
     assert child in [each.name for each in widget]
     with pytest.raises(AttributeError):
         widget.there_is_none_of_this_name  # noqa: B018
+
+
+def test_a_dock_whose_filling_fails_says_so_and_is_painted(viewer, monkeypatch):
+    def fails(_):
+        raise RuntimeError("no settings today")
+
+    monkeypatch.setattr(ExportDock, "_lay_out", fails)
+    widget = ExportWidget(viewer)
+    with pytest.raises(RuntimeError, match="no settings today"):
+        widget.fill()
+    assert widget.native.updatesEnabled()

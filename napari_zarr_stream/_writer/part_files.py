@@ -263,13 +263,14 @@ class Shard(_GrowingFile[Encoded]):
         with self._lock:
             if not self._is_new:
                 return
-            self._is_new = False
             index = encode_shard_index(self._index)
             end = self._end - len(index)
             if end - len(index) < self._floor:
                 end = self._far_end
             self._file.end_with(end - len(index), index)
             self._file.appear()
+            # Not before: what is refused is tried again at the next commit.
+            self._is_new = False
             self._end = end
 
     def _finish(self) -> None:

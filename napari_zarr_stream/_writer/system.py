@@ -40,8 +40,8 @@ PARTIAL = re.compile(r"(?P<name>.+)\.[0-9a-f]{8}\.partial")
 _ENOUGH_FILES = 10_240
 """As many as macOS lets a process have; others may let it have a million."""
 
-_IN_USE = {5, 32, 33}
-"""Windows: access denied, sharing violation, lock violation."""
+_IN_USE = {5, 32, 33, 1224}
+"""Windows: access denied, sharing violation, lock violation, mapped by somebody."""
 
 _PAUSES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.3)
 """Between attempts, a second in all: readers and virus scanners let go in less."""
@@ -81,13 +81,16 @@ if sys.platform == "win32":
 
     write_at = windows.write_at
     read_at = windows.read_at
-    set_size = windows.set_size
     data_ranges = windows.data_ranges
     allow_holes = windows.allow_holes
     hide = windows.hide
     may_write = windows.may_write
     LONGEST_PATH = windows.LONGEST_PATH
     path_length = windows.path_length
+
+    def set_size(descriptor: int, size: int) -> None:
+        """Cut a file, which is refused while somebody has it mapped; or lengthen it."""
+        _patiently(lambda: windows.set_size(descriptor, size))
 
     def most_open_files() -> int:
         """How many files the C runtime of Windows knows at once."""

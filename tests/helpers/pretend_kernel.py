@@ -121,8 +121,17 @@ def _offset(place):
     return place._obj.offset | (place._obj.offset_high << 32)
 
 
+def _is_mapped(handle):
+    path = os.readlink(f"/proc/self/fd/{handle}")
+    with open("/proc/self/maps", encoding="utf-8") as maps:
+        return any(line.rstrip("\n").endswith(f" {path}") for line in maps)
+
+
 def _set_information(handle, kind, end, size):
     assert (kind, size) == (6, 8), "only the end of a file is set"
+    if end._obj.value < os.fstat(handle).st_size and _is_mapped(handle):
+        pretended.refused["mapped"] += 1
+        raise pretended.failure(1224)
     _real.ftruncate(handle, end._obj.value)
     identity = _identity(handle)
     _valid[identity] = min(_valid.get(identity, end._obj.value), end._obj.value)

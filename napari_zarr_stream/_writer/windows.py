@@ -33,6 +33,9 @@ _BACKUP_SEMANTICS = 0x02000000  # folders are opened so
 _END_OF_FILE_INFO = 6
 _HANDLE_EOF = 38
 _MOST_AT_ONCE = 2**30
+_JOINED = 2**16
+"""Bytes that are copied to be written by one call: two calls take longer than that."""
+
 _LONG = 240
 """Longer paths need another form: those of folders may have 248 characters."""
 
@@ -154,13 +157,27 @@ def size_of(descriptor: int) -> int:
     return size.value
 
 
+def _joined(pieces: Sequence[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+    """The same bytes in fewer pieces, where they are small."""
+    small: list[bytes | memoryview] = []
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        if small and size > _JOINED:
+            yield small[0] if len(small) == 1 else b"".join(small)
+            small, size = [], len(piece)
+        small.append(piece)
+    if small:
+        yield small[0] if len(small) == 1 else b"".join(small)
+
+
 def write_at(
     descriptor: int, offset: int, pieces: Sequence[bytes | memoryview]
 ) -> None:
     """See `system.write_at`."""
     handle = msvcrt.get_osfhandle(descriptor)
     done = wintypes.DWORD()
-    for piece in pieces:
+    for piece in _joined(pieces):
         data = np.frombuffer(piece, np.uint8)
         at = 0
         while at < len(data):

@@ -99,9 +99,7 @@ def test_a_shard_that_somebody_has_mapped(tmp_path, monkeypatch):
         mmap.mmap(shard.fileno(), 0, access=mmap.ACCESS_READ),
     ):
         stream.append(planes(8, SHAPE, first=8))
-        wait_until(
-            lambda: len(refused) > 2 or stream.status().frames_committed == 16
-        )
+        wait_until(lambda: len(refused) > 2 or stream.status().frames_committed == 16)
         assert stream.status().error is None
         assert (stream.status().frames_committed == 8) == bool(refused)
         np.testing.assert_array_equal(read(path)[:8], planes(8, SHAPE))

@@ -19,6 +19,17 @@ from napari_zarr_stream._writer.errors import DocumentInUse
 from napari_zarr_stream._writer.local_store import LocalStore
 from napari_zarr_stream._writer.store import read_json
 
+PIECES = {
+    "more than a call takes": [1] * 3000,
+    "large": [70_000],
+    "large, then small": [70_000, 24],
+    "small, then large": [24, 70_000],
+    "small between large": [70_000, 3, 5, 70_000, 24],
+    "as much as is joined, and more": [2**15, 2**15, 1],
+    "some of nothing": [0, 5, 0],
+}
+"""Bytes of each."""
+
 
 class StoreContract:
     """What a `Store` must do. `read` and `keys` look without the store's methods."""
@@ -194,12 +205,16 @@ class TestLocalStore(StoreContract):
         assert self.read("0/1") == b"0123456789"
         assert any(short) is (most < 10)
 
-    def test_more_pieces_than_a_call_takes(self, store):
+    @pytest.mark.parametrize("sizes", PIECES.values(), ids=PIECES)
+    def test_pieces_of_all_sizes_follow_each_other(self, store, sizes):
+        """A system takes few at once, or one, and small ones may be joined."""
         store.publish()
         file = store.create_file("0/0", keep_open=True)
-        file.write_at(0, *[bytes([i % 251]) for i in range(3000)])
+        pieces = [bytes([i % 251]) * size for i, size in enumerate(sizes)]
+        file.write_at(0, *pieces)
+        file.write_at(sum(sizes), *map(memoryview, pieces))
         file.close()
-        assert self.read("0/0") == bytes(i % 251 for i in range(3000))
+        assert self.read("0/0") == b"".join(pieces) * 2
 
     def test_a_chunk_cut_short_by_a_failure_is_removed(self, store, monkeypatch):
         """Half a chunk is an error to a reader, none is a fill value."""

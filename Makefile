@@ -121,7 +121,8 @@ bench-browse: setup
 	$(SCREEN) $(BIN)/python -m benchmarks.browse $(BENCH_ARGS)
 
 # What is for Windows, on Debian or Ubuntu (x86-64): CPython for Windows and Windows
-# wheels under Wine, in .windows: docs/windows.md. TESTS="tests/writer -k tile" is less.
+# wheels under Wine, in .windows: docs/windows.md. TESTS="tests/writer -k tile" is less,
+# TESTS=--resume leaves out what passed the last time.
 setup-windows:
 	@sh tools/setup.sh wine64 binutils
 

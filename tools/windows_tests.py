@@ -1,10 +1,12 @@
 """Runs the tests in the Windows of `windows_bed`: a process for each file of them.
 
-    python tools/windows_tests.py [--jobs N] [FILE or FOLDER ...] [PYTEST ARGUMENT ...]
+    python tools/windows_tests.py [--jobs N] [--resume] [FILE or FOLDER ...] \
+        [PYTEST ARGUMENT ...]
 
 A file whose process ends before its time, or never, takes no other with it. At the end
 there is a table, why tests were skipped, and what failed; the exit code is 0 only if
-nothing did.
+nothing did. With `--resume`, a file that passed the last time is not run again: after
+an end before the last file, or after what failed was mended.
 """
 
 import argparse
@@ -26,15 +28,13 @@ RESULTS = BED / "results"
 PATIENCE_S = 3600
 """For one file, on a machine that does much besides."""
 
-ROOMS = (
-    "writer", "sources", "recording", "cli", "reading", "saving", "upload",
-    "acquisition", "cameras", "viewer", "dock", "whole",
-)  # fmt: skip
-"""Of tests; those of the house look at the checkout, which is no other there."""
+NOT_THERE = ("house", "pretend", "helpers")
+"""Rooms of tests that look at the checkout, at a Linux, or hold none."""
 
+WINDOWED_ROOMS = ("viewer", "dock")
 WINDOWED = ("qtbot", "make_napari_viewer", "import docks", "from docks")
-"""Words of tests that open windows: for others, napari's and Qt's plugins for pytest
-are not loaded, which takes half a minute."""
+"""Words of other tests that open windows: where none are, napari's and Qt's plugins for
+pytest are not loaded, which takes half a minute."""
 
 
 @dataclass
@@ -51,7 +51,9 @@ class Outcome:
 
     def read(self, report: Path) -> None:
         """Take what pytest noted of every test."""
-        for case in ElementTree.parse(report).iter("testcase"):
+        suites = ElementTree.parse(report)
+        self.seconds = sum(float(s.get("time", 0)) for s in suites.iter("testsuite"))
+        for case in suites.iter("testcase"):
             name = f"{case.get('classname')}::{case.get('name')}"
             said = {note.tag: note.get("message") or "" for note in case}
             if "skipped" in said:
@@ -62,18 +64,31 @@ class Outcome:
                 self.passed += 1
 
 
-def run(file: Path, pytest_arguments: list[str]) -> Outcome:
+def opens_windows(file: Path) -> bool:
+    """Whether its tests do."""
+    text = file.read_text("utf-8")
+    room = file.parent.name
+    return room in WINDOWED_ROOMS or any(word in text for word in WINDOWED)
+
+
+def run(file: Path, resume: bool, pytest_arguments: list[str]) -> Outcome:
     """Run one file's tests; its output is kept in .windows/results."""
     name = str(file.relative_to(PROJECT))
     outcome = Outcome(name)
     short = name.removesuffix(".py").replace(os.sep, "-")
     report = RESULTS / f"{short}.xml"
+    if pytest_arguments:  # which leave some of it out
+        report = report.with_suffix(".some.xml")
+    elif resume and report.exists():
+        outcome.read(report)
+        if not outcome.failed:
+            return outcome
+        outcome = Outcome(name)
     report.unlink(missing_ok=True)
     folder = BED / "prefix" / "drive_c" / "tests" / short
     folder.mkdir(parents=True, exist_ok=True)
-    text = file.read_text("utf-8")
     plugins = ["cacheprovider"]
-    if not any(word in text for word in WINDOWED):
+    if not opens_windows(file):
         plugins += ["napari", "pytest-qt"]
     without = [word for name in plugins for word in ("-p", f"no:{name}")]
     began = time.monotonic()
@@ -87,12 +102,13 @@ def run(file: Path, pytest_arguments: list[str]) -> Outcome:
     outcome.output = b"".join(output_of(process)).decode(errors="replace")
     code = process.wait()
     stop.cancel()
-    outcome.seconds = time.monotonic() - began
     (RESULTS / f"{short}.log").write_text(outcome.output)
     if report.exists():
         outcome.read(report)
+    outcome.seconds = time.monotonic() - began
     if code not in (0, 1, 5) or (code == 1 and not outcome.failed):
         outcome.trouble = f"ended with {code}"
+        report.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     print(f"{'  ' if code in (0, 5) else '! '}{line(outcome)}", flush=True)
     return outcome
@@ -139,18 +155,21 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--resume", action="store_true")
     parser.add_argument("paths", nargs="*", type=Path)
     arguments, rest = parser.parse_known_args()
     os.chdir(PROJECT)
     files = [
         file.resolve()
-        for path in arguments.paths or [Path("tests", room) for room in ROOMS]
+        for path in arguments.paths or [Path("tests")]
         for file in (sorted(path.rglob("test_*.py")) if path.is_dir() else [path])
+        if arguments.paths or file.parts[1] not in NOT_THERE
     ]
+    files.sort(key=opens_windows)  # those last, as they take longest
     set_up()
     RESULTS.mkdir(exist_ok=True)
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        outcomes = list(pool.map(lambda file: run(file, rest), files))
+        outcomes = list(pool.map(lambda file: run(file, arguments.resume, rest), files))
     return 0 if tell(outcomes) else 1
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from .downsample import TileHalver
 from .errors import FrameMismatch, IllegalTransition, InvalidProperties
-from .intake import SEAL_AFTER_S
+from .intake import SEAL_AFTER_S, Pace
 from .left_open import is_closed, is_open
 from .local_store import LocalStore
 from .memory import check_memory
@@ -84,6 +84,7 @@ class ImageSet:
         self._filling: Work[Slot] | None = None
         self._columns: dict[str, type] | None = None  # as the first plane has them
         self._planes_put = self._bytes_put = 0
+        self._pace = Pace()
         self._is_closed = False
         self._tally = PlacesTally()
         store = LocalStore(properties.path, properties.overwrite)
@@ -153,12 +154,13 @@ class ImageSet:
             The set has failed, now or before.
         """
         with self._lock:
+            hurry = self._pace.is_hurry
             self._check_open("put")
             to = self._image(image)
             number = to.place_of(place)
             to.check_fits(plane)
             columns = columns_like(known or {}, self._columns)
-            work = self._slot_for(to, number)
+            work = self._slot_for(to, number, hurry)
             work.slot.put(plane[np.newaxis])
             where = dict(zip(to.plan.axes[:-2], place, strict=True))
             row = {"image": image} | {axis: where.get(axis, 0) for axis in "tcz"}
@@ -170,28 +172,29 @@ class ImageSet:
             if work.slot.halves_early:
                 self._queue.halve_early(work, range(number, number + 1))
             if work.slot.is_full:
-                self._seal()
+                self._seal(may_help=hurry)
+            self._pace.returned()
 
     def _image(self, number: int) -> SetImage:
         if not 0 <= number < len(self._images):
             raise FrameMismatch(f"there is no image {number} of {len(self._images)}")
         return self._images[number]
 
-    def _slot_for(self, to: SetImage, number: int) -> Work[Slot]:
+    def _slot_for(self, to: SetImage, number: int, hurry: bool) -> Work[Slot]:
         """The slot in which the plane is the next. Caller must hold `_lock`."""
         work = self._filling
         if work and (work.slot.image != to.number or work.slot.end != number):
-            self._seal()
+            self._seal(may_help=hurry)
         if self._filling is None:
             self._filling = work = self._queue.next_slot(number, to.kind)
             work.slot.lend(to.number, to.plan, to.dataset.levels)
             work.filled_at = time.perf_counter()
         return self._filling
 
-    def _seal(self) -> None:
+    def _seal(self, *, may_help: bool = False) -> None:
         work, self._filling = self._filling, None
         if work is not None and work.slot.planes:
-            self._queue.seal(work, may_help=False)
+            self._queue.seal(work, may_help=may_help)
         elif work is not None:
             self._queue.give_back(work)
 
@@ -257,7 +260,7 @@ class ImageSet:
         """
         with self._lock:
             self._check_open("flush")
-            self._seal()
+            self._seal(may_help=True)
             self._queue.wait_until_written()
             with self._queue.keeping_failure():
                 self._queue.commit_written()
@@ -289,7 +292,7 @@ class ImageSet:
                 return
             try:
                 with self._queue.keeping_failure():
-                    self._seal()
+                    self._seal(may_help=True)
                     self._queue.wait_until_written()
             finally:
                 # Also when somebody grows impatient and interrupts.

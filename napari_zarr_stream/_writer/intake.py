@@ -30,6 +30,22 @@ in this time, not all that a slot takes."""
 T = TypeVar("T")
 
 
+class Pace:
+    """How soon a caller comes back: one in a hurry does tasks itself."""
+
+    def __init__(self) -> None:
+        self._returned_at = -math.inf
+
+    def returned(self) -> None:
+        """Note that the caller is let go of now."""
+        self._returned_at = time.perf_counter()
+
+    @property
+    def is_hurry(self) -> bool:
+        """Whether it has come back at once; asked before anything is waited for."""
+        return time.perf_counter() - self._returned_at < HURRY_S
+
+
 class Place:
     """Where the next frame goes: `place[...] = frame` lays it there, once.
 
@@ -96,7 +112,7 @@ class Intake:
         self._laid: list[Work[Slot]] = []  # by `fill`, not taken yet
         self._left: npt.NDArray[np.generic] | None = None  # the same
         self._laying_thread: int | None = None  # that holds the lock from `_lay` on
-        self._returned_at = -math.inf
+        self._pace = Pace()
         self._laid_in_hurry = False
 
     def append(self, frames: npt.ArrayLike) -> None:
@@ -106,12 +122,12 @@ class Intake:
             self.check_open("append")
             self._check_fits(array)
             self._check_room(math.prod(array.shape[:-2]))
-            hurry = self._is_hurry
+            hurry = self._pace.is_hurry
             for planes in _runs_of_planes(array):
                 # A lazy array may say one thing and give another.
                 self._check_fits(planes)
                 self._take(planes, count=True, hurry=hurry)
-            self._returned_at = time.perf_counter()
+            self._pace.returned()
 
     def fill(
         self,
@@ -138,7 +154,7 @@ class Intake:
                 if not place.is_laid:
                     raise FrameMismatch("a frame was announced, but not laid")
                 self._take_laid()
-                self._returned_at = time.perf_counter()
+                self._pace.returned()
         finally:
             if self._laying_thread == threading.get_ident():
                 self._forget_laid()
@@ -154,7 +170,7 @@ class Intake:
         self._laying_thread = threading.get_ident()
         # The time until here was spent waiting for the camera, and much may have
         # happened in it.
-        self._laid_in_hurry = self._is_hurry
+        self._laid_in_hurry = self._pace.is_hurry
         self.check_open("fill")
         self._check_room(len(planes))
         work = self._open_slot()
@@ -194,10 +210,6 @@ class Intake:
         if self.is_closed:
             raise IllegalTransition(f"{call} after close: the stream takes no more")
         self._queue.raise_error()
-
-    @property
-    def _is_hurry(self) -> bool:
-        return time.perf_counter() - self._returned_at < HURRY_S
 
     def _check_fits(self, array: Any) -> None:
         shape, dtype = tuple(array.shape), _dtype_of(array)

@@ -111,14 +111,18 @@ def _shard_shape(
     chunk_bytes: int,
     cap: int,
 ) -> tuple[int, ...]:
-    """As many chunks along one axis as the cap allows, and at least one."""
-    tiles = []
-    for size, side, asked in zip(
-        sizes[-2:], chunk_shape[-2:], properties.shard_chunks, strict=True
-    ):
+    """As many chunks along one axis as the cap allows, and at least one.
+
+    A stack along z is as long as it is: where that leaves room, tiles beside it.
+    """
+    there = []
+    for size, side in zip(sizes[-2:], chunk_shape[-2:], strict=True):
         assert size is not None
-        there = ceil_div(size, side)
-        tiles.append(min(asked or there, there))
+        there.append(ceil_div(size, side))
+    tiles = [
+        min(asked or n, n)
+        for asked, n in zip(properties.shard_chunks, there, strict=True)
+    ]
     in_layer = math.prod(tiles)
     if in_layer > MAX_CHUNKS_PER_SHARD:
         raise InvalidProperties(
@@ -130,10 +134,22 @@ def _shard_shape(
     *outer, height, width = chunk_shape
     at = axes.find(properties.shard_axis) if properties.shard_axis else 0
     if at > 0 and (size := sizes[at]) is not None:
-        most = min(most, ceil_div(size, outer[at]))
+        stack = ceil_div(size, outer[at])
+        if properties.shard_chunks == (1, 1):
+            tiles = _neighbours(there, most // stack)
+        most = min(most, stack)
     if outer:
         outer[max(at, 0)] *= max(1, most)
     return (*outer, height * tiles[0], width * tiles[1])
+
+
+def _neighbours(grid: Sequence[int], most: int) -> list[int]:
+    """How many tiles, down and across, are about `most` of a grid, and at least one."""
+    tiles = list(grid)
+    while math.prod(tiles) > max(1, most):
+        longer = tiles.index(max(tiles))
+        tiles[longer] = ceil_div(tiles[longer], 2)
+    return tiles
 
 
 def _frames_per_block(

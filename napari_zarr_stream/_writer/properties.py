@@ -140,7 +140,8 @@ class StorageProperties:
         cap allows.
     shard_axis : str
         The axis along which a shard stacks further chunks, as many as the cap allows:
-        "" is the first one, "z" makes a stack of planes one shard.
+        "" is the first one, "z" makes a stack of planes one shard; with `shard_chunks`
+        (1, 1), of as many tiles side by side as the cap allows.
     codec_level : int
         Of blosc, 1 to 9: higher is smaller and slower. Device kinds are named for 1.
     enable_multiscale : bool

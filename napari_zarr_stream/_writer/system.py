@@ -18,7 +18,6 @@ import signal
 import stat
 import sys
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -335,7 +334,7 @@ def write_file(path: Path, data: Bytes) -> None:
 
 def partial_beside(path: Path) -> Path:
     """A name for a file on its way to `path`, as `PARTIAL` knows it."""
-    return path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.partial")
+    return path.with_name(f"{path.name}.{os.urandom(4).hex()}.partial")
 
 
 def replace_file(path: Path, data: Bytes) -> None:

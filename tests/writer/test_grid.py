@@ -187,6 +187,33 @@ def test_tiles_can_share_a_shard(shard_chunks, cap, shard_shape):
     assert p.notes == ()
 
 
+SHARDS_OF_STACKS = {
+    "tiles beside each other": ((None, 2, 5, 2048, 2048), (1, 1), (5, 1024, 1024)),
+    "a grid that is odd": ((None, 2, 5, 2048, 2100), (1, 1), (5, 1024, 1536)),
+    "planes": ((None, 2, 1, 2048, 2048), (1, 1), (1, 2048, 2048)),
+    "a stack that fills it": ((None, 2, 20, 2048, 2048), (1, 1), (20, 512, 512)),
+    "a stack that is too long": ((None, 2, 99, 2048, 2048), (1, 1), (32, 512, 512)),
+    "as asked": ((None, 2, 5, 2048, 2048), (1, 2), (5, 512, 1024)),
+}
+
+
+@pytest.mark.parametrize("case", SHARDS_OF_STACKS)
+def test_a_stack_has_few_shards(case):
+    shape, shard_chunks, of_shard = SHARDS_OF_STACKS[case]
+    p = make(
+        "tczyx",
+        shape,
+        tile_width=512,
+        tile_height=512,
+        tile_planes=1,
+        sharded=True,
+        shard_axis="z",
+        shard_chunks=shard_chunks,
+    )
+    assert p.shard_shape == (1, 1, *of_shard)
+    assert p.chunks_per_shard * p.bytes_per_chunk <= 16 * 2**20
+
+
 STACKS = {
     "whole stacks": ((None, 20, 2048, 2048), 0, ["20 planes", "168 MB", "memory"]),
     "one plane": ((None, 20, 2048, 2048), 1, []),

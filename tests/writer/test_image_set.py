@@ -1,6 +1,7 @@
 """Many images in one store: planes at any place, in any order, or never."""
 
 import itertools
+import math
 import threading
 
 import numpy as np
@@ -24,8 +25,9 @@ from napari_zarr_stream import (
 )
 from napari_zarr_stream._reading.info import facts_of
 from napari_zarr_stream._reading.reader import layers_of
-from napari_zarr_stream._writer import system
+from napari_zarr_stream._writer import intake, system
 from napari_zarr_stream._writer.record import FinishReason
+from napari_zarr_stream._writer.slot_queue import SlotQueue
 
 T, C, Z, HEIGHT, WIDTH = 3, 2, 3, 48, 72
 PLACES = list(itertools.product(range(2), range(T), range(C), range(Z)))
@@ -137,6 +139,28 @@ def test_a_stack_along_z_is_one_shard(tmp_path):
                 assert not images._images[p].dataset.levels[0]._files
     files = [file for file in (path / "0" / "0" / "c").rglob("*") if file.is_file()]
     assert len(files) == T * C
+
+
+@pytest.mark.parametrize("patience_s", [0.0, math.inf])
+def test_who_is_back_at_once_does_tasks_itself(tmp_path, monkeypatch, patience_s):
+    """A microscope is not: its planes never wait for one to be encoded."""
+    monkeypatch.setattr(intake, "HURRY_S", patience_s)
+    here, helped = threading.get_ident(), []
+    seal = SlotQueue.seal
+
+    def watched(queue, work, *, may_help):
+        if threading.get_ident() == here:  # and not a worker, which seals what is old
+            helped.append(may_help)
+        seal(queue, work, may_help=may_help)
+
+    monkeypatch.setattr(SlotQueue, "seal", watched)
+    with ImageSet(properties(tmp_path / "a.zarr"), POSITIONS) as images:
+        for p, *place in in_order("zcpt"):  # each follows another that is not beside it
+            images.put(p, place, plane_of((p, *place)))
+        sealed = len(helped)
+    # The first has not come back, and who ends it waits for all in any case.
+    assert sealed
+    assert set(helped[1:sealed]) <= {patience_s > 0}
 
 
 def test_images_of_other_sizes_axes_and_types(tmp_path):

@@ -6,11 +6,12 @@ its own here.
 
 import os
 import re
+from base64 import b64encode
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from napari_zarr_stream._upload.credentials import (
     profile_provider,
@@ -38,7 +39,7 @@ class Objects:
     Parameters
     ----------
     address : str
-        Of a folder.
+        Of a folder; may have a name and a password, for a web server.
 
     Raises
     ------
@@ -51,9 +52,26 @@ class Objects:
     def __init__(self, address: str) -> None:
         self.name = without_secrets(address)
         self._store: Any = said(lambda: _store_of(address), self.name)
+        self._sends_ends = True  # of files, without being told where they begin
+        self._has_query = bool(urlsplit(address).query)
 
     def read(self, key: str, part: slice, most_bytes: int) -> bytes | None:
         """See `Files.read`."""
+        if part.start is None or part.start >= 0:
+            return self._part(key, part, most_bytes)
+        if self._sends_ends:
+            try:
+                return self._part(key, part, most_bytes)
+            except Unreachable as error:
+                if not re.search(_NO_SUCH_PART, _text_of(error.__cause__)):
+                    raise
+        size = self.size_of(key)
+        self._sends_ends = False
+        if size is None:
+            return None
+        return self._part(key, slice(max(0, size + part.start), size), most_bytes)
+
+    def _part(self, key: str, part: slice, most_bytes: int) -> bytes | None:
         import obstore
 
         options: Any = {}
@@ -74,16 +92,31 @@ class Objects:
                 )
             return bytes(answer.bytes())
 
-        return said(ask, self.name, key)
+        return self._said(ask, key)
+
+    def _said(self, ask: Callable[[], Answer], key: str) -> Answer | None:
+        try:
+            return said(ask, self.name, key)
+        except Refused as error:
+            if not self._has_query:
+                raise
+            raise Refused(
+                f"{error}. What stands behind the ? of an address is not sent: a link "
+                "that is signed so can only be downloaded"
+            ) from error.__cause__
 
     def size_of(self, key: str) -> int | None:
-        """Of a file in bytes; None where there is none."""
+        """Of a file in bytes; None where there is none.
+
+        Its first byte is asked for: not all servers answer HEAD.
+        """
         import obstore
 
         def ask() -> int:
-            return int(obstore.head(self._store, key)["size"])
+            answer = obstore.get(self._store, key, options={"range": (0, 1)})
+            return int(answer.meta["size"])
 
-        return said(ask, self.name, key)
+        return self._said(ask, key)
 
     def entries(self, key: str) -> list[Entry] | None:
         """See `Files.entries`: a plain server lists nothing."""
@@ -149,12 +182,21 @@ def _store_of(address: str) -> Any:
             },
         },
     }
+    if parts.username is not None:
+        given["client_options"]["default_headers"] = _login(parts)
+        plain = plain.replace(parts.netloc, parts.netloc.rpartition("@")[2], 1)
     store = from_url(plain, **given)
     if scheme == "s3" or type(store).__name__ == "S3Store":
         store = from_url(plain, **given, **_s3_access())
     elif isinstance(store, AzureStore) and not _is_set("AZURE_"):
         store = from_url(plain, **given, skip_signature=True)
     return store
+
+
+def _login(parts: SplitResult) -> dict[str, str]:
+    """A name and a password of an address, as a browser sends them."""
+    pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+    return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
 
 
 def _is_set(prefix: str) -> bool:
@@ -196,40 +238,73 @@ def said(ask: Callable[[], Answer], name: str, key: str = "") -> Answer | None:
 
 def failure_in_words(error: Exception, where: str) -> Unreachable:
     """An error of obstore's as one of ours."""
-    text, where = str(error), without_secrets(where)
+    where = without_secrets(where)
+    names = {"where": where, "host": urlsplit(where).netloc}
+    text = _text_of(error)
+    if status := re.search(r"status(?: code)?: (\d{3})\b( [A-Z][A-Za-z' ]+)?", text):
+        code = int(status[1])
+        names["status"] = f"{code}{status[2] or ''}"
+        words = _STATUSES.get(code, _BUSY if code >= 500 else _NOT_TAKEN)
+        is_no = code < 500 and code != 429
+        return (Refused if is_no else Unreachable)(words.format(**names))
     for pattern, words in _KINDS:
-        if re.search(pattern, f"{type(error).__name__} {text}", re.IGNORECASE):
-            kind = Refused if "(403" in words else Unreachable
-            return kind(words.format(where=where, host=urlsplit(where).netloc))
-    first = text.split("\n\n")[0].strip()
+        if re.search(pattern, text, re.IGNORECASE):
+            kind = Refused if words is _STATUSES[403] else Unreachable
+            return kind(words.format(**names))
+    first = str(error).split("\n\n")[0].strip()
     return Unreachable(f"{where} cannot be read: {scrubbed(first)}")
 
 
-_KINDS = (
-    (
-        r"range request not supported|NotSupported",
-        "{host} cannot send parts of files, which this store is read by: ask for a "
-        "server that answers range requests (nginx, Apache, S3), or download it",
+def _text_of(error: BaseException | None) -> str:
+    """What an error says, and its kind; no addresses, whose names may say anything."""
+    return re.sub(r"\w+://\S+", "", f"{type(error).__name__} {error}")
+
+
+_BUSY = (
+    "{host} has trouble of its own, or too much to do ({status}): try again in a "
+    "while, or tell its administrator"
+)
+_NOT_TAKEN = "{host} does not answer what is asked of {where} ({status})"
+_NO_PARTS = (
+    "{host} cannot send parts of files, which this store is read by: ask for a "
+    "server that answers range requests (nginx, Apache, S3), or download it"
+)
+_CLOSED = (
+    "{host} closed the connection before it had answered: try again. Does its address "
+    "begin as it should, with http:// or https://?"
+)
+
+_STATUSES = {
+    401: "{where} may only be read by who is logged in (401 Unauthorized)",
+    403: (
+        "{where} may not be read (403 Forbidden): it is private, or needs keys that "
+        "are not in the environment or the profile"
     ),
+    416: _NO_PARTS,
+    429: "{host} is asked too often ({status}): wait a while, and try again",
+}
+
+_NO_SUCH_PART = r"NotSupported|status(?: code)?: (400|416|501)\b"
+"""Of servers that send parts of files, but not their ends; of those that send none."""
+
+_KINDS = (
+    (r"range request not supported|NotSupported", _NO_PARTS),
     (
         r"dns error|failed to lookup|name or service not known|NotFound.*resolve",
         "the name {host} is not found: is the address right, and is there a network?",
     ),
     (
-        r"certificate|UnknownIssuer|InvalidCertificate|tls|handshake",
+        r"InvalidContentType|corrupt message|wrong version number",
+        "{host} does not speak https: does its address begin with http://?",
+    ),
+    (
+        r"certificate|UnknownIssuer|InvalidCertificate|\btls\b|handshake",
         "the certificate of {host} is not one that this computer trusts, so that "
         "nobody knows who answers: ask its administrator, or your own if the network "
         "puts one of its own in between",
     ),
-    (
-        r"PermissionDenied|403|Forbidden",
-        "{where} may not be read (403 Forbidden): it is private, or needs keys that "
-        "are not in the environment or the profile",
-    ),
-    (
-        r"Unauthenticated|401",
-        "{where} may only be read by who is logged in (401 Unauthorized)",
-    ),
+    (r"PermissionDenied|Forbidden", _STATUSES[403]),
+    (r"Unauthenticated", _STATUSES[401]),
     (
         r"redirect",
         "{host} sends on from one address to another without an end, or to one that "
@@ -240,8 +315,23 @@ _KINDS = (
         "{host} did not answer in time: try again, or is there a firewall between?",
     ),
     (
-        r"refused|kind: Connect|ConnectError|unreachable",
+        r"ConnectionReset|IncompleteMessage|IncompleteBody|BrokenPipe|body error",
+        _CLOSED,
+    ),
+    (
+        r"refused|kind: Connect\b|ConnectError|unreachable",
         "nobody answers at {host}: is the server on, and the address right?",
+    ),
+    (
+        r"Content-Length Header missing",
+        "{host} does not say how long {where} is (Content-Length), without which it "
+        "cannot be read: ask for a server of plain files (nginx, Apache, S3), or "
+        "download it",
+    ),
+    (
+        r"UnexpectedRange|Requested \d+\.\.\d+, got",
+        "{host} sends other parts of files than those that are asked for: ask for "
+        "another server, or download it",
     ),
 )
 """What is found in obstore's errors, first come first, and what it means."""

@@ -5,6 +5,8 @@ understand it: spellings of types, keys of codecs, values that are left out.
 """
 
 import inspect
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +15,7 @@ import numpy as np
 from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.ngff import range_of
 
-from .documents import mapping, number, open_node, sequence
+from .documents import mapping, open_node, sequence, whole_number
 from .location import Location
 
 Document = dict[str, Any]
@@ -226,15 +228,34 @@ def _fill_value(given: Any, dtype: np.dtype[np.generic] | None) -> Any:
     """What is not there; 0 where that is no pixel of the type."""
     if dtype is None or given is None:
         return given if dtype is None else 0
+    if isinstance(given, str) and (bits := _bits(given, dtype)) is not None:
+        given = bits
     if dtype.kind == "f":
-        return (
-            given if given in ("NaN", "Infinity", "-Infinity") else number(given) or 0
-        )
-    value = number(given)
-    if dtype.kind == "b" or value is None or value != int(value):
-        return bool(given) if dtype.kind == "b" else 0
-    low, high = range_of(dtype)
-    return int(value) if low <= value <= high else 0
+        return _float(given)
+    if dtype.kind == "b":
+        return bool(given)
+    value, (low, high) = whole_number(given), range_of(dtype)
+    return value if value is not None and low <= value <= high else 0
+
+
+def _bits(text: str, dtype: np.dtype[np.generic]) -> Any:
+    """A value by its bits, highest first, as Zarr v3 has them: "0x7fc00000"."""
+    digits = re.fullmatch(r"\s*0[xX]([0-9a-fA-F]+)\s*", text)
+    if digits is None or len(digits[1]) > 2 * dtype.itemsize:
+        return None
+    bits = int(digits[1], 16).to_bytes(dtype.itemsize, "big")
+    return np.frombuffer(bits, dtype.newbyteorder(">"))[0].item()
+
+
+def _float(given: Any) -> Any:
+    """A float as JSON documents of Zarr have it, those that are no number in words."""
+    try:
+        value = float(given)
+    except (TypeError, ValueError, OverflowError):
+        return 0
+    if math.isnan(value):
+        return "NaN"
+    return value if math.isfinite(value) else f"{'-' * (value < 0)}Infinity"
 
 
 def axis_names_in(
@@ -263,6 +284,18 @@ def shape_in(folder: Location) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
         if is_shape and dtype is not None and dtype.kind in "biuf":
             return tuple(shape), dtype.newbyteorder("=")
     raise InvalidStore(f"array {folder} cannot be opened: there is none of pixels")
+
+
+def no_pixels_in(document: Mapping[str, Any]) -> str:
+    """Of which type an array is, where that is none of pixels; else empty."""
+    given = document.get("data_type", document.get("dtype"))
+    if isinstance(given, list):
+        return "a structure of several values"
+    try:
+        dtype = np.dtype(given) if isinstance(given, str) else None
+    except TypeError:
+        return ""
+    return dtype.name if dtype is not None and dtype.kind not in "biuf" else ""
 
 
 def advice_on_codecs(document: Mapping[str, Any]) -> str:

@@ -10,7 +10,15 @@ from typing import Any
 from napari_zarr_stream._writer.errors import InvalidStore
 
 from .documents import SCENE, Node, mapping, open_node, understanding
-from .location import Location, Within, entries_of, inside, look_up, path_below
+from .location import (
+    Location,
+    Within,
+    entries_of,
+    inside,
+    look_up,
+    path_below,
+    those_inside,
+)
 from .systems import transformations_of
 
 MAX_IMAGES = 256
@@ -132,7 +140,9 @@ def without_words(node: Node, found: Found | None = None) -> Node | None:
     )
 
 
-def series_of(node: Node, most: int = MAX_IMAGES) -> list[Location]:
+def series_of(
+    node: Node, most: int = MAX_IMAGES, notes: list[str] | None = None
+) -> list[Location]:
     """Images of a bioformats2raw group: those listed, or those numbered 0, 1, 2 ...
 
     Parameters
@@ -140,18 +150,20 @@ def series_of(node: Node, most: int = MAX_IMAGES) -> list[Location]:
     node : Node
     most : int
         That can be shown together.
+    notes : list of str
+        Grows by those that lie outside.
 
     Raises
     ------
     InvalidStore
-        They lie outside, or are more than can be shown.
+        They are more than can be shown.
     """
     with understanding(node.path):
         overview = _node(node.path / "OME")
         names = overview.ome.get("series") if overview else None
         if isinstance(names, list) and names:
             listed = listed_in(node.path, names, most)
-            return [inside(node.path, name) for name in listed]
+            return those_inside(node.path, listed, [] if notes is None else notes)
         listed = listed_in(node.path, sorted(_numbers_in(node.path, most)), most)
         return [inside(node.path, number) for number in listed]
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -256,6 +257,16 @@ def number(given: Any) -> float | None:
     except (ValueError, OverflowError):
         return None
     return value if math.isfinite(value) else None
+
+
+def whole_number(given: Any) -> int | None:
+    """The same of a whole number, which floats hold only up to 2**53."""
+    if isinstance(given, int) and not isinstance(given, bool):
+        return given
+    if isinstance(given, str) and re.fullmatch(r"\s*[+-]?\d{1,30}\s*", given):
+        return int(given)
+    value = number(given)
+    return int(value) if value is not None and value.is_integer() else None
 
 
 def short(given: Any) -> str:

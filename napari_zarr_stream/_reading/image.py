@@ -121,11 +121,7 @@ def _open_image(node: Node, number: int, beside: Node | None) -> StoredImage:
         where = path_below(beside.path, node.path)
         multiscale = placed_beside(multiscale, multiscales_of(beside)[0], where)
     version = _version(node, multiscale, notes)
-    listed = sequence(multiscale.get("datasets"))
-    if not listed and (listed := levels_there(node.path)):
-        paths = ", ".join(entry["path"] for entry in listed)
-        notes.append(f"no levels are listed: arrays {paths} are taken for them")
-    found = open_levels(node.path, listed, notes)
+    found = open_levels(node.path, _listed(node, multiscale, notes), notes)
     axes = axes_of(multiscale, found[0].axis_names, found[0].array.ndim, notes)
     levels = fitting(found, axes, notes)
     full = levels[0]
@@ -152,6 +148,20 @@ def _open_image(node: Node, number: int, beside: Node | None) -> StoredImage:
         notes=_few(notes),
         samples=(levels[-1].array,),
     )
+
+
+def _listed(node: Node, multiscale: Mapping[str, Any], notes: Notes) -> list[Any]:
+    """The levels that are listed; those that are there where none of these is."""
+    listed = sequence(multiscale.get("datasets"))
+    paths = [mapping(entry).get("path", i) for i, entry in enumerate(listed)]
+    if any((node.path / str(path).strip("/")).is_dir() for path in paths):
+        return listed
+    if not (there := levels_there(node.path)):
+        return listed
+    what = f"levels {short(paths)} are not there" if paths else "no levels are listed"
+    names = ", ".join(entry["path"] for entry in there)
+    notes.append(f"{what}: arrays {names} are taken for them")
+    return there
 
 
 def multiscales_of(node: Node) -> list[Mapping[str, Any]]:

@@ -179,11 +179,19 @@ def _layer(
         },
     }
     data: Any = levels if len(levels) > 1 else levels[0]
-    if is_label and np.issubdtype(levels[0].dtype, np.integer):
+    is_painted = np.issubdtype(levels[0].dtype, np.integer)
+    if is_label and levels[0].dtype == bool and _is_small(levels[0]):
+        # napari takes those of bytes, and has no objects of bool
+        bytes_of = [read_pixels(level, image.path).view(np.uint8) for level in levels]
+        data, is_painted = bytes_of if len(bytes_of) > 1 else bytes_of[0], True
+    if is_label and not is_painted:
+        notes.append(f"labels of {levels[0].dtype} are shown as an image")
+        meta["blending"] = "additive"  # and so hide nothing
+    if is_label and is_painted:
         look, others = look_of_labels(image.record, number or 0)
         said = dict(enumerate(image.objects or ())).get(number or 0, {})
         meta |= look | objects_of(said, others, notes)
-        if len(levels) == 1 and _is_small(levels[0]):
+        if len(levels) == 1 and _is_small(levels[0]) and data is levels[0]:
             data = read_pixels(data, image.path)
         return data, meta, "labels"
     limits, value_range = channel.contrast_limits, channel.value_range

@@ -55,7 +55,7 @@ def open_levels(root: Location, datasets: Sequence[Any], notes: Notes) -> list[L
     paths = [mapping(entry).get("path", i) for i, entry in enumerate(datasets)]
     look_up(root / str(path).strip("/") for path in (*paths, "labels"))
     for number, entry in enumerate(datasets):
-        path = str(mapping(entry).get("path", number))
+        path = str(mapping(entry).get("path", number)).strip("/")
         if path in [level.path for level in levels]:
             continue
         try:

@@ -126,12 +126,11 @@ class Tree:
         try:
             data = self.files.read(key, slice(None), MAX_DOCUMENT_BYTES)
             where = f"{self.files.name}/{key}"
-            if data is not None and data.lstrip()[:1] == b"<":
-                raise Refused(
-                    f"{where} is a web page, and no document of a store: is this the "
-                    "address of the store's own folder?"
-                )
+            if data is not None:
+                _refuse_other(data, where)
             found = None if data is None else parse_json(data, where)
+            if found is not None and not _is_of_zarr(found, key):
+                raise Refused(f"{where} is no document of a store")
         except InvalidStore as error:
             return error
         if found is not None and _is_still_written(found):
@@ -139,9 +138,18 @@ class Tree:
         return found
 
     def has_document(self, key: str) -> bool:
-        """Whether there is a document that can be read."""
+        """Whether there is a document that can be read.
+
+        Raises
+        ------
+        Unreachable
+            Nobody can tell.
+        """
         self._see(key)
-        return isinstance(self._documents[key], dict)
+        found = self._documents[key]
+        if isinstance(found, Unreachable):
+            return self.document(key) is not None
+        return isinstance(found, dict)
 
     def has_documents(self, folder: str) -> bool:
         """Whether there is a group or an array."""
@@ -151,6 +159,29 @@ class Tree:
         """In place of when a file was changed: another one when to look at it again."""
         since = time.perf_counter() // STALE_S if self.is_written else 0
         return int(since), 0
+
+
+def _refuse_other(data: bytes, where: str) -> None:
+    """Raise Refused for what servers send in place of a document."""
+    if data.lstrip()[:1] == b"<":
+        raise Refused(
+            f"{where} is a web page, and no document of a store: is this the "
+            "address of the store's own folder?"
+        )
+    if not data.strip():
+        raise Refused(f"{where} is empty")
+    if data[:2] == b"\x1f\x8b":
+        raise Unreachable(
+            f"{where} is sent packed (gzip), which nobody asked for: ask for a server "
+            "that sends files as they are, or download it"
+        )
+
+
+def _is_of_zarr(document: dict[str, Any], key: str) -> bool:
+    """Whether it may be what its name says, and not words about an error."""
+    name = key.rpartition("/")[2]
+    said = {"zarr.json", ".zgroup", ".zarray"}
+    return name not in said or "zarr_format" in document or "shape" in document
 
 
 def _is_still_written(document: dict[str, Any]) -> bool:
@@ -266,6 +297,19 @@ def inside(root: Location, name: object) -> Location:
     if not is_inside:
         raise InvalidStore(f"{place} is not in the store: left alone")
     return place
+
+
+def those_inside(
+    root: Location, names: Iterable[object], notes: list[str]
+) -> list[Location]:
+    """The same of several: one that lies elsewhere is noted, and hides no other."""
+    found = []
+    for name in names:
+        try:
+            found.append(inside(root, name))
+        except InvalidStore as error:
+            notes.append(f"passed over: {error}")
+    return found
 
 
 def path_below(root: Location, place: Location) -> str:

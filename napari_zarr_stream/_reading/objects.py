@@ -7,7 +7,7 @@ from typing import Any
 from napari_zarr_stream._writer.record import RecordKey
 
 from .axes import Notes
-from .documents import mapping, number, sequence, short
+from .documents import mapping, number, sequence, short, whole_number
 
 MAX_PROPERTIES = 2**22
 """Values in the table of objects, which has a column for every name that one of them
@@ -114,5 +114,4 @@ def _cell(value: Any) -> Any:
 
 
 def _label_value(entry: Any) -> int | None:
-    value = number(mapping(entry).get("label-value"))
-    return int(value) if value is not None and value == int(value) else None
+    return whole_number(mapping(entry).get("label-value"))

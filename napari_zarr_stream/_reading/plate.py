@@ -25,7 +25,14 @@ from .documents import Node, mapping, open_node, sequence, short, understanding
 from .far import lazy_over
 from .fields import Fields, rooms_of
 from .image import StoredImage, first_levels, multiscales_of, open_image, shown
-from .location import Location, inside, look_up, path_below, title_of
+from .location import (
+    Location,
+    inside,
+    look_up,
+    path_below,
+    those_inside,
+    title_of,
+)
 from .mosaic import STRAIGHT, Grid, Mosaic, Place
 from .well_tiles import side_by_side_in_wells
 
@@ -131,13 +138,13 @@ def _of_plate(node: Node, notes: Notes) -> Layout:
         if place is None:
             notes.append(f"{short(entry)} is no well of {node.path}: passed over")
             continue
-        path = inside(node.path, entry["path"])
-        well = _node(path)
+        there = those_inside(node.path, [entry["path"]], notes)
+        well = _node(there[0]) if there else None
         if well is None:
             missing += 1
             continue
         for group, names in _fields_of(well).items():
-            fields = [inside(path, name) for name in names]
+            fields = those_inside(well.path, names, notes)
             found.setdefault(group, {})[place] = fields
     if missing:
         notes.append(f"{missing} of {len(entries)} wells of {node.path} are not there")
@@ -191,14 +198,14 @@ def _place(
     return given  # type: ignore[return-value]
 
 
-def _of_well(node: Node, _: Notes) -> Layout:
+def _of_well(node: Node, notes: Notes) -> Layout:
     """All fields of each acquisition, in the tile of the well."""
     groups = _fields_of(node)
     most = max((len(names) for names in groups.values()), default=0)
     if most > MAX_SIDE**2:
         raise InvalidStore(f"{node.path} lists {most} fields")
     fields = {
-        group: {(0, 0): [inside(node.path, name) for name in names]}
+        group: {(0, 0): those_inside(node.path, names, notes)}
         for group, names in groups.items()
     }
     return most, *side_by_side_in_wells(fields)

@@ -149,7 +149,7 @@ def _layers_in(root: Location, positions: Positions, notes: Notes) -> list[Layer
     node = node or Node(root, False, 3, {}, {})
     if found.images and len(found.images) <= MAX_TOGETHER:
         notes.append(f"{root} is {what}; shown are {found.in_words()}")
-        return _all_layers(found.images, notes)
+        return _all_layers(root, found.images, notes)
     if not found.images and (image := without_words(node, found)):
         return _layers_of(image, notes)
     inside = f". It holds {found.in_words()}: open one of them" if found else ""
@@ -181,7 +181,7 @@ def _layers_of(node: Node, notes: Notes) -> list[LayerData]:
         return _series_layers(node, Positions.SLIDER, notes)
     if node.kind == SCENE:
         notes.append(f"{node.path}: {BY_THEMSELVES}")
-        return _all_layers(scene_of(node), notes)
+        return _all_layers(node.path, scene_of(node), notes)
     if node.kind == "labels":
         if layers := _label_layers(node.path, notes):
             return layers
@@ -235,17 +235,17 @@ def _labels_beside(node: Node, notes: Notes) -> list[LayerData]:
 
 def _series_layers(node: Node, positions: Positions, notes: Notes) -> list[LayerData]:
     """Layers of several images, or of what lies there where none are listed."""
-    paths = series_of(node, MAX_POSITIONS)
+    paths = series_of(node, MAX_POSITIONS, notes)
     if not paths:
-        return _all_layers(find_inside(node.path).images, notes)
+        return _all_layers(node.path, find_inside(node.path).images, notes)
     with understanding(node.path):
         images = positions_together(node, paths, positions, notes)
     refuse_more(node.path, len(images))
-    return _all_layers(images, notes)
+    return _all_layers(node.path, images, notes)
 
 
 def _all_layers(
-    images: Sequence[Node | Location | Together], notes: Notes
+    where: Location, images: Sequence[Node | Location | Together], notes: Notes
 ) -> list[LayerData]:
     """Layers of several images; one that cannot be shown does not hide the others."""
     layers: list[LayerData] = []
@@ -261,7 +261,11 @@ def _all_layers(
         except InvalidStore as error:
             failures.append(error)
     if not layers:
-        raise failures[0] if failures else InvalidStore("there is no image in it")
+        raise (
+            failures[0]
+            if failures
+            else InvalidStore(f"{where}: there is no image in it")
+        )
     notes.extend(f"left out an image: {failure}" for failure in failures)
     return layers
 

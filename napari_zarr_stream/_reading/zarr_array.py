@@ -19,7 +19,12 @@ from zarr.storage import LocalStore, WrapperStore
 
 from napari_zarr_stream._writer.errors import InvalidStore
 
-from .array_document import advice_on_codecs, axis_names_in, mended
+from .array_document import (
+    advice_on_codecs,
+    axis_names_in,
+    mended,
+    no_pixels_in,
+)
 from .bounds import MAX_CHUNKS, refuse_beyond_memory
 from .documents import (
     BeyondBounds,
@@ -181,6 +186,8 @@ class ZarrArray:
         document = dict(node.document)
         if (size := len(json.dumps(document))) > MAX_ARRAY_BYTES:
             raise InvalidStore(f"{self.path / name} is of no array: {size} bytes")
+        if other := no_pixels_in(document):
+            raise InvalidStore(f"array {self.path} holds {other}, which are no pixels")
         self.axis_names = axis_names_in(document, node.attributes)
         document.pop("attributes", None)
         if document.get("filters") == []:

@@ -76,8 +76,9 @@ class ObjectBytes:
     is_far = True
 
     def __init__(self, address: str) -> None:
-        folder, _, self._key = address.partition("?")[0].rstrip("/").rpartition("/")
-        self._objects = Objects(folder)
+        place, mark, query = address.partition("?")
+        folder, _, self._key = place.rstrip("/").rpartition("/")
+        self._objects = Objects(f"{folder}{mark}{query}")
         self.name = f"{self._objects.name}/{self._key}"
         size = self._objects.size_of(self._key)
         if size is None:

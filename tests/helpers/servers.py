@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from waiting import PATIENCE_S
@@ -27,6 +28,9 @@ class Server:
         With which all is answered that is not there, as sites of one page do.
     moved_to : str or None
         Where all requests are sent on to.
+    instead : callable or None
+        Answers in place of it: takes the request's handler, the path, and the bytes of
+        the file or None; returns a status, a body and headers, or None.
     asked : list of (str, str or None)
         Paths, and which part of them.
     connections : int
@@ -37,6 +41,7 @@ class Server:
         self.root = os.path.realpath(root)
         self.delay_s, self.has_ranges = 0.0, True
         self.refusing, self.page, self.moved_to = set(), None, None
+        self.instead = None
         self.gate = threading.Event()
         self.gate.set()
         self.asked = []
@@ -159,6 +164,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._said(403, b"no")
             return
         file = os.path.realpath(of.root + path)
+        if of.instead is not None:
+            is_there = file.startswith(of.root) and os.path.isfile(file)
+            data = Path(file).read_bytes() if is_there else None
+            if (answer := of.instead(self, path, data)) is not None:
+                status, body, headers = answer
+                self._said(status, body, has_body, **headers)
+                return
         if not file.startswith(of.root) or not os.path.isfile(file):
             status = 404 if of.page is None else 200
             self._said(status, of.page or b"", **{"Content-Type": "text/html"})
@@ -178,9 +190,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _said(self, status, data, has_body=True, **headers):
         self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(data)))
+        for name, value in ({"Content-Length": str(len(data))} | headers).items():
+            if value is not None:
+                self.send_header(name, value)
         self.end_headers()
         if has_body:
             self.wfile.write(data)

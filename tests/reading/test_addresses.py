@@ -254,6 +254,12 @@ KINDS_OF_FAILURE = {
     "invalid peer certificate: UnknownIssuer": "the certificate of h.org",
     "kind: Request, source: TimedOut": "did not answer in time",
     "kind: Connect, Connection refused": "nobody answers at h.org",
+    "kind: Connect, InvalidMessage(InvalidContentType)": "h.org does not speak https",
+    "kind: Interrupted, ConnectionReset": "closed the connection before",
+    # numbers that are no status, and words in addresses
+    "uri: http://h.org:44039/403/tls, status: 500,": "trouble of its own",
+    "elapsed: 401.403ms, status: 429,": "is asked too often",
+    "uri: https://redirect.org/a, odd": "cannot be read",
 }
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import lzma
+import shutil
 import zlib
 
 import numcodecs
@@ -98,6 +99,43 @@ def test_v3_documents_that_zarr_does_not_take(path, document):
     array_v3(path, PIXELS, CHUNKS, **document)
     (layer,), _ = opened(path)
     np.testing.assert_array_equal(full_size(layer), PIXELS)
+
+
+# id: type, what is said of it, what it is
+FILLS = {
+    "nan": ("<f4", "NaN", np.nan),
+    "nan-in-small-letters": ("<f4", "nan", np.nan),
+    "infinity": ("<f8", "Infinity", np.inf),
+    "minus-infinity": ("<f2", "-Infinity", -np.inf),
+    "inf": ("<f4", "-inf", -np.inf),
+    "nan-by-its-bits": ("<f4", "0x7fc00000", np.nan),
+    "infinity-by-its-bits": ("<f8", "0x7ff0000000000000", np.inf),
+    "half-by-its-bits": ("<f2", "0x3800", 0.5),
+    "a-whole-float": ("<u2", 7.0, 7),
+    "largest-of-64-bits": ("<u8", 2**64 - 1, 2**64 - 1),
+    "least-of-64-bits": ("<i8", -(2**63) + 1, -(2**63) + 1),
+    "large-in-words": ("<u8", str(2**63 + 1), 2**63 + 1),
+    "whole-by-its-bits": ("<u2", "0xff01", 0xFF01),
+    "negative": ("|i1", -3, -3),
+    "true": ("|b1", True, True),
+    "true-in-words": ("|b1", "true", True),
+    "words": ("<u2", "none", 0),
+}
+
+
+@pytest.mark.parametrize("case", FILLS)
+@pytest.mark.parametrize("form", ["v2", "v3"])
+@pytest.mark.parametrize("odd", [False, True], ids=["usual", "mended"])
+def test_what_is_not_stored_has_the_value_that_is_said(path, form, odd, case):
+    dtype, said, value = FILLS[case]
+    pixels = np.full((4, 40, 50), value, dtype)
+    shape = [4.0, 40.0, 50.0] if odd else [4, 40, 50]
+    write = array_v2 if form == "v2" else array_v3
+    write(path, pixels, CHUNKS, fill_value=said, shape=shape)
+    for name in ("0", "c/0"):
+        shutil.rmtree(path / name, ignore_errors=True)
+    (layer,), _ = opened(path)
+    np.testing.assert_array_equal(full_size(layer), pixels)
 
 
 # id: how chunks are encoded, what the document says of it
@@ -306,6 +344,14 @@ def test_an_empty_zarr_json_in_a_level_does_not_hide_it(path):
 @pytest.mark.parametrize("dtype", ["|S5", "<M8[ns]", "<c16", "|O", [["a", "<u2"]]])
 def test_what_holds_no_pixels_is_said(path, dtype):
     array_v2(path, PIXELS, dtype=dtype)
+    for call in (layers_of, facts_of):
+        with pytest.raises(InvalidStore, match="which are no pixels"):
+            call(path)
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128", "string"])
+def test_what_holds_no_pixels_is_said_of_v3(path, dtype):
+    array_v3(path, PIXELS, data_type=dtype)
     with pytest.raises(InvalidStore):
         layers_of(path)
 

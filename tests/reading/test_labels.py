@@ -178,6 +178,27 @@ def test_odd_image_label(path, said):
 def test_objects_of_every_type(path, dtype):
     objects = (OBJECTS % 2).astype(dtype)
     image_v2(path, "yx", [objects], attributes={"image-label": {}})
-    ((data, meta, kind),), _ = opened(path)
+    ((data, meta, kind),), words = opened(path)
+    assert kind == ("image" if dtype == "f4" else "labels")
+    assert ("are shown as an image" in words) == (kind == "image")
     np.testing.assert_array_equal(data, objects)
     getattr(ViewerModel(), f"add_{kind}")(data, **meta)
+
+
+def test_a_mask_of_several_levels_is_labels(path):
+    mask = OBJECTS % 2 == 1
+    image_v2(path, "yx", [mask, mask[::2, ::2]], attributes={"image-label": {}})
+    ((data, meta, kind),), _ = opened(path)
+    assert kind == "labels"
+    layer = ViewerModel().add_labels(data, **meta)
+    for level, stored in zip(layer.data, [mask, mask[::2, ::2]], strict=True):
+        np.testing.assert_array_equal(level, stored)
+
+
+def test_numbers_of_objects_beyond_what_floats_hold(path):
+    first = 2**53 + 1
+    objects = OBJECTS.astype("u8") % 3 + first
+    said = {"colors": [{"label-value": first, "rgba": [255, 0, 0, 255]}]}
+    image_v2(path, "yx", [objects], attributes={"image-label": said})
+    ((_, meta, _),), _ = opened(path)
+    assert meta["colormap"][first] == [1, 0, 0, 1]

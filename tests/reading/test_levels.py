@@ -17,6 +17,7 @@ from odd_stores import (
 )
 
 from napari_zarr_stream import InvalidStore
+from napari_zarr_stream._reading.info import facts_of
 from napari_zarr_stream._reading.reader import layers_of
 from napari_zarr_stream.cli import main
 
@@ -131,6 +132,40 @@ def test_levels_that_are_listed_oddly(path, more, said):
 
 
 # id: what stands in the place of the list of levels
+# id: where level 0 is said to be, which lies at "0"
+ELSEWHERE = {
+    "another-name": "s0",
+    "below-another-root": "/images/a/0",
+    "of-another-image": "../b/0",
+    "with-a-space": "0 ",
+}
+
+
+@pytest.mark.parametrize("said", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_levels_that_are_there_are_taken_where_no_listed_one_is(path, said):
+    image_v2(path, "zyx", [PIXELS, PIXELS[:, ::2, ::2]])
+    change(
+        path / ".zattrs",
+        lambda d: d["multiscales"][0].update(datasets=[{"path": said}]),
+    )
+    ((levels, _, _),), words = opened(path)
+    assert [level.shape for level in levels] == [(6, 32, 32), (6, 16, 16)]
+    assert "are not there: arrays 0, 1 are taken for them" in words
+
+
+@pytest.mark.parametrize("said", ["/0", "//0", "0/", "./0"])
+def test_no_level_leads_out_of_the_store(path, said):
+    """What stands behind it is joined with what is said."""
+    image_v2(path, "zyx", [PIXELS])
+    change(
+        path / ".zattrs",
+        lambda d: d["multiscales"][0]["datasets"][0].update(path=said),
+    )
+    assert facts_of(path)["levels"][0]["shape"] == [6, 32, 32]
+    (layer,), _ = opened(path)
+    np.testing.assert_array_equal(full_size(layer), PIXELS)
+
+
 UNLISTED = {"none": None, "empty": [], "an-object": {"path": "0"}, "words": "0"}
 
 

@@ -177,6 +177,12 @@ LAID_OUT = {
     "odd-wells": ((FIELD, FIELD, FIELD), {"wells": [
         3, {"path": 4}, {"path": "A/1"}, {"path": "A/2"}, {"path": "B/1"}]},
         {10, 20, 30}, "is no well of"),
+    "a-well-outside": ((FIELD, FIELD, FIELD), {"wells": [
+        {"path": "../1", "rowIndex": 0, "columnIndex": 0},
+        {"path": "A/1"}, {"path": "A/2"}, {"path": "B/1"}]}, {10, 20, 30},
+        "is not in the store"),
+    "a-field-outside": (([{"path": "../../../0"}, {"path": "0"}], FIELD, FIELD), {},
+        {10, 20, 30}, "is not in the store"),
     "wells-by-path": ((FIELD, FIELD, FIELD), {"wells": ["A/1", "A/2", "B/1"]},
         {10, 20, 30}, ""),
     "odd-version": ((FIELD, FIELD, FIELD), {"version": "9"}, {10, 20, 30}, ""),

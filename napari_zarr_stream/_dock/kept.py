@@ -61,7 +61,8 @@ class KeptFields(QObject):
                 for widget in self.fields
             }
         )
-        self._remembered.save()
+        if not self._remembered.save():
+            self.keep_soon()
 
 
 def _set_quietly(widget: Any, value: Any) -> None:

@@ -49,25 +49,33 @@ class Remembered:
             for name, settings in (cameras.items() if isinstance(cameras, dict) else ())
         }
 
-    def save(self) -> None:
+    def save(self) -> bool:
         """Write what has changed since it was read, beside what others have written.
 
         What cannot be written is logged, and stops nobody.
+
+        Returns
+        -------
+        bool
+            False where another program had the file for too long: worth another try.
         """
         if self._path is None or self._kept == (self.choices, self.cameras):
-            return
+            return True
         try:
             system.make_folders(self._path.parent)
             # A second napari may be writing the same file.
             lock = QLockFile(f"{self._path}.lock")
-            if not lock.tryLock(LOCK_MS):
+            locked = lock.tryLock(LOCK_MS)
+            if not locked and lock.error() is QLockFile.LockError.LockFailedError:
                 _log.warning("%s is locked by another program", self._path)
+                return False
             try:
                 self._merge(self._path)
             finally:
                 lock.unlock()
         except OSError as error:
             _log.warning("the settings could not be kept: %s", error)
+        return True
 
     def _merge(self, path: Path) -> None:
         kept_choices, kept_cameras = self._kept

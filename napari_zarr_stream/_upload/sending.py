@@ -35,7 +35,7 @@ class Sending:
     Attributes
     ----------
     trouble : str
-        Why nothing gets through now.
+        Why nothing gets through now; it is tried again.
     is_patient : bool
         Whether it tries for ever, whatever is wrong: while something is recorded.
     """
@@ -68,10 +68,10 @@ class Sending:
             try:
                 result = await act()
             except NotSent as failure:
-                self.trouble = str(failure)
                 waited = time.perf_counter() - self._came_at
                 if not self.is_patient and (failure.is_lasting or waited > PATIENCE_S):
                     raise WriteFailed(str(failure)) from None
+                self.trouble = str(failure)
             else:
                 self.trouble = ""
                 self._came_at = time.perf_counter()

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 from camera_contract import read
-from waiting import wait_until
+from waiting import PATIENCE_S, wait_until
 
 from napari_zarr_stream.cameras import (
     CameraThread,
@@ -34,7 +34,7 @@ class Reading:
         self.begun, self.stop = threading.Event(), threading.Event()
         self.seen, self.frames, self.looks = [], 0, 0
         self.job = self.thread.submit(self.read, is_long=True)
-        assert self.begun.wait(10)
+        assert self.begun.wait(PATIENCE_S)
 
     def read(self, camera):
         watch = SettingsWatch(self.thread)
@@ -51,7 +51,7 @@ class Reading:
 
     def end(self):
         self.stop.set()
-        self.job.result(10)
+        self.job.result(PATIENCE_S)
         self.thread.close()
         return [(each.name, each.before, each.value) for each in self.seen]
 

@@ -23,7 +23,7 @@ from programs import run_python
 from pymmcore_plus.experimental.unicore import UniMMCore
 from tables import long_but
 from useq import MDAEvent
-from waiting import wait_until
+from waiting import PATIENCE_S, wait_until
 
 from napari_zarr_stream import StorageProperties
 from napari_zarr_stream._recording.recording import Recording
@@ -821,7 +821,7 @@ def test_a_time_lapse_rests_between_frames(cfg, tmp_path):
         assert not core.getShutterOpen()
         assert not core.isSequenceRunning()
         recording.stop()
-        assert recording.wait(60)
+        assert recording.wait(PATIENCE_S)
     status = recording.status()
     assert (status.frames_lost, status.frames_untimed) == (0, 0)
     record = dict(zarr.open_group(path, mode="r").attrs)["napari_zarr_stream"]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from waiting import PATIENCE_S
 
 from napari_zarr_stream.cameras import CameraError, CameraThread, SimulatedCamera
 from napari_zarr_stream.cameras.preview import Preview
@@ -44,12 +45,12 @@ def test_a_snap_never_waits_for_ever(kind, said):
         if kind is not Dead:
             preview.stop()
         with pytest.raises(CameraError, match="the preview has ended"):
-            snap.result(10)
+            snap.result(PATIENCE_S)
         error = preview.ended.exception(10)
         assert (error is None) == (said is None)
         assert said is None or said in str(error)
         with pytest.raises(CameraError, match="the preview has ended"):
-            preview.snap().result(10)
+            preview.snap().result(PATIENCE_S)
     finally:
         thread.close()
 

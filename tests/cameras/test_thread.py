@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 from programs import run_python
+from waiting import PATIENCE_S
 
 from napari_zarr_stream import IllegalTransition
 from napari_zarr_stream.cameras import CameraError, CameraThread, SimulatedCamera
@@ -57,10 +58,10 @@ def watching(thread, begun, stop):
 def watched(thread):
     begun, stop = threading.Event(), threading.Event()
     future = thread.submit(watching(thread, begun, stop), is_long=True)
-    assert begun.wait(5)
+    assert begun.wait(PATIENCE_S)
     yield future, stop
     stop.set()
-    future.result(5)
+    future.result(PATIENCE_S)
 
 
 def test_every_call_is_made_in_one_thread_that_is_not_ours():
@@ -108,7 +109,7 @@ def test_what_work_raises_is_raised_where_it_was_asked_for(thread):
         thread.call(lambda camera: camera.get("colour"))
     # a TimeoutError of the work is not one of ours
     with pytest.raises(TimeoutError, match="mine"):
-        thread.call(raising(TimeoutError("mine")), 5)
+        thread.call(raising(TimeoutError("mine")), PATIENCE_S)
     assert thread.call(lambda camera: camera.get("width")) == 32
 
 
@@ -142,12 +143,12 @@ def test_a_call_in_its_own_thread_is_direct(thread):
 def test_settings_change_while_a_long_job_reads(thread, watched):
     future, stop = watched
     assert thread.is_busy
-    assert thread.call(lambda camera: camera.set("exposure_ms", 2.0), 5) == 2.0
+    assert thread.call(lambda camera: camera.set("exposure_ms", 2.0), PATIENCE_S) == 2.0
     with pytest.raises(CameraError, match="locked"):
-        thread.call(lambda camera: camera.set("width", 64), 5)
+        thread.call(lambda camera: camera.set("width", 64), PATIENCE_S)
     time.sleep(0.1)
     stop.set()
-    assert future.result(5) > 5
+    assert future.result(PATIENCE_S) > 5
     thread.call(lambda camera: None)
     assert thread.call(lambda camera: camera.set("width", 64), 5) == 64
 
@@ -159,19 +160,19 @@ def test_a_long_job_never_begins_inside_another(thread, watched):
     thread.call(lambda camera: None, 5)  # it passes what waits for the end
     assert not again.wait(0.3)
     stop.set()
-    assert again.wait(5)
+    assert again.wait(PATIENCE_S)
     stop_again.set()
-    assert next_job.result(5) >= 0
+    assert next_job.result(PATIENCE_S) >= 0
 
 
 def test_a_call_that_comes_too_late_is_not_done(thread):
     blocked, go_on, done = threading.Event(), threading.Event(), []
-    busy = thread.submit(lambda camera: (blocked.set(), go_on.wait(5)))
-    assert blocked.wait(5)
+    busy = thread.submit(lambda camera: (blocked.set(), go_on.wait(PATIENCE_S)))
+    assert blocked.wait(PATIENCE_S)
     with pytest.raises(CameraError, match=r"was busy for 0\.1 s, so this was not done"):
         thread.call(lambda camera: done.append(1), 0.1)
     go_on.set()
-    busy.result(5)
+    busy.result(PATIENCE_S)
     thread.call(lambda camera: None)
     assert not done
 
@@ -188,12 +189,12 @@ def test_close_while_busy_ends_the_job_and_refuses_what_waits():
     begun = threading.Event()
     job = thread.submit(watching(thread, begun, threading.Event()), is_long=True)
     waiting = thread.submit(lambda camera: None, is_long=True)
-    assert begun.wait(5)
+    assert begun.wait(PATIENCE_S)
     thread.close()
     assert job.result(0) >= 0
     assert camera.threads["closed"] is camera.threads["made"]
     for refused in (
-        lambda: waiting.result(5),
+        lambda: waiting.result(PATIENCE_S),
         lambda: thread.submit(lambda camera: None),
         lambda: thread.call(lambda camera: None),
     ):
@@ -207,8 +208,8 @@ def test_close_while_busy_ends_the_job_and_refuses_what_waits():
 def test_a_driver_that_hangs_is_given_up_and_that_is_said():
     thread = CameraThread(Witness, "Camera 1")
     go_on, begun = threading.Event(), threading.Event()
-    thread.submit(lambda camera: (begun.set(), go_on.wait(60)))
-    assert begun.wait(60)
+    thread.submit(lambda camera: (begun.set(), go_on.wait(PATIENCE_S)))
+    assert begun.wait(PATIENCE_S)
     with pytest.raises(CameraError, match=r"Camera 1 could not be closed .* hangs"):
         thread.close(0.2)
     assert not go_on.is_set()  # it was not waited for
@@ -239,9 +240,9 @@ def test_twenty_restarts_leave_no_thread():
         thread.call(lambda camera: camera.open())
         begun, stop = threading.Event(), threading.Event()
         job = thread.submit(watching(thread, begun, stop), is_long=True)
-        assert begun.wait(5)
+        assert begun.wait(PATIENCE_S)
         stop.set()
-        job.result(5)
+        job.result(PATIENCE_S)
         thread.close()
     assert threading.active_count() == before
 

@@ -517,7 +517,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
     process = started("info", a_store(tmp_path / "a.zarr"), watch=lambda: True)
     process.stdout.close()
     errors = process.stderr.read()
-    assert process.wait(60) == 0, errors
+    assert process.wait(PATIENCE_S) == 0, errors
     process.stderr.close()
     assert not errors
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from odd_stores import addressed, write
 from servers import serving
+from waiting import PATIENCE_S
 
 from napari_zarr_stream._dock.open_address import OpenAddressWidget
 
@@ -23,7 +24,7 @@ def test_an_address_is_opened_while_the_window_goes_on(viewer, tmp_path, qtbot):
             assert not dock.is_opening
             dock.open.native.click()
             assert dock.is_opening
-        qtbot.waitUntil(lambda: not dock.is_opening, timeout=120_000)
+        qtbot.waitUntil(lambda: not dock.is_opening, timeout=1000 * PATIENCE_S)
         (layer,) = viewer.layers
         np.testing.assert_array_equal(layer.data[0], PIXELS)
         assert dock.state.value == "Opened: cells"
@@ -36,7 +37,7 @@ def test_what_is_wrong_is_said_in_the_dock(viewer, tmp_path, qtbot, page):
         server.page = page
         dock.address.value = f" {server.address}/cells "
         dock.open.native.click()
-        qtbot.waitUntil(lambda: not dock.is_opening, timeout=120_000)
+        qtbot.waitUntil(lambda: not dock.is_opening, timeout=1000 * PATIENCE_S)
     words = "is a web page" if page else "is not a Zarr group or array"
     assert words in dock.state.value
     assert dock.open.text == "Open"

@@ -5,6 +5,7 @@ import threading
 import pytest
 from docks import CELLS, choose
 from qtpy.QtCore import QTimer
+from waiting import PATIENCE_S
 from windows import wait_until
 
 import napari_zarr_stream._dock.place as place
@@ -55,7 +56,7 @@ def test_a_disk_that_does_not_answer_keeps_no_window_waiting(widget, monkeypatch
     free_bytes = place.free_bytes
 
     def slow(path):
-        answers.wait(60)
+        answers.wait(PATIENCE_S)
         return free_bytes(path)
 
     monkeypatch.setattr(place, "free_bytes", slow)

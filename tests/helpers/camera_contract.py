@@ -10,6 +10,7 @@ from contextlib import closing, suppress
 
 import numpy as np
 import pytest
+from waiting import PATIENCE_S
 
 from napari_zarr_stream.cameras.host_clock import host_time_ns
 from napari_zarr_stream.cameras.probes import LEFT_OUT
@@ -161,7 +162,7 @@ class CameraContract:
 
         thread = threading.Thread(target=live)
         thread.start()
-        thread.join(60)
+        thread.join(PATIENCE_S)
         assert not failed
         assert done == [0, 1, 2, 0, 1, 2]
 

@@ -14,6 +14,7 @@ import numpy as np
 import pymmcore
 from pymmcore_plus import CMMCorePlus
 from pymmcore_plus.experimental.unicore import SimpleCameraDevice
+from waiting import PATIENCE_S
 
 from napari_zarr_stream.cameras.genicam import GenICamCamera
 from napari_zarr_stream.cameras.micromanager.core import running_core
@@ -25,7 +26,7 @@ logging.root.setLevel(logging.WARNING)
 
 HEIGHT, WIDTH = 48, 64
 FRAMES = 30
-RATE = 25.0
+RATE = 0.25
 
 
 def pictures(dtype, colour):
@@ -83,7 +84,7 @@ class Pictures(BaseHTTPRequestHandler):
                 return
             if self.server.until is not None and number + 1 >= self.server.until:
                 if self.server.then == "stall":
-                    self.server.done.wait(60)
+                    self.server.done.wait(PATIENCE_S)
                 return
 
     def log_message(self, *args):

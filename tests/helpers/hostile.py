@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from waiting import PATIENCE_S
 
 from napari_zarr_stream import DeviceKind, StorageProperties, ZarrStream
 from napari_zarr_stream._reading.info import facts_of, text_of
@@ -368,7 +369,7 @@ def run_batch(stores, place, numbers):
         (here / "outside" / "0").mkdir(parents=True)
         (here / "outside" / "zarr.json").write_text("{}")
         (here / "outside" / "0" / "0").write_bytes(b"a thesis")
-        faulthandler.dump_traceback_later(10 * LIMIT_S, exit=True)
+        faulthandler.dump_traceback_later(2 * PATIENCE_S, exit=True)
         done = spoil(number, stores, here)
         before = outside_of(here)
         print("begin", number, *done, flush=True)

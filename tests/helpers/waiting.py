@@ -2,7 +2,7 @@
 
 import time
 
-PATIENCE_S = 120
+PATIENCE_S = 240
 """A busy machine may take this long for what takes a moment."""
 
 

@@ -13,7 +13,7 @@ import zarr
 from disks import SHAPE, WAYS, read, stream_of
 from frames import planes
 from records import record_of
-from waiting import wait_until
+from waiting import PATIENCE_S, wait_until
 
 from napari_zarr_stream import (
     DeviceKind,
@@ -103,7 +103,7 @@ def test_readers_of_all_documents_end_no_recording(tmp_path, seconds):
         for recording in recordings.values():
             recording.stop()
         for recording in recordings.values():
-            assert recording.wait(120)
+            assert recording.wait(PATIENCE_S)
     for camera in cameras:
         camera.close()
     assert one.opened + other.opened > 100

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 import zarr
-from waiting import wait_until
+from waiting import PATIENCE_S, wait_until
 
 from napari_zarr_stream._reading.kept import Chunks, KeptArray
 from napari_zarr_stream._reading.zarr_array import ZarrArray
@@ -33,7 +33,7 @@ class Counted(ZarrArray):
 
     def __getitem__(self, key):
         self.reads.append(key[0])
-        assert self.gate.wait(60)
+        assert self.gate.wait(PATIENCE_S)
         return super().__getitem__(key)
 
 

@@ -7,7 +7,7 @@ import sys
 import threading
 
 import pytest
-from waiting import wait_until
+from waiting import PATIENCE_S, wait_until
 
 from napari_zarr_stream import StorageProperties
 from napari_zarr_stream._recording import awake
@@ -78,7 +78,7 @@ def test_sleep_is_held_off_while_something_is_recorded(tmp_path, opened, lock, n
     assert "sleep" in line or "suspend" in line
     assert awake.WHY in line
     recording.stop()
-    assert recording.wait(60)
+    assert recording.wait(PATIENCE_S)
     wait_until(lambda: not lock.exists())
 
 
@@ -144,5 +144,5 @@ def test_it_ends_with_the_program_and_not_with_ctrl_c(lock, end):
             assert process.stdout.readline() == "heard\n"
             assert lock.exists()
             process.stdin.close()
-        process.wait(60)
+        process.wait(PATIENCE_S)
     wait_until(lambda: not lock.exists())

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import zarr
+from waiting import PATIENCE_S
 
 import napari_zarr_stream._recording.disk as disk_module
 from napari_zarr_stream import StorageProperties, WriteFailed, cli
@@ -133,14 +134,14 @@ def test_a_disk_that_stalls_keeps_no_frame_waiting(tmp_path, camera, monkeypatch
     def stall(path):
         if threading.current_thread() is not threading.main_thread():
             has_stalled.set()
-            go_on.wait(60)
+            go_on.wait(PATIENCE_S)
         return 2**40
 
     monkeypatch.setattr(disk_module, "free_bytes", stall)
     recording = Recording(CameraSource(camera, "cells", 40), properties(tmp_path / "a"))
     recording.start()
-    assert has_stalled.wait(20)
-    assert recording.wait(60)
+    assert has_stalled.wait(PATIENCE_S)
+    assert recording.wait(PATIENCE_S)
     assert not go_on.is_set()
     assert recording.status().frames_committed == 40
     go_on.set()

@@ -5,6 +5,7 @@ import signal
 import threading
 
 import pytest
+from waiting import PATIENCE_S
 
 from napari_zarr_stream._recording.interrupt import (
     CLOSED,
@@ -107,7 +108,7 @@ def test_a_console_that_is_closed_waits_for_the_end(event):
             target=lambda: answers.append((console_ends(event), list(ended)))
         )
         console.start()
-        assert asked.wait(60)
+        assert asked.wait(PATIENCE_S)
         assert not answers
         ended.append("all is written")
     console.join()

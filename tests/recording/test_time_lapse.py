@@ -5,7 +5,7 @@ import datetime
 import numpy as np
 import pytest
 import zarr
-from waiting import wait_until
+from waiting import PATIENCE_S, wait_until
 
 from napari_zarr_stream import StorageProperties
 from napari_zarr_stream._recording import timetable as timetable_module
@@ -66,7 +66,7 @@ def frames_come(recording, count):
 def test_frames_are_taken_when_they_are_due_and_not_before(tmp_path, camera):
     path, interval_s = tmp_path / "a.zarr", 0.3
     recording = started(path, camera, 4, interval_s=interval_s)
-    assert recording.wait(60)
+    assert recording.wait(PATIENCE_S)
     [status] = recording.status()
     assert status.finish_reason is FinishReason.COMPLETED
     assert (status.frames_committed, status.frames_lost) == (4, 0)
@@ -99,7 +99,7 @@ def test_a_long_interval_is_waited_out_in_peace(tmp_path, camera):
     assert camera.call(lambda camera: camera.set("exposure_ms", 3.0), 30) == 3.0
     wait_until(lambda: recording.recordings[0]._run._source.events)
     recording.stop()
-    assert recording.wait(60)
+    assert recording.wait(PATIENCE_S)
     [status] = recording.status()
     assert status.finish_reason is FinishReason.STOPPED
     assert status.next_frame_s is None
@@ -120,7 +120,7 @@ def test_frames_of_a_sleep_are_missing_and_said(tmp_path, camera, later):
     assert "1 late" in said
     assert "2 missing" in said
     recording.stop()
-    assert recording.wait(60)
+    assert recording.wait(PATIENCE_S)
     record = record_of(tmp_path / "a.zarr")
     assert (record["frames_late"], record["frames_missing"]) == (1, 2)
     assert record["frames_lost"] == 0
@@ -136,14 +136,14 @@ def test_a_pause_is_caught_up(tmp_path, camera, later):
     assert status.frames_late >= 2
     assert status.frames_missing == 0
     recording.stop()
-    assert recording.wait(60)
+    assert recording.wait(PATIENCE_S)
 
 
 def test_a_camera_that_is_unplugged_between_frames_is_heard(tmp_path, opened):
     camera = opened(made(faults=[Fault(20, "unplug")]))
     recording = started(tmp_path / "a.zarr", camera, interval_s=HOUR_S)
     with pytest.raises(Exception, match="unplugged"):
-        recording.wait(60)
+        recording.wait(PATIENCE_S)
     [status] = recording.status()
     assert status.finish_reason is FinishReason.FAILED
     assert status.frames_committed == 1
@@ -154,14 +154,14 @@ def test_gaps_between_the_frames_that_are_taken_are_not_lost(tmp_path, opened):
     recording = started(
         tmp_path / "a.zarr", opened(made(faults=faults)), 3, interval_s=1
     )
-    assert recording.wait(60)
+    assert recording.wait(PATIENCE_S)
     [status] = recording.status()
     assert (status.frames_acquired, status.frames_lost) == (3, 0)
 
 
 def test_a_duration_ends_it(tmp_path, camera):
     recording = started(tmp_path / "a.zarr", camera, duration_s=0.2)
-    assert recording.wait(60)
+    assert recording.wait(PATIENCE_S)
     [status] = recording.status()
     assert status.finish_reason is FinishReason.COMPLETED
     assert status.frames_expected is None
@@ -179,7 +179,7 @@ def test_cameras_together_have_the_same_due_times(tmp_path, opened, later):
     first, second = (each.next_frame_s for each in together.status())
     assert first == pytest.approx(second, abs=1)
     later(HOUR_S)
-    assert together.wait(60)
+    assert together.wait(PATIENCE_S)
     begun = {record_of(tmp_path / "a.zarr" / each)["start_time"] for each in "01"}
     times = sorted(map(datetime.datetime.fromisoformat, begun))
     assert times[-1] - times[0] <= datetime.timedelta(milliseconds=2)
@@ -198,7 +198,7 @@ def test_a_camera_is_silent_only_after_a_frame_was_due(tmp_path, camera, monkeyp
     monkeypatch.setattr(Timetable, "wait_s", -30.0)
     assert recording.status().silent_s == 30
     recording.stop()
-    assert recording.wait(60)
+    assert recording.wait(PATIENCE_S)
 
 
 SUMMARIES = [
@@ -229,4 +229,4 @@ def test_a_thread_of_a_camera_is_free_between_frames(tmp_path, camera):
     frames_come(recording, 1)
     assert camera.call(lambda camera: camera.frame_rate, 60) == 100
     recording.stop()
-    assert recording.wait(60)
+    assert recording.wait(PATIENCE_S)

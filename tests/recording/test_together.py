@@ -13,6 +13,7 @@ import zarr
 from napari_ome_zarr import napari_get_reader
 from programs import run_python
 from records import record_of
+from waiting import PATIENCE_S
 
 import napari_zarr_stream._recording.together as together_module
 import napari_zarr_stream._sources.camera as camera_module
@@ -88,7 +89,7 @@ def test_cameras_of_different_sizes_in_one_store(tmp_path, cameras, kind):
     assert holder_of(path) is not None
     assert holder_of(path / "1") is not None
     assert together.is_busy
-    assert together.wait(30)
+    assert together.wait(PATIENCE_S)
     assert holder_of(path / "1") is None
     assert not together.is_busy
     for number, status in enumerate(together.status()):
@@ -123,7 +124,7 @@ def test_each_in_a_store_of_its_own(tmp_path, cameras):
         time.sleep(0.01)
     assert all(holder_of(path) for path in paths)
     together.stop()
-    assert together.wait(30)
+    assert together.wait(PATIENCE_S)
     for path, status in zip(paths, together.status(), strict=True):
         assert status.finish_reason is FinishReason.STOPPED
         assert len(stamps(path)) == status.frames_committed >= 10
@@ -138,7 +139,7 @@ def test_one_that_is_unplugged_leaves_the_other_going(tmp_path, cameras):
     together = Recordings.in_one_store(sources(threads, 300), StorageProperties(path))
     together.start()
     with pytest.raises(SourceFailed, match="unplugged at frame 200"):
-        together.wait(30)
+        together.wait(PATIENCE_S)
     lost, whole = together.status()
     assert lost.finish_reason is FinishReason.FAILED
     assert whole.finish_reason is FinishReason.COMPLETED
@@ -172,7 +173,7 @@ def test_one_that_gave_no_frame_does_not_hide_the_other(tmp_path, cameras):
     together.start()
     unplug.set()
     with pytest.raises(SourceFailed):
-        together.wait(30)
+        together.wait(PATIENCE_S)
     with pytest.warns(UserWarning, match="left out an image.*no frames"):
         [(_, meta, _)] = layers_of(path)
     assert meta["name"] == "camera 1"
@@ -284,7 +285,7 @@ def test_it_can_be_started_again(tmp_path, cameras):
     together = Recordings.in_one_store(sources(threads, 3), properties)
     for _ in range(3):
         together.start()
-        assert together.wait(30)
+        assert together.wait(PATIENCE_S)
     assert len(stamps(path / "1")) == 3
     assert [place.name for place in tmp_path.iterdir()] == ["a.zarr"]
 
@@ -314,7 +315,7 @@ def test_cameras_begin_together_whatever_each_needs_to_start(
     )
     together = Recordings.in_one_store(sources(threads, 20), StorageProperties(path))
     together.start()
-    assert together.wait(30)
+    assert together.wait(PATIENCE_S)
     started = [thread.call(lambda camera: camera.started_ns) for thread in threads]
     assert started[1] - started[0] > delay_s * 0.5e9
     for number, status in enumerate(together.status()):
@@ -339,7 +340,7 @@ class Hangs(SimulatedCamera):
         self.may_start = may_start
 
     def start(self):
-        self.may_start.wait(60)
+        self.may_start.wait(PATIENCE_S)
         super().start()
 
 
@@ -391,7 +392,7 @@ def test_all_that_record_together_have_to_fit_into_memory(
         assert not list(tmp_path.iterdir())
         alone = Recordings(sources(threads[:1], 3), stores[:1])
         alone.start()
-        assert alone.wait(30)
+        assert alone.wait(PATIENCE_S)
 
 
 @pytest.mark.parametrize("name", ["starting", "recording"])
@@ -405,7 +406,7 @@ def test_a_system_without_threads_leaves_nothing(tmp_path, cameras, no_threads, 
     assert not together.is_busy
     assert not list(tmp_path.iterdir())
     together.start()
-    assert together.wait(30)
+    assert together.wait(PATIENCE_S)
 
 
 class Film(Slow):
@@ -425,7 +426,7 @@ def test_no_frame_of_a_file_is_thrown_away(tmp_path, cameras):
         sources(cameras(*makes), 5), StorageProperties(tmp_path / "a.zarr")
     )
     together.start()
-    assert together.wait(30)
+    assert together.wait(PATIENCE_S)
     log = zarr.open_group(tmp_path / "a.zarr/0/frame_log", mode="r")
     assert log["device_index"][0] == 0
 
@@ -459,5 +460,5 @@ def test_a_camera_that_is_known_is_asked_nothing(tmp_path, cameras):
     source = CameraSource(thread, "camera", 3, known=known)
     together = Recordings([source], [StorageProperties(tmp_path / "a.zarr")])
     together.start()
-    assert together.wait(30)
+    assert together.wait(PATIENCE_S)
     assert together.status()[0].frames_committed == 3

@@ -10,7 +10,7 @@ import zarr
 from buckets import BucketServer, assert_equal_levels, local_files, write_uploaded
 from frames import plane
 from killed_writer import CASES, check_frames, kill, start_server
-from waiting import wait_until
+from waiting import PATIENCE_S, wait_until
 from zarr.storage import ObjectStore
 
 from napari_zarr_stream import StorageProperties, StoreExists, ZarrStream, cli, record
@@ -266,7 +266,7 @@ def test_an_upload_that_is_stopped_ends_at_once(tmp_path, monkeypatch):
     uploader.follow()
     uploader.check_free(0.2)
     uploader.stop()
-    assert uploader.wait(60)
+    assert uploader.wait(PATIENCE_S)
     assert uploader.status().phase is UploadPhase.STOPPED
     silent.close()
     wait_until(lambda: not any(t.name == "upload" for t in threading.enumerate()))

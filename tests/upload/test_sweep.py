@@ -1,5 +1,6 @@
 """A store that is there, brought to another place: by the command, from end to end."""
 
+import asyncio
 import json
 import shutil
 
@@ -13,7 +14,10 @@ from waiting import wait_until
 from napari_zarr_stream import ImageDescription, ImageSet, StorageProperties, cli
 from napari_zarr_stream._upload.files import CLAIM, document_order
 from napari_zarr_stream._upload.request import UploadRequest
+from napari_zarr_stream._upload.sending import Sending
+from napari_zarr_stream._upload.target import NotSent
 from napari_zarr_stream._upload.uploader import UploadPhase
+from napari_zarr_stream._writer.errors import WriteFailed
 
 
 def run(*arguments):
@@ -189,6 +193,17 @@ def test_to_another_disk(kind, tmp_path, capsys):
     assert run("upload", store, disk) == 0
     assert "1 file sent" in capsys.readouterr().out
     assert local_files(disk / "a.zarr") == local_files(store)
+
+
+def test_what_ends_an_upload_is_not_told_as_tried_again():
+    sending = Sending(target=None)
+
+    async def refused():
+        raise NotSent("the disk is full", is_lasting=True)
+
+    with pytest.raises(WriteFailed, match="the disk is full"):
+        asyncio.run(sending.persist(refused))
+    assert sending.trouble == ""
 
 
 def test_a_disk_that_is_full(small_disk, tmp_path, capsys):

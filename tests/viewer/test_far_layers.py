@@ -8,6 +8,7 @@ from napari.utils.notifications import notification_manager
 from odd_stores import addressed
 from qtpy.QtCore import QTimer
 from servers import serving
+from waiting import PATIENCE_S
 
 from napari_zarr_stream import DeviceKind, StorageProperties, ZarrStream
 from napari_zarr_stream._reading.far import without_waiting
@@ -43,7 +44,7 @@ def shown(layer):
 
 def come(viewer, qtbot):
     far = far_layers_of(viewer)
-    qtbot.waitUntil(lambda: not far.is_waiting, timeout=120_000)
+    qtbot.waitUntil(lambda: not far.is_waiting, timeout=1000 * PATIENCE_S)
 
 
 def test_a_slider_waits_for_no_server(make_napari_viewer, server, qtbot):
@@ -84,7 +85,7 @@ def test_the_window_goes_on_while_a_store_is_opened(make_napari_viewer, qtbot):
     timer.start(1)
 
     def read():
-        assert gate.wait(120), "the window stood still"
+        assert gate.wait(PATIENCE_S), "the window stood still"
         return []
 
     assert read_for(viewer, read) == []

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import zarr
 from docks import choose, start, stop
+from waiting import PATIENCE_S
 from windows import click, wait_until
 
 from napari_zarr_stream._viewer.session import session_of
@@ -177,7 +178,7 @@ class Waiting:
     def __getitem__(self, key):
         is_last = isinstance(key[0], int) and key[0] == len(self._pixels) - 1
         if is_last and threading.current_thread() is not threading.main_thread():
-            self._there.wait(60)
+            self._there.wait(PATIENCE_S)
         return self._pixels[key]
 
     def __array__(self, dtype=None, copy=None):

@@ -11,6 +11,7 @@ import zarr
 from docks import choose, open_dock, record, small, start, stop
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QWidget
+from waiting import PATIENCE_S
 from windows import click, messages, wait_until
 
 from napari_zarr_stream._recording.states import FinishReason
@@ -85,7 +86,7 @@ class Hanging(SimulatedCamera):
     def _enter(self, call):
         self._callers.add(threading.current_thread())
         if call == self._hangs_in:
-            self._freed.wait(60)
+            self._freed.wait(PATIENCE_S)
 
     def start(self):
         self._enter("start")

@@ -2,6 +2,7 @@
 
 import pytest
 from qtpy.QtCore import QObject, QTimer
+from waiting import PATIENCE_S
 from windows import wait_until
 
 from napari_zarr_stream._viewer.turns import SOON_MS, Turns
@@ -68,7 +69,7 @@ def test_what_is_given_up_goes_no_further(turns, qtbot):
         turns.begin(work)
         turns.give_up()
         assert turns.is_over
-        qtbot.wait(20)
+        qtbot.wait(PATIENCE_S)
     assert done == [0, "given up"]
 
 

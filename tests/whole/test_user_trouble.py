@@ -12,6 +12,7 @@ import pytest
 import zarr
 from programs import run_python
 from qtpy.QtCore import Qt
+from waiting import PATIENCE_S
 from windows import click, messages, wait_until
 
 import napari_zarr_stream._dock.cameras_section as cameras_section
@@ -165,7 +166,7 @@ def test_pixels_edited_in_place_are_recorded_as_they_are_read(tmp_path):
     recording = Recording(LayerSource(pixels, {"name": "stack"}), properties)
     recording.start()
     pixels[:] = 1
-    assert recording.wait(30)
+    assert recording.wait(PATIENCE_S)
     stored = zarr.open_array(tmp_path / "a.zarr" / "0", mode="r")[:, 0, 0]
     assert len(stored) == 400
     assert set(stored) <= {0, 1}

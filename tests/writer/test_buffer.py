@@ -7,7 +7,7 @@ import psutil
 import pytest
 import zarr
 from stores import TestedStore
-from waiting import wait_until
+from waiting import PATIENCE_S, wait_until
 
 from napari_zarr_stream import InvalidProperties, StorageProperties, ZarrStream, plan
 from napari_zarr_stream._recording.recording import Recording
@@ -149,7 +149,7 @@ def test_a_pause_shorter_than_the_buffer_costs_nothing(
     store.gate.clear()
     threading.Event().wait(2.0)
     store.gate.set()
-    assert recording.wait(60)
+    assert recording.wait(PATIENCE_S)
     status = recording.status()
     assert status.frames_committed == 300
     assert (status.frames_lost > 0) == is_lost

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from frames import planes
+from waiting import PATIENCE_S
 
 from napari_zarr_stream import StorageProperties, WriteFailed, plan
 from napari_zarr_stream._writer import slot_queue
@@ -120,7 +121,7 @@ def test_no_more_slots_than_planned(queue):
     assert waiting.is_alive()
     with queue.keeping_failure():
         raise WriteFailed("lets the waiting one go")
-    waiting.join(10)
+    waiting.join(PATIENCE_S)
     assert not waiting.is_alive()
 
 
@@ -167,7 +168,7 @@ def test_frames_carry_their_address():
 def test_a_caller_that_waits_takes_no_workers_place(queue, monkeypatch):
     """Both slots are written at once, or the barrier breaks."""
     both = threading.Barrier(2)
-    monkeypatch.setattr(FakeSlot, "halve", lambda slot: both.wait(timeout=5))
+    monkeypatch.setattr(FakeSlot, "halve", lambda slot: both.wait(timeout=PATIENCE_S))
     queue._memory = replace(queue._memory, slots=2)
     queue.start(lambda: None)
     for number in range(2):

@@ -589,7 +589,7 @@ def test_a_frame_is_committed_though_no_further_one_comes(path, call):
 
         def wait_for_the_next(place):
             waiting.set()
-            go_on.wait(60)
+            go_on.wait(PATIENCE_S)
 
         for number in range(2):
             if call == "append":
@@ -601,7 +601,7 @@ def test_a_frame_is_committed_though_no_further_one_comes(path, call):
                 # meanwhile the next one is waited for
                 waiter = threading.Thread(target=stream.fill, args=(wait_for_the_next,))
                 waiter.start()
-                assert waiting.wait(60)
+                assert waiting.wait(PATIENCE_S)
             # No frame comes that could push this one out.
             wait_until(lambda n=number: stream.status().frames_committed == n + 1)
             assert len(read(path)) == number + 1
@@ -706,7 +706,7 @@ def test_nothing_waits_for_a_camera_that_hangs(path):
 
     def hang(place):
         waiting.set()
-        go_on.wait(60)
+        go_on.wait(PATIENCE_S)
         place[...] = plane(1)
         return True
 
@@ -719,7 +719,7 @@ def test_nothing_waits_for_a_camera_that_hangs(path):
     stream.append(plane(0))
     waiter = threading.Thread(target=fill)
     waiter.start()
-    assert waiting.wait(60)
+    assert waiting.wait(PATIENCE_S)
     assert stream.status().frames_appended == 1
     stream.annotate(record={"a": 1})
     stream.close()

@@ -10,6 +10,7 @@ how late they were is said as well.
 """
 
 import argparse
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -79,6 +80,8 @@ def pause(seconds: float) -> None:
 
 
 def _drive(folder: Path, seconds: float, early: bool, lapse: bool) -> Lateness:
+    # Nothing is as somebody has chosen it here before, and nothing is kept.
+    os.environ["NAPARI_CONFIG"] = str(folder / "settings.yaml")
     import napari
 
     viewer = napari.Viewer(show=True)
@@ -98,9 +101,9 @@ def _drive(folder: Path, seconds: float, early: bool, lapse: bool) -> Lateness:
     cameras.found_changed.emit()
     widget.uri.value = folder / "out"
     widget.source.value = NAME
-    # Said in any case: the dock keeps what was chosen, in the settings of the user.
-    widget.interval_s.value = LAPSE_S if lapse else 0
-    widget.frame_count.value = LAPSE_FRAMES if lapse else 0
+    if lapse:
+        widget.interval_s.value = LAPSE_S
+        widget.frame_count.value = LAPSE_FRAMES
     wait(lambda: cameras.first.is_ready and widget.record.enabled)
     if not early:
         pause(STANDS_S)

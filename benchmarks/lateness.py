@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 
 import numpy as np
@@ -29,6 +30,9 @@ class Turn:
         By the clock: others may have had the processor, or the GIL.
     cpu_ms : float
         Of the thread of the window: what it did itself.
+    ready_ms : float
+        How long it was not late, but had no processor: others had them. 0 where the
+        system does not say.
     inside : Counter of str
         Where it was, innermost first, and how often it was seen there.
     beside : Counter of str
@@ -38,6 +42,7 @@ class Turn:
     phase: str
     late_ms: float
     cpu_ms: float
+    ready_ms: float
     inside: Counter[str] = field(default_factory=Counter)
     beside: Counter[str] = field(default_factory=Counter)
 
@@ -62,19 +67,30 @@ class Lateness:
         self._timer = QTimer()
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._beat)
+        thread = threading.get_native_id()
+        self._schedule = Path(f"/proc/self/task/{thread}/schedstat")
         self._beat_at, self._cpu_at = time.perf_counter(), time.thread_time()
+        self._ready_at = self._ready_ms()
         self._timer.start(BEAT_MS)
         threading.Thread(target=self._sample, name="lateness", daemon=True).start()
 
+    def _ready_ms(self) -> float:
+        """Of the thread of the window since it began."""
+        try:
+            return int(self._schedule.read_text().split()[1]) / 1e6
+        except FileNotFoundError:
+            return 0.0
+
     def _beat(self) -> None:
-        now, cpu = time.perf_counter(), time.thread_time()
+        now, cpu, ready = time.perf_counter(), time.thread_time(), self._ready_ms()
         late_ms = max(0.0, 1e3 * (now - self._beat_at) - BEAT_MS)
-        turn = Turn(self.phase, late_ms, 1e3 * (cpu - self._cpu_at))
+        cpu_ms, ready_ms = 1e3 * (cpu - self._cpu_at), ready - self._ready_at
+        turn = Turn(self.phase, late_ms, cpu_ms, ready_ms)
         if self._inside:
             turn.inside, self._inside = self._inside, Counter()
             turn.beside, self._beside = self._beside, Counter()
         self.turns.append(turn)
-        self._beat_at, self._cpu_at = now, cpu
+        self._beat_at, self._cpu_at, self._ready_at = now, cpu, ready
 
     def _sample(self) -> None:
         """Thread "lateness"."""
@@ -99,16 +115,18 @@ class Lateness:
     def table(self) -> str:
         """A row for each phase."""
         rows = [
-            "| phase | turns | late ms: p50 | p95 | max | CPU of the window's thread, "
-            "ms a turn: p95 | max | all of it |",
-            "| --- |" + " ---: |" * 7,
+            "| phase | turns | late ms: p50 | p95 | max | with a processor at hand: "
+            "p95 | max | CPU of the window's thread, ms a turn: p95 | max | all |",
+            "| --- |" + " ---: |" * 9,
         ]
         for phase in dict.fromkeys(turn.phase for turn in self.turns):
             turns = [turn for turn in self.turns if turn.phase == phase]
             late = [turn.late_ms for turn in turns]
+            own = [max(0.0, turn.late_ms - turn.ready_ms) for turn in turns]
             cpu = [turn.cpu_ms for turn in turns]
             cells = [
                 *np.percentile(late, (50, 95, 100)),
+                *np.percentile(own, (95, 100)),
                 *np.percentile(cpu, (95, 100)),
                 sum(cpu),
             ]
@@ -118,11 +136,12 @@ class Lateness:
 
     def causes(self, count: int) -> str:
         """The turns that were latest, and where the window was in them."""
-        latest = sorted(self.turns, key=lambda turn: -turn.late_ms)[:count]
+        latest = sorted(self.turns, key=lambda of: of.ready_ms - of.late_ms)[:count]
         said = []
         for turn in latest:
             said.append(
-                f"{turn.phase}: {turn.late_ms:.0f} ms late, {turn.cpu_ms:.0f} of CPU"
+                f"{turn.phase}: {turn.late_ms:.0f} ms late, {turn.ready_ms:.0f} "
+                f"without a processor; {turn.cpu_ms:.0f} of CPU"
             )
             for name, seen in (("in", turn.inside), ("beside", turn.beside)):
                 said += [

@@ -23,8 +23,9 @@ from napari_zarr_stream.cameras.region import Region, restore_settings, set_regi
 from napari_zarr_stream.cameras.thread import CLOSE_TIMEOUT_S
 
 BLINK_S = 0.05
-"""An answer that comes within this is waited for: widgets do not flicker then. While a
-camera runs, answers come between frames, and nobody waits."""
+"""An answer that comes within this is waited for: widgets do not flicker then. Nobody
+waits while a camera runs, as answers come between frames, or while one is opened: what
+is shown of it takes as long again."""
 
 POLL_MS = 20
 
@@ -105,7 +106,7 @@ class CameraControl(QObject):
         self, future: "Future[T]", then: Callable[["Future[T]"], None]
     ) -> None:
         self._awaited.append((future, then))
-        if self.preview is None and not self.is_recording:
+        if self.view is not None and self.preview is None and not self.is_recording:
             wait((future,), BLINK_S)
         self._collect()
 

@@ -1,7 +1,7 @@
 """The cameras in the dock: those found, one or several in use, how to get more."""
 
 import html
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -19,6 +19,13 @@ from .form import PROBLEM_STYLE, Fold, beside, wrapping
 from .remembered import Remembered
 
 Cameras = Mapping[str, Callable[[], Camera]]
+
+FIRST_STEPS = 5
+"""Of `POLL_MS`. A dock that is opened is seen no later than that for its camera."""
+
+SEARCH_MS = 100
+"""After the dock is filled. Drivers are imported, which holds the GIL: beside them, the
+last layout of the dock and its first paint took up to 0.25 s, else half of that."""
 
 
 class CamerasSection(QWidget):
@@ -71,7 +78,7 @@ class CamerasSection(QWidget):
         self.refresh.clicked.connect(self.search)
 
     def lay_out(self) -> None:
-        """Put the widgets in their places, and begin to look for cameras."""
+        """Put the widgets in their places."""
         self.first.lay_out()
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
@@ -79,9 +86,16 @@ class CamerasSection(QWidget):
         self._column.addWidget(beside(self.add_camera.native, self.refresh.native))
         self._column.addWidget(self._more)
         self._join(self.first)
-        QTimer.singleShot(0, self.search)  # when the dock is there
 
     # ------------------------------------------------------------------ the search
+
+    def search_soon(self) -> None:
+        """Look for cameras as soon as the dock is there; see `SEARCH_MS`."""
+        QTimer.singleShot(SEARCH_MS, self._search_if_due)
+
+    def _search_if_due(self) -> None:
+        if self._is_search_due:
+            self.search()
 
     def search(self) -> None:
         """Look for cameras in the background; those known stay meanwhile."""
@@ -134,6 +148,13 @@ class CamerasSection(QWidget):
             return
         count = f"{len(parts)} more kinds of camera"
         self._more.setTitle("1 more kind of camera" if len(parts) == 1 else count)
+
+    def await_first(self) -> Iterator[int]:
+        """Steps in which the first camera may answer; see `Turns`."""
+        for _ in range(FIRST_STEPS):
+            if not self.first.control.is_waiting:
+                return
+            yield POLL_MS
 
     # ---------------------------------------------------------------- the sections
 

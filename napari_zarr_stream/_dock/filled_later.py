@@ -60,15 +60,23 @@ class FilledLater(Container[Widget]):
             yield POLL_MS
         made = getattr(imported.result(), name)(self, viewer_itself(viewer))
         yield SOON_MS
-        native.setUpdatesEnabled(False)  # nothing half done is seen
+        self._hold_still(True)
         try:
             yield from made.fill()
         except Exception:
-            native.setUpdatesEnabled(True)  # what there is, and what is told, is seen
+            self._hold_still(False)  # what there is, and what is told, is seen
             raise
-        native.setUpdatesEnabled(True)
+        self._hold_still(False)
         native.setMinimumWidth(0)
         self._content = made
+
+    def _hold_still(self, is_held: bool) -> None:
+        """Nothing half done is seen, and nothing beside it makes room for that."""
+        self.native.setUpdatesEnabled(not is_held)
+        layout = self.native.layout()
+        layout.setEnabled(not is_held)
+        if not is_held:
+            layout.activate()
 
     @property
     def is_filled(self) -> bool:

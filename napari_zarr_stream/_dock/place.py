@@ -18,7 +18,7 @@ from napari_zarr_stream._viewer.background import in_background
 from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.errors import InvalidProperties
 
-BLINK_S = 0.1
+BLINK_S = 0.05
 """The first answer is waited for so long: nothing flickers then."""
 
 LOOK_AGAIN_S = 2.0
@@ -74,20 +74,33 @@ class PlaceLook(QObject):
         InvalidProperties
             Nothing can be written there.
         """
-        if self._chosen != (folder, count, name):
-            self._chosen, self._known, self._asked = (folder, count, name), None, None
+        self._choose(folder, count, name)
         is_old = time.perf_counter() - self._asked_at > LOOK_AGAIN_S
         if self._asked is None and (self._known is None or is_old):
-            self._asked_at = time.perf_counter()
-            self._asked = in_background(
-                lambda: _look(folder, count, name), may_be_dropped=True
-            )
+            asked = self._ask(folder, count, name)
             if self._known is None:
-                wait((self._asked,), BLINK_S)
-            self._take()
+                wait((asked,), BLINK_S)
+        self._take()
         if self._known is None:
             raise PlaceIsAwaited(f"Looking at {folder} …")
         return self._known.result()
+
+    def look_ahead(self, folder: Path, count: int, name: str = "") -> None:
+        """Begin to look at what `place_of` is asked for later, and wait for nothing."""
+        self._choose(folder, count, name)
+        if self._asked is None and self._known is None:
+            self._ask(folder, count, name)
+
+    def _choose(self, folder: Path, count: int, name: str) -> None:
+        if self._chosen != (folder, count, name):
+            self._chosen, self._known, self._asked = (folder, count, name), None, None
+
+    def _ask(self, folder: Path, count: int, name: str) -> "Future[Place]":
+        self._asked_at = time.perf_counter()
+        self._asked = in_background(
+            lambda: _look(folder, count, name), may_be_dropped=True
+        )
+        return self._asked
 
     def look_now(self) -> None:
         """Have the next answer be of this moment, if the disk gives it at once.

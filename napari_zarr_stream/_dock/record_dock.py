@@ -62,6 +62,18 @@ class RecordDock:
 
     def fill(self) -> Iterator[int]:
         """Put the sections together in the container, in steps; see `Turns`."""
+        fields = (
+            *self._what.fields,
+            *self._when.fields,
+            *self._how.fields,
+            *self._where_to.fields,
+        )
+        self._kept = KeptFields(self._remembered, fields, self.native)
+        self._file = SettingsFile(fields, self._what.cameras, self._remembered)
+        self._kept.restore()
+        self._how.template = self._when.name.value
+        self._how.look_ahead(self._what.store_count)
+        yield SOON_MS
         self._container.extend(
             [
                 *self._what.widgets,
@@ -72,21 +84,15 @@ class RecordDock:
                 *self._others.widgets,
             ]
         )
-        fields = (
-            *self._what.fields,
-            *self._when.fields,
-            *self._how.fields,
-            *self._where_to.fields,
-        )
-        self._kept = KeptFields(self._remembered, fields, self.native)
-        self._file = SettingsFile(fields, self._what.cameras, self._remembered)
-        self._kept.restore()
         self._what.offer_last_camera()
+        yield SOON_MS
         self._lay_out()
         yield SOON_MS
         self._connect()
         self._what.follow()
+        yield from self.cameras.await_first()
         warn_of_unsafe_qt()
+        self.cameras.search_soon()
         QTimer.singleShot(WARM_UP_MS, self._session.warm_up.begin)
 
     @property

@@ -83,7 +83,7 @@ class SourceSection(QWidget):
         return [self.source, first.settings, first.preview, first.snap, *self.fields]
 
     def lay_out(self) -> QWidget:
-        """Put the widgets in their places, and begin to look for cameras."""
+        """Put the widgets in their places."""
         self._connect()
         self.cameras.lay_out()
         self.cameras.first.settings.native.hide()

@@ -187,6 +187,10 @@ class StorageSection:
         folder = Path(str(self.uri.value))
         return self.place_look.place_of(folder, count, self.template)
 
+    def look_ahead(self, count: int = 1) -> None:
+        """Begin to look at that place; see `PlaceLook.look_ahead`."""
+        self.place_look.look_ahead(Path(str(self.uri.value)), count, self.template)
+
     def names(self, count: int = 1) -> str:
         """What as many stores would be called; raises as `place`."""
         return ", ".join(path.name for path in self.place(count).paths)

@@ -15,8 +15,9 @@ from napari_zarr_stream.cameras.viewfinder import picture_of
 
 from .live_image import LiveImage
 from .napari_compat import (
+    PAINTED_MS,
     not_made_active,
-    paint_later,
+    painted_later,
     remove_layer,
     units_beside,
 )
@@ -171,8 +172,7 @@ class LivePreview(QObject):
         starts = [source.translation[axis] for axis in axes]
         starts[-1] += self._left
         levels = list[Any](self.image.levels if self.image else [LivePlane(plane)])
-        paint_later(self._viewer)
-        with not_made_active(self._viewer):
+        with painted_later(self._viewer), not_made_active(self._viewer):
             layer = self._viewer.add_image(
                 levels if len(levels) > 1 else levels[0],
                 multiscale=len(levels) > 1,
@@ -200,7 +200,7 @@ class LivePreview(QObject):
     def start(self) -> None:
         """Begin to follow the feed."""
         self._running = True
-        QTimer.singleShot(0, self._make_active)
+        QTimer.singleShot(PAINTED_MS, self._make_active)
         self.layer.events.contrast_limits.connect(self._keep_limits)
         self._tick()
 

@@ -4,7 +4,6 @@ They outlive the dock widget that started them. All of it runs on the GUI thread
 recordings themselves have threads of their own and are only polled.
 """
 
-import gc
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +25,14 @@ from .live import LivePreview
 from .live_image import LiveImage
 from .look_back import LookBack, in_step_with
 from .napari_compat import (
+    PAINTED_MS,
     close_at_exit,
     free_in_own_context,
+    leave_from_search,
     let_interrupt,
     make_axes,
+    painted_later,
+    search_again,
 )
 from .one_each import OneEach
 from .reopen import ReadBack, goes_on, read_back, show_layers
@@ -206,11 +209,10 @@ class Session(QObject):
         """What takes the window's thread long, a step each.
 
         What there is already is not looked at by the garbage collector meanwhile: it
-        takes 0.2 s for all of it, in any thread, and each layer that napari removes has
-        it do so (`VispyCanvas._clean_and_update_scenegraph`).
+        takes 0.2 s for all of it, in any thread.
         """
         runs = self._runs
-        gc.freeze()  # until `_end`
+        leave_from_search(self)  # until `_end`
         try:
             described = [job.source.describe() for job in self._jobs]
             make_axes(self._viewer, max(len(each.axes) for each in described))
@@ -219,7 +221,7 @@ class Session(QObject):
                 left = runs[-1].live.right if runs else 0.0
                 first = runs[0] if runs else None
                 runs.append(_Run(self._viewer, job, each, left, first))
-                yield SOON_MS
+                yield PAINTED_MS
         except Exception as error:  # noqa: BLE001 - whatever a source says: it is told
             self._give_up(error, was_stopped=False)
             return
@@ -294,7 +296,10 @@ class Session(QObject):
         has_failed = any(of.finish_reason is FinishReason.FAILED for of in statuses)
         try:
             for run, status in zip(self._runs, statuses, strict=True):
-                self._show_end_of(run, status)
+                with painted_later(self._viewer):
+                    is_there = self._show_end_of(run, status)
+                yield PAINTED_MS
+                self._notify(run, status, is_there)
                 yield SOON_MS
         except Exception:
             self._finish(has_failed)
@@ -312,8 +317,8 @@ class Session(QObject):
             is_shown = bool(status.frames_committed) and not self._guard.is_closing
             run.read = read_back(status.path, sources, is_shown)
 
-    def _show_end_of(self, run: _Run, status: RecordingStatus) -> None:
-        """Show what was read instead of the live layer, and tell how it ended."""
+    def _show_end_of(self, run: _Run, status: RecordingStatus) -> bool:
+        """Show what was read instead of the live layer; whether there is a store."""
         assert run.read is not None
         assert self.look_back is not None
         read = ReadBack(is_there=True, layers=())
@@ -338,7 +343,7 @@ class Session(QObject):
             if run.layer in self._viewer.layers:
                 run.layer.visible = False  # it lies under its copy
         run.live.stop()
-        self._notify(run, status, read.is_there)
+        return read.is_there
 
     def _give_up(self, error: BaseException | None, was_stopped: bool) -> None:
         """Nothing has begun, and nothing is left of it."""
@@ -370,7 +375,7 @@ class Session(QObject):
         self._timer.stop()
         self._turns.give_up()
         self._is_busy = False
-        gc.unfreeze()
+        search_again(self)
         self._guard.release()
         _busy.discard(self)
         if self.look_back is not None:

@@ -29,6 +29,9 @@ OF_A_LAYER = ("scipy.ndimage", "xarray")
 """napari 0.9 imports them with the first layer that is added, in the window's thread,
 the second one wherever it is installed (`_check_xarray`): 0.6 s at the click."""
 
+OF_OURS = ("zarr", "napari_zarr_stream._reading.zarr_array")
+"""What the end of a recording needs, and the first look back."""
+
 POLL_MS = 50
 
 GIVE_WAY_S = 0.0005
@@ -84,7 +87,7 @@ def warm_up() -> Any:
     """
     with _giving_way():
         units: Any = pint.UnitRegistry(on_redefinition="raise")  # as of pint's own
-        for name in (*OF_A_LAYER, "zarr"):
+        for name in (*OF_A_LAYER, *OF_OURS):
             with contextlib.suppress(ImportError):  # nothing of ours needs the others
                 import_module(name)
     compile_apart(DTYPES)

@@ -73,6 +73,13 @@ class FoundCameras:
     awaited: tuple[str, ...] = ()
 
 
+class _Asked(NamedTuple):
+    """Stacks that are asked, and those that are not, as they are not installed."""
+
+    missing: Mapping[str, str]
+    answers: "Mapping[str, Future[Cameras]]"
+
+
 class CameraSearch:
     """Looks for cameras, in each stack apart: none waits for another.
 
@@ -89,14 +96,25 @@ class CameraSearch:
     def __init__(self, timeout_s: float = SEARCH_TIMEOUT_S) -> None:
         self._timeout_s = timeout_s
         self._deadline = time.perf_counter() + timeout_s
-        self._missing = {
-            stack.title: f'pip install "napari-zarr-stream[{stack.extra}]"'
-            for stack in _STACKS
-            if find_spec(stack.needs) is None
-        }
-        self._answers = {
-            title: _answer_of(title, find) for title, find in _finders(self._missing)
-        }
+        self._asked: Future[_Asked] = Future()
+        # A daemon as those that it starts.
+        threading.Thread(target=self._ask, name="search", daemon=True).start()
+
+    def _ask(self) -> None:
+        """Thread "search": what is installed here stands on the disk."""
+        try:
+            missing = {
+                stack.title: f'pip install "napari-zarr-stream[{stack.extra}]"'
+                for stack in _STACKS
+                if find_spec(stack.needs) is None
+            }
+            answers = {
+                title: _answer_of(title, find) for title, find in _finders(missing)
+            }
+        except BaseException as error:  # noqa: BLE001 - `found` tells it
+            missing, answers = {}, {"Search": Future()}
+            answers["Search"].set_exception(error)
+        self._asked.set_result(_Asked(missing, answers))
 
     @property
     def is_over(self) -> bool:
@@ -115,7 +133,11 @@ class CameraSearch:
         failed: dict[str, str] = {}
         awaited: list[str] = []
         is_late = time.perf_counter() >= self._deadline
-        for title, answer in self._answers.items():
+        if self._asked.done():
+            asked = self._asked.result()
+        else:
+            asked = _Asked({}, {stack.title: Future() for stack in _STACKS})
+        for title, answer in asked.answers.items():
             if not answer.done():
                 if is_late:
                     failed[title] = (
@@ -132,12 +154,14 @@ class CameraSearch:
             name if count[name] == 1 else f"{title}: {name}": make
             for title, name, make in found
         }
-        return FoundCameras(cameras, self._missing, failed, tuple(awaited))
+        return FoundCameras(cameras, asked.missing, failed, tuple(awaited))
 
     def wait(self) -> FoundCameras:
         """Wait for all stacks, for no longer than their time."""
-        left_s = max(0.0, self._deadline - time.perf_counter())
-        wait(self._answers.values(), left_s)
+        wait((self._asked,), max(0.0, self._deadline - time.perf_counter()))
+        if self._asked.done():
+            left_s = max(0.0, self._deadline - time.perf_counter())
+            wait(self._asked.result().answers.values(), left_s)
         return self.found
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from camera_contract import CameraContract
 from programs import run_python
-from waiting import wait_until
+from waiting import PATIENCE_S, wait_until
 
 from napari_zarr_stream import cli
 from napari_zarr_stream.cameras import (
@@ -163,6 +163,25 @@ def test_a_broken_one_hides_no_other_and_is_heard(code, said, package, capsys):
     assert f"Acme failed: {said}" in capsys.readouterr().err
 
 
+def test_who_begins_a_search_waits_for_no_disk(monkeypatch):
+    """What is installed stands on it, and the window begins a search."""
+    answer, asked_by = threading.Event(), []
+
+    def slow_disk(group):
+        asked_by.append(threading.current_thread())
+        answer.wait(PATIENCE_S)
+        raise OSError("the disk has gone")
+
+    monkeypatch.setattr(registry, "entry_points", slow_disk)
+    monkeypatch.setattr(registry, "_STACKS", registry._STACKS[:1])
+    search = CameraSearch()
+    assert set(search.found.cameras) == set(SIMULATED)
+    assert search.found.awaited == ("Micro-Manager",)
+    answer.set()
+    assert search.wait().failed == {"Search": "OSError: the disk has gone"}
+    assert asked_by != [threading.current_thread()]
+
+
 HANGS = """
 import threading
 go_on = threading.Event()
@@ -183,6 +202,7 @@ def test_one_that_hangs_hides_no_other_and_is_asked_once(package):
     before = threading.active_count()
     again = CameraSearch(timeout_s=0)
     assert again.is_over
+    wait_until(lambda: "Acme" in again.found.failed)  # it is known what there is
     assert "hangs" in again.found.failed["Acme"]
     wait_until(lambda: threading.active_count() <= before)  # those that did answer
     import hangs

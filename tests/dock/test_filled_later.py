@@ -4,6 +4,7 @@ import pytest
 from docks import let_find
 from windows import wait_until
 
+import napari_zarr_stream._dock.cameras_section as cameras_section
 from napari_zarr_stream._dock.export_dock import ExportDock
 from napari_zarr_stream._widget import ExportWidget
 
@@ -30,6 +31,21 @@ def test_a_dock_is_filled_when_it_is_there_and_as_wide_as_before(opened):
     wait_until(lambda: widget[child].native.isVisible())
     assert widget.native.updatesEnabled()
     assert widget.native.parentWidget().width() == width
+
+
+@pytest.mark.parametrize("opened", ["Record to Zarr"], indirect=True)
+def test_cameras_are_looked_for_when_the_dock_is_seen(opened, monkeypatch):
+    """Beside the drivers that are imported then, it came in twice the time."""
+    widget, _ = opened
+    search, was_seen = cameras_section.CameraSearch, []
+
+    def begin():
+        was_seen.append(widget.is_filled and widget.native.updatesEnabled())
+        return search()
+
+    monkeypatch.setattr(cameras_section, "CameraSearch", begin)
+    wait_until(lambda: widget.is_filled and not widget.cameras.is_searching)
+    assert was_seen == [True]
 
 
 @pytest.mark.parametrize("opened", ["Record to Zarr"], indirect=True)

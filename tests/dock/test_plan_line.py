@@ -4,7 +4,7 @@ import threading
 
 import pytest
 from docks import CELLS, choose
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QObject, QTimer
 from waiting import PATIENCE_S
 from windows import wait_until
 
@@ -72,6 +72,24 @@ def test_a_disk_that_does_not_answer_keeps_no_window_waiting(widget, monkeypatch
     answers.set()
     wait_until(lambda: widget.record.enabled)
     assert "Saves to /tmp/recording_" in widget.plan_line.value
+
+
+def test_what_was_looked_at_ahead_is_not_looked_at_again(qapp, tmp_path, monkeypatch):
+    looked_at, look = [], place._look
+    monkeypatch.setattr(place, "_look", lambda *of: looked_at.append(of) or look(*of))
+    parent = QObject()
+    of_dock = place.PlaceLook(parent)
+    of_dock.look_ahead(tmp_path, 1)
+
+    def is_known():
+        try:
+            return bool(of_dock.place_of(tmp_path, 1).paths)
+        except place.PlaceIsAwaited:
+            return False
+
+    wait_until(is_known)
+    assert looked_at == [(tmp_path, 1, "")]
+    parent.deleteLater()
 
 
 def test_a_disk_without_holes_is_found_by_trying(widget, tmp_path, monkeypatch):

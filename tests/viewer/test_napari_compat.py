@@ -8,15 +8,17 @@ import time
 import numpy as np
 import pytest
 from docks import let_go, open_dock, small, start, stop
+from qtpy.QtCore import QTimer
 from qtpy.QtGui import QOpenGLContext
 from vispy.gloo import glir
 from waiting import PATIENCE_S
 from windows import wait_until
 
 from napari_zarr_stream._viewer.napari_compat import (
+    PAINT_MS,
     make_axes,
     not_made_active,
-    paint_later,
+    painted_later,
     remove_layer,
 )
 from napari_zarr_stream._viewer.session import session_of
@@ -156,13 +158,16 @@ def test_a_layer_that_comes_in_turns_is_as_any_other(viewer):
     make_axes(viewer, 3)
     assert viewer.dims.nsteps[0] == 1
     canvas = canvas_of(viewer).native
-    paint_later(viewer)
-    assert not canvas.updatesEnabled()
-    with not_made_active(viewer):
+    drawn, before_it = [], []
+    canvas_of(viewer).events.draw.connect(drawn.append)
+    QTimer.singleShot(PAINT_MS // 2, lambda: before_it.append(len(drawn)))
+    with painted_later(viewer), not_made_active(viewer):
         layer = viewer.add_image(np.zeros((1, 20, 30), np.uint16))
         assert viewer.layers.selection.active is None
     assert (viewer.dims.ndim, shown) == (3, [False])  # no slider is seen for a moment
-    wait_until(canvas.updatesEnabled)
+    wait_until(lambda: drawn)
+    assert before_it == [0], "what was due meanwhile has its turn before the paint"
+    assert canvas.updatesEnabled()
     other = viewer.add_image(np.zeros((1, 20, 30), np.uint16))
     assert viewer.layers.selection.active is other
     make_axes(viewer, 4)
@@ -175,5 +180,5 @@ def test_a_layer_that_comes_in_turns_is_as_any_other(viewer):
         gc.callbacks.pop()
     assert searched
     assert all(searched)
-    assert gc.get_freeze_count() == 0
+    assert gc.get_freeze_count() == 0, "all is looked through again"
     assert list(viewer.layers) == [other]

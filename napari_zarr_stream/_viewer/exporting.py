@@ -26,6 +26,7 @@ from napari_zarr_stream._writer.words import duration_in_words
 from .as_source import layers_as
 from .background import in_background
 from .closing import CloseGuard
+from .napari_compat import mend_window
 from .one_each import OneEach
 
 POLL_MS = 100
@@ -99,6 +100,7 @@ class Exporting(QObject):
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._poll)
+        mend_window(viewer)
 
     @property
     def is_busy(self) -> bool:

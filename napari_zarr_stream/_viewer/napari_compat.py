@@ -204,6 +204,13 @@ def _close_what_is_open() -> None:
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
 
 
+def mend_window(viewer: Any) -> None:
+    """What every viewer needs in which work of ours goes on; may be called again."""
+    free_in_own_context(viewer)
+    let_interrupt(viewer)
+    close_at_exit(viewer)
+
+
 def units_beside(viewer: Any, units: Sequence[str]) -> list[Any]:
     """Units for the last axes of a layer that comes, which go with those there are.
 

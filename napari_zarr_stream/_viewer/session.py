@@ -26,11 +26,9 @@ from .live_image import LiveImage
 from .look_back import LookBack, in_step_with
 from .napari_compat import (
     PAINTED_MS,
-    close_at_exit,
-    free_in_own_context,
     leave_from_search,
-    let_interrupt,
     make_axes,
+    mend_window,
     painted_later,
     search_again,
 )
@@ -147,9 +145,7 @@ class Session(QObject):
         self.warm_up = WarmUp(self)
         self.warm_up.over.connect(self._begin)
         self.uploads = uploads_of(viewer)
-        free_in_own_context(viewer)
-        let_interrupt(viewer)
-        close_at_exit(viewer)
+        mend_window(viewer)
 
     @property
     def is_busy(self) -> bool:

@@ -158,7 +158,7 @@ def test_a_new_widget_attaches_to_what_is_going_on(widget, viewer, qtbot):
     assert other.stop.enabled
     click(other.stop, qtbot)
     wait_until(lambda: not session_of(viewer).is_busy)
-    assert other.record.enabled
+    wait_until(lambda: other.record.enabled)  # its camera is opened
     assert widget.record.enabled
 
 

@@ -56,4 +56,4 @@ def test_sources_follow_layers(widget, viewer):
     viewer.layers.remove(layer)
     assert "renamed" not in widget.source.choices
     assert widget.source.value == CELLS
-    assert widget.record.enabled
+    wait_until(lambda: widget.record.enabled)  # the camera is opened

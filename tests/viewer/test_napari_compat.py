@@ -4,6 +4,7 @@ import gc
 import sys
 import threading
 import time
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -22,6 +23,12 @@ from napari_zarr_stream._viewer.napari_compat import (
     remove_layer,
 )
 from napari_zarr_stream._viewer.session import session_of
+
+WORK = {
+    "session": "session_of",
+    "exporting": "exporting_of",
+    "acquiring": "acquiring_of",
+}
 
 
 def canvas_of(viewer):
@@ -182,3 +189,13 @@ def test_a_layer_that_comes_in_turns_is_as_any_other(viewer):
     assert all(searched)
     assert gc.get_freeze_count() == 0, "all is looked through again"
     assert list(viewer.layers) == [other]
+
+
+def test_all_that_goes_on_in_a_window_mends_it(viewer, monkeypatch):
+    """Else Ctrl-C, or a layer that goes, is safe beside one dock only."""
+    for room, make in WORK.items():
+        module, mended = import_module(f"napari_zarr_stream._viewer.{room}"), []
+        monkeypatch.setattr(module, "mend_window", mended.append)
+        work = getattr(module, make)(viewer)
+        assert mended == [viewer], room
+        del work

@@ -45,7 +45,7 @@ def test_the_children_can_be_reached_by_name(viewer):
     wait_until(lambda: not widget.cameras.is_searching)
     assert set(find_cameras().cameras) <= set(widget.source.choices)
     assert set(widget.device_kind.choices) == set(DeviceKind) == {k for _, k in KINDS}
-    assert widget.record.enabled
+    wait_until(lambda: widget.record.enabled)  # its camera is opened
     assert not widget.stop.enabled
     let_go(widget)
 

@@ -27,12 +27,13 @@ def let_find(monkeypatch, missing=None, failed=None, **cameras):
 
 
 def open_dock(viewer, folder):
-    """The widget in the window of a viewer, when it has found its cameras."""
+    """The widget in a window, when its cameras are found and the first is opened."""
     widget = RecordWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Record to Zarr")
     widget.uri.value = folder
     widget.tile_width.value = widget.tile_height.value = 32
     wait_until(lambda: not widget.cameras.is_searching and widget.native.isVisible())
+    wait_until(lambda: not is_waiting(widget.cameras.first))
     return widget
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count, islice, takewhile
+from pathlib import Path
 from typing import Any
 
 from napari_zarr_stream._writer.errors import InvalidStore
@@ -58,6 +59,14 @@ class Found:
         more = f" and {len(names) - 10} more" if len(names) > 10 else ""
         what = "images" if self.images else "arrays that nothing describes as images"
         return f"{len(names)} {what}: {', '.join(names[:10])}{more}"
+
+
+def no_zarr(place: Location, found: Found) -> InvalidStore:
+    """What to say of a place that is no store by itself."""
+    if isinstance(place, Path) and not place.exists():
+        return InvalidStore(f"{place} does not exist")
+    there = f". Inside are {found.in_words()}" if found else ""
+    return InvalidStore(f"{place} is not a Zarr group or array{there}")
 
 
 def find_inside(folder: Location) -> Found:

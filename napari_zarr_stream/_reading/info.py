@@ -20,6 +20,7 @@ from .contents import (
     Found,
     find_inside,
     labels_in,
+    no_zarr,
     scene_of,
     series_of,
     without_words,
@@ -130,8 +131,7 @@ def _facts_inside(path: Location, node: Node | None) -> Facts:
     """Of a group that does not say what it is."""
     found = find_inside(path) if path.is_dir() else Found((), ())
     if node is None and not (is_store_name(path.name) and found):
-        there = f". Inside are {found.in_words()}" if found else ""
-        raise InvalidStore(f"{path} is not a Zarr group or array{there}")
+        raise no_zarr(path, found)
     if not found:
         raise InvalidStore(f"{path} is a Zarr group without an OME-NGFF image")
     group = node or Node(path, False, 3, {}, {})

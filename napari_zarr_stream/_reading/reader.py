@@ -23,6 +23,7 @@ from .contents import (
     Found,
     find_inside,
     labels_in,
+    no_zarr,
     refuse_more,
     scene_of,
     series_of,
@@ -144,8 +145,7 @@ def _layers_in(root: Location, positions: Positions, notes: Notes) -> list[Layer
         "a Zarr group without an OME-NGFF image" if node else "no Zarr group or array"
     )
     if node is None and not is_store_name(root.name):
-        there = f". Inside are {found.in_words()}" if found else ""
-        raise InvalidStore(f"{root} is not a Zarr group or array{there}")
+        raise no_zarr(root, found)
     node = node or Node(root, False, 3, {}, {})
     if found.images and len(found.images) <= MAX_TOGETHER:
         notes.append(f"{root} is {what}; shown are {found.in_words()}")

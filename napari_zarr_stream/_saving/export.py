@@ -10,7 +10,11 @@ from contextlib import contextmanager
 
 from napari_zarr_stream._sources.layer import LayerSource
 from napari_zarr_stream._sources.source import PlaneSource, SourceDescription
-from napari_zarr_stream._writer.errors import InvalidProperties, ZarrStreamError
+from napari_zarr_stream._writer.errors import (
+    InvalidProperties,
+    StoreExists,
+    ZarrStreamError,
+)
 from napari_zarr_stream._writer.local_store import LocalStore
 from napari_zarr_stream._writer.memory import check_memory
 from napari_zarr_stream._writer.ngff import serializer_of
@@ -204,11 +208,18 @@ def _place(properties: StorageProperties, *, stays: bool) -> Iterator[LocalStore
     Where it `stays`, it is there after a failure: another export can go on in it.
     """
     path, overwrite = properties.path, properties.overwrite
-    store = (
-        OzxStore(path, overwrite, properties.ngff)
-        if is_ozx(path)
-        else LocalStore(path, overwrite)
-    )
+    try:
+        store = (
+            OzxStore(path, overwrite, properties.ngff)
+            if is_ozx(path)
+            else LocalStore(path, overwrite)
+        )
+    except StoreExists as error:
+        if not stays:
+            raise
+        raise StoreExists(
+            f"{error}. Nothing is left to go on with: it was finished, or is another"
+        ) from error
     is_left = False
     try:
         yield store

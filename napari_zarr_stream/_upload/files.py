@@ -132,7 +132,8 @@ def identity_here(root: Path) -> str:
                 raise InvalidStore(f"{path} cannot be read: {error}") from error
     found = identity(documents)
     if found is None:
-        raise InvalidStore(f"there is no Zarr store at {root}")
+        what = "is not a Zarr store" if root.exists() else "does not exist"
+        raise InvalidStore(f"{root} {what}")
     return found
 
 

@@ -6,6 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 
 from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.errors import InvalidProperties, ZarrStreamError
@@ -67,6 +68,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="napari-zarr-stream",
         description="Record cameras and images into chunked, multiscale OME-Zarr.",
         epilog=EXIT_CODES,
+    )
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"%(prog)s {version('napari-zarr-stream')}",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in (RECORD, EXPORT, ACQUIRE, UPLOAD, INFO, REPAIR):

@@ -45,6 +45,23 @@ def local_path(text: str) -> Path:
     return Path(from_home(path))
 
 
+def local_store(text: str) -> Path:
+    """The folder of a store, as it was typed.
+
+    Raises
+    ------
+    InvalidProperties
+        An address, or a store in one file.
+    """
+    path = local_path(text)
+    if path.is_file():
+        raise InvalidProperties(
+            f"{text} is a file, and not the folder of a store: what is in one file "
+            "(.ozx, .zip) is copied as it is, and made anew from its store"
+        )
+    return path
+
+
 def say(text: str) -> None:
     """One line on stderr, whatever a library put into its message."""
     print("napari-zarr-stream:", *plain(text).split(), file=sys.stderr)

@@ -19,7 +19,7 @@ from .command import (
     INTERRUPTED,
     REPAIRABLE,
     Command,
-    local_path,
+    local_store,
     plain,
     say,
 )
@@ -37,7 +37,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def _repair(given: argparse.Namespace) -> int:
     reports = []
     try:
-        for image in _images_in(local_path(given.store)):
+        for image in _images_in(local_store(given.store)):
             with _Bars() as bars:
                 for report in repair_set(image, bars.show, check=given.check):
                     reports.append(report)

@@ -16,7 +16,7 @@ from napari_zarr_stream._upload.uploader import Uploader
 from napari_zarr_stream._writer.errors import ZarrStreamError
 from napari_zarr_stream._writer.words import count_in_words, size_in_words
 
-from .command import FAILED, INTERRUPTED, Command, local_path, say
+from .command import FAILED, INTERRUPTED, Command, local_store, say
 
 POLL_S = 0.1
 
@@ -64,7 +64,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _upload(given: argparse.Namespace) -> int:
-    store = local_path(given.store).absolute()
+    store = local_store(given.store).absolute()
     if given.delete_local:
         check_may_go(store)
     request = UploadRequest(

@@ -115,6 +115,35 @@ def test_an_address_gets_words_of_its_own(command, unnamed, capsys, monkeypatch)
     assert [entry.name for entry in unnamed.parent.iterdir()] == ["stack.tif"]
 
 
+# id: a command, and what is said of a place with nothing, and of a store in one file
+NO_STORES = {
+    "info": ("info", "does not exist", None),
+    "repair": ("repair", "does not exist", "is a file, and not the folder of a store"),
+    "check": ("repair --check", "does not exist", "is a file, and not the folder"),
+    "upload": ("upload", "does not exist", "is copied as it is"),
+}
+
+
+@pytest.mark.parametrize("case", NO_STORES)
+def test_what_is_no_folder_of_a_store_is_said(case, tmp_path, capsys):
+    command, of_nothing, of_a_file = NO_STORES[case]
+    name, *options = command.split()
+    to = [tmp_path / "there"] if name == "upload" else []
+    assert run(name, tmp_path / "nowhere.zarr", *to, *options) == 1
+    assert of_nothing in capsys.readouterr().err
+    (tmp_path / "a.ozx").write_bytes(b"PK")
+    if of_a_file:
+        assert run(name, tmp_path / "a.ozx", *to, *options) == 2
+        assert of_a_file in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.ozx"]
+
+
+def test_the_version_is_said(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        run("--version")
+    assert re.fullmatch(r"napari-zarr-stream \d+\.\d+\S*\n", capsys.readouterr().out)
+
+
 def test_a_file_is_an_address_that_can_be_opened(unnamed, out, capsys):
     assert run("export", unnamed.as_uri(), out.as_uri(), "--axes", "tyx") == 0
     assert run("info", out.as_uri()) == 0

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import zarr
+from waiting import PATIENCE_S
 
 from napari_zarr_stream import StorageProperties
 from napari_zarr_stream.cameras.micromanager.core import own_core, release
@@ -63,11 +64,17 @@ def demo_microscope():
     try:
         core.loadSystemConfiguration(DEMO)
         small(core, "Camera")
+        wait_for_frames(core.mda.engine)
         copies = CopyingEngine(core.mda.engine)
         core.register_mda_engine(copies)
         yield core, copies
     finally:
         release(core)
+
+
+def wait_for_frames(engine):
+    """An engine ends a run whose next frame is 5 s late, as it is on a busy machine."""
+    engine.timeout_base = engine.timeout_first_frame = PATIENCE_S
 
 
 def small(core, camera):

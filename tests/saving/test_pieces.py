@@ -14,6 +14,7 @@ from napari_zarr_stream import (
     DeviceKind,
     InvalidProperties,
     SourceFailed,
+    StoreExists,
     ZHalving,
 )
 from napari_zarr_stream._saving.export import default_properties, export_layers
@@ -238,6 +239,8 @@ def test_one_that_fails_can_be_gone_on_with(tmp_path):
     array.is_broken = False
     assert export_layers(one(array, "tyx"), properties(path), resume=True)
     assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(StoreExists, match="Nothing is left to go on with"):
+        export_layers(one(array, "tyx"), properties(path), resume=True)
     np.testing.assert_array_equal(zarr.open_array(path / "0", mode="r")[...], pixels())
 
 

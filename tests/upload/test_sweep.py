@@ -139,8 +139,8 @@ def no_store(store):
     ("make", "address", "code", "said"),
     [
         (left_open, "{}", 2, "napari-zarr-stream repair"),
-        (no_store, "{}", 1, "there is no Zarr store at"),
-        (lambda s: s.with_name("nowhere.zarr"), "{}", 1, "there is no Zarr store at"),
+        (no_store, "{}", 1, "is not a Zarr store"),
+        (lambda s: s.with_name("nowhere.zarr"), "{}", 1, "does not exist"),
         (lambda s: s, "gs://bucket/a.zarr", 2, "Google's buckets are not supported"),
         (lambda s: s, "https://host/a.zarr", 2, "give the bucket, as s3://BUCKET/PATH"),
         (lambda s: s, "s3://", 2, "needs the name of a bucket"),

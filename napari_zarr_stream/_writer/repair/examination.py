@@ -54,7 +54,8 @@ class Examination:
         if group_key(root) is None:
             if not any(finding.remedy for finding in self.findings):
                 beside = "".join(f"; beside it: {found}" for found in self.findings)
-                raise InvalidStore(f"{root} is not a Zarr group{beside}")
+                what = "is not a Zarr group" if root.exists() else "does not exist"
+                raise InvalidStore(f"{root} {what}{beside}")
             return
         self._documents = Documents(root)
         self._plan = self._documents.plan

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from napari_zarr_stream._writer import system
+
 
 def _makes_links():
     with tempfile.TemporaryDirectory() as folder:
@@ -16,6 +18,17 @@ def _makes_links():
         except OSError:
             return False
         return Path(folder, "link").is_symlink()
+
+
+def _forgets_names():
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "file")
+        with system.closing(system.create(path)):
+            try:
+                path.unlink()
+            except OSError:
+                return False
+            return not path.exists()
 
 
 needs_links = pytest.mark.skipif(
@@ -36,6 +49,10 @@ needs_leases = pytest.mark.skipif(
 )
 needs_renames = pytest.mark.skipif(
     sys.platform == "win32", reason="Windows renames no folder where something is open"
+)
+needs_deleting = pytest.mark.skipif(
+    not _forgets_names(),
+    reason="Wine keeps the name of what was deleted until nobody has it open",
 )
 needs_exchange = pytest.mark.skipif(
     sys.platform != "linux",

@@ -15,6 +15,7 @@ import pytest
 import zarr
 from disks import SHAPE, WAYS, append_until_it_fails, end, read, stream_of
 from frames import plane, planes
+from needs import needs_deleting, needs_renames
 from programs import run_python
 from stores import TestedStore
 from tables import long_but
@@ -26,6 +27,7 @@ any_way = pytest.mark.parametrize("way", WAYS)
 two_ways = pytest.mark.parametrize("way", long_but(WAYS, "raw", "sharded"))
 
 
+@needs_deleting
 @any_way
 def test_the_folder_is_deleted(tmp_path, way):
     path = tmp_path / "a.zarr"
@@ -43,6 +45,7 @@ def test_the_folder_is_deleted(tmp_path, way):
     assert list(tmp_path.iterdir()) == []
 
 
+@needs_renames
 @any_way
 def test_the_folder_is_moved(tmp_path, way):
     path, elsewhere = tmp_path / "a.zarr", tmp_path / "b.zarr"

@@ -146,10 +146,17 @@ def napari_ome_zarr(path):
     """What a napari user with the other plugin sees."""
     from napari_ome_zarr import napari_get_reader
 
-    (data, options, _), *_ = napari_get_reader(str(path))(str(path))
-    levels = [
-        np.asarray(level) for level in (data if isinstance(data, list) else [data])
+    found = napari_get_reader(str(path))(str(path))
+    _, options, kind = found[0]
+    channels = [
+        [np.asarray(level) for level in (data if isinstance(data, list) else [data])]
+        for data, _, each in found
+        if each == kind
     ]
+    if len(channels) > 1:  # layers of their own, from 0.11 on
+        axis = int("t" in options["axis_labels"])
+        return [np.stack(level, axis) for level in zip(*channels, strict=True)]
+    [levels] = channels
     channel = options.get("channel_axis")
     assert channel is None or len(options["name"]) == levels[0].shape[channel]
     return levels

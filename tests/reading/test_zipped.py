@@ -177,6 +177,7 @@ def test_many_images_in_one_file_are_as_in_their_folder(make, tmp_path):
 
 def info_of(name, data, **changes):
     info = zipfile.ZipInfo(name)
+    info.filename = name  # Windows' own has other slashes
     for key, value in changes.items():
         setattr(info, key, value)
     return info, data

@@ -1,7 +1,7 @@
 """Preview, snap and brightness of one camera."""
 
 import numpy as np
-from docks import CELLS, choose, record, small
+from docks import CELLS, SMALL, choose, record, small
 from windows import click, messages, wait_until
 
 from napari_zarr_stream.cameras import Fault, SimulatedCamera
@@ -62,7 +62,7 @@ def test_saturation_is_amber(dock, viewer, qtbot):
 def test_a_preview_that_fails_says_so(dock, viewer, qtbot):
     name = "Unplugged"
     faults = [Fault(5, "unplug")]
-    widget = dock(**{name: lambda: SimulatedCamera(faults=faults, frame_rate=100)})
+    widget = dock(**{name: lambda: SimulatedCamera(faults=faults, **SMALL)})
     control = choose(widget, name)
     click(widget.preview, qtbot)
     wait_until(lambda: control.preview is None)

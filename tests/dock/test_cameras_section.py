@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import zarr
-from docks import CELLS, SINE, is_waiting, let_find, let_go, small, start, stop
+from docks import CELLS, SINE, SMALL, is_waiting, let_find, let_go, small, start, stop
 from windows import click, messages, wait_until
 
 import napari_zarr_stream._dock.cameras_section as cameras_section
@@ -120,7 +120,7 @@ def test_two_cameras_at_once(dock, viewer, qtbot, one_store):
 def test_if_one_camera_fails_the_others_go_on(dock, viewer, qtbot):
     name = "Unplugged"
     faults = [Fault(5, "unplug")]
-    widget = dock(**{name: lambda: SimulatedCamera(faults=faults, frame_rate=50)})
+    widget = dock(**{name: lambda: SimulatedCamera(faults=faults, **SMALL)})
     small(widget)
     click(widget.cameras.add_camera, qtbot)
     [second] = widget.cameras.others

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 import zarr
-from docks import choose, record, small, start, stop
+from docks import SMALL, choose, record, small, start, stop
 from qtpy.QtCore import Qt
 from windows import click, messages, wait_until
 
@@ -141,7 +141,7 @@ def test_a_frame_that_does_not_fit_ends_it_and_the_dock_says_so(
 
 def test_an_unplugged_camera_is_told_in_the_dock(dock, viewer, qtbot):
     faults = [Fault(5, "unplug")]
-    widget = dock(Unplugged=lambda: SimulatedCamera(faults=faults, frame_rate=100))
+    widget = dock(Unplugged=lambda: SimulatedCamera(faults=faults, **SMALL))
     choose(widget, "Unplugged")
     assert_fails_with("unplugged at frame 5", widget, viewer, qtbot)
 
@@ -168,7 +168,7 @@ def assert_fails_with(words, widget, viewer, qtbot):
 def test_a_silent_camera_is_told_and_waited_for(dock, viewer, qtbot, monkeypatch):
     monkeypatch.setattr(run_module, "SILENT_S", 0.3)
     faults = [Fault(5, "stall", seconds=1.5)]
-    widget = dock(Silent=lambda: SimulatedCamera(faults=faults, frame_rate=100))
+    widget = dock(Silent=lambda: SimulatedCamera(faults=faults, **SMALL))
     choose(widget, "Silent")
     widget.frame_count.value = 300
     start(widget, viewer, qtbot)

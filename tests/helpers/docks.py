@@ -17,6 +17,10 @@ from napari_zarr_stream.cameras.registry import simulated_cameras
 CELLS, SINE = "Simulated: cells", "Simulated: radial sine"
 
 
+SMALL = {"width": 160, "height": 120, "frame_rate": 100}
+"""A camera whose frames cost nothing to store."""
+
+
 def let_find(monkeypatch, missing=None, failed=None, **cameras):
     """Have only these cameras found, and the simulated ones."""
     found = FoundCameras(
@@ -58,8 +62,7 @@ def choose(widget, name, **settings):
 
 
 def small(widget, name=CELLS, **settings):
-    settings = {"width": 160, "height": 120, "frame_rate": 100} | settings
-    return choose(widget, name, **settings)
+    return choose(widget, name, **SMALL | settings)
 
 
 def start(widget, viewer, qtbot):

@@ -24,18 +24,23 @@ else
 	$(BIN)/python examples/demo.py
 endif
 
+# What fails beside others is tried once more by itself: where it fails again, so does all.
+BY_ITSELF = --last-failed --last-failed-no-failures none
+
 test: setup-test check
-	$(SCREEN) $(BIN)/python -m pytest -n 4 --dist loadscope
+	$(SCREEN) $(BIN)/python -m pytest -n 4 --dist loadscope || \
+		$(SCREEN) $(BIN)/python -m pytest $(BY_ITSELF)
 	$(MAKE) test-pretend
 
 # On Linux, with all that Windows lacks and refuses: tests/helpers/pretend_windows.py.
 PRETEND = PYTHONPATH=tests/helpers $(BIN)/python -m pytest -p pretend_windows -p no:napari -p no:pytest-qt
 NO_PLANES = test_planes_that_never_come_read_as_zeros_and_are_not_in_the_log
-test-pretend: setup
-ifeq ($(SYSTEM),Linux)
-	$(PRETEND) -n 3 --dist loadscope tests/pretend tests/whole/test_bytes_written.py \
+PRETENDED = tests/pretend tests/whole/test_bytes_written.py \
 		tests/whole/test_documents_in_use.py tests/writer/test_lock.py tests/writer/test_store.py \
 		tests/writer/test_image_set.py --deselect tests/writer/test_image_set.py::$(NO_PLANES)
+test-pretend: setup
+ifeq ($(SYSTEM),Linux)
+	$(PRETEND) -n 3 --dist loadscope $(PRETENDED) || $(PRETEND) $(BY_ITSELF) $(PRETENDED)
 endif
 
 # The widgets with another binding of Qt and another napari, in a folder of their own:

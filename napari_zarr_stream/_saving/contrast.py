@@ -32,7 +32,10 @@ class ContrastFinder:
         }
 
     def see(self, planes: npt.NDArray[np.generic], first: int) -> None:
-        """Look at (n, height, width), the first of which is plane number `first`."""
+        """Look at (n, height, width), the first of which is plane number `first`.
+
+        Of each plane its smallest and its largest pixel will do, (n, 2).
+        """
         if not self._limits or self._channels is None:
             return
         runs = np.arange(first, first + len(planes)) // self._depth

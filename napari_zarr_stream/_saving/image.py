@@ -310,9 +310,8 @@ def _write_by_planes(
             for start in range(0, len(planes), at_once):
                 some = planes[start : start + at_once]
                 stream.append(some)
-                contrast.see(some, taken)
-                if sent is not None:
-                    sent.see(some, taken)
+                seen = some if sent is None else sent.see(some, taken)
+                contrast.see(seen, taken)
                 taken += len(some)
                 count(len(some))
         channels = contrast.channels()

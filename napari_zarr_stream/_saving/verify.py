@@ -50,14 +50,24 @@ class Sent:
         self.plan = plan
         self.sums = np.zeros((plan.planes, *plan.tile_grid(0)), np.uint64)
         self._sum = sums_of_tiles
+        self._bits = np.dtype(f"u{plan.dtype.itemsize}")
+        self._no_pixel = np.array((np.iinfo(self._bits).max, 0), self._bits)
         longer = max(plan.tile_shape[1:])
         random = np.random.default_rng(plan.planes)
         self._keys = random.integers(0, 2**32, (2, longer), np.uint32) | np.uint32(1)
 
-    def see(self, planes: Pixels, first: int) -> None:
-        """Take (n, height, width), the first of which is plane number `first`."""
-        for number, plane in enumerate(planes, first):
+    def see(self, planes: Pixels, first: int) -> Pixels:
+        """Take (n, height, width), the first of which is plane number `first`.
+
+        Returns what their contrast can be found from as well: the smallest and the
+        largest pixel of each, (n, 2); or the planes, where their bits have another
+        order than their values.
+        """
+        ends = [
             self._add(plane, self.sums[number], self._keys)
+            for number, plane in enumerate(planes, first)
+        ]
+        return np.stack(ends) if ends and planes.dtype.kind in "bu" else planes
 
     def see_rows(self, rows: Pixels, plane: int, first: int) -> None:
         """Take rows, (n, width), of a plane; the first of them is row `first`."""
@@ -81,10 +91,10 @@ class Sent:
         plane: Pixels,
         sums: npt.NDArray[np.uint64],
         keys: npt.NDArray[np.uint32],
-    ) -> None:
-        size = self.plan.dtype.itemsize
-        bits = np.ascontiguousarray(plane).view(np.dtype(f"u{size}"))
-        self._sum(bits, *self.plan.tile_shape[1:], keys, sums)
+    ) -> Pixels:
+        bits, ends = np.ascontiguousarray(plane).view(self._bits), self._no_pixel.copy()
+        self._sum(bits, *self.plan.tile_shape[1:], keys, sums, ends)
+        return ends
 
 
 class ReadBack:
@@ -184,7 +194,7 @@ class ReadBack:
         pixels = np.frombuffer(data, plan.dtype).reshape(plan.chunk_shape)
         *outer, down, across = chunk
         tiles = 0
-        for within in np.ndindex(*plan.chunk_shape[:-2]):
+        for within in itertools.product(*map(range, plan.chunk_shape[:-2])):
             place = [
                 at * side + here
                 for at, side, here in zip(outer, plan.chunk_shape, within, strict=False)

@@ -103,14 +103,20 @@ def mean_of_tiles(
 
 @_compiled
 def sums_of_tiles(
-    plane: Tiles, tile_height: int, tile_width: int, keys: Tiles, sums: Tiles
+    plane: Tiles,
+    tile_height: int,
+    tile_width: int,
+    keys: Tiles,
+    sums: Tiles,
+    ends: Tiles,
 ) -> None:
-    """Add to `sums` a checksum of each tile of a plane.
+    """Add to `sums` a checksum of each tile of a plane, and widen `ends`.
 
     A multilinear hash: each pixel times the odd key of its row and that of its column,
     modulo 2 ** 64. So one changed bit always changes it, and pixels beyond the edge
     that are zero do not. As fast as a CRC-32C of tiles that lie in one piece, which
-    those of a plane do not: laying them apart costs more than both.
+    those of a plane do not: laying them apart costs more than both. The smallest and
+    the largest pixel cost a quarter of that here, and as much as it for numpy.
 
     Parameters
     ----------
@@ -120,8 +126,11 @@ def sums_of_tiles(
     keys : array, (2, the longer side of a tile), uint32
         Odd; of the rows and of the columns.
     sums : array, (down, across), uint64
+    ends : array, (2,)
+        The smallest and the largest pixel so far; of the type of the plane.
     """
     height, width = plane.shape
+    low, high = ends[0], ends[1]
     for j in range(sums.shape[1]):
         left = j * tile_width
         right = min(left + tile_width, width)
@@ -132,3 +141,7 @@ def sums_of_tiles(
             for x in range(columns):
                 total += np.uint64(row[x]) * np.uint64(keys[1, x])
             sums[y // tile_height, j] += total * np.uint64(keys[0, y % tile_height])
+            # A loop of its own: pixels are wider in the other, and it is vectorized so.
+            for x in range(columns):
+                low, high = min(low, row[x]), max(high, row[x])
+    ends[0], ends[1] = low, high

@@ -8,7 +8,8 @@ import zarr
 
 from napari_zarr_stream import DeviceKind, WriteFailed
 from napari_zarr_stream._saving.export import default_properties, export, export_layers
-from napari_zarr_stream._saving.verify import ReadBack
+from napari_zarr_stream._saving.image import planned_image
+from napari_zarr_stream._saving.verify import ReadBack, Sent
 from napari_zarr_stream._sources.layer import LayerSource
 from napari_zarr_stream._writer.record import RECORD_KEY
 
@@ -43,6 +44,18 @@ def test_what_was_read_back_is_said_in_the_record(kind, axes, tmp_path):
         assert export(source, properties(path, device, **other), verify=verify)
         record = zarr.open_group(path, mode="r").attrs[RECORD_KEY]
         assert ("verified" in record) == verify
+
+
+@pytest.mark.parametrize("dtype", ["?", "u1", "u2", "u4", "i2", "f4"])
+def test_contrast_is_found_in_what_is_seen_for_the_checksum(dtype):
+    planes = (noise((3, 70, 90), "i4") - 2**14).astype(dtype)
+    source = LayerSource(planes, {"rgb": False}, axes="zyx")
+    plan = planned_image(source, properties("a.zarr", DeviceKind.ZARR_V3)).plan
+    seen = Sent(plan).see(planes, 0)
+    ends = [(plane.min(), plane.max()) for plane in planes]
+    assert [(each.min(), each.max()) for each in seen] == ends
+    has_order = dtype in ("?", "u1", "u2", "u4")
+    assert (seen.size == 2 * len(planes)) == has_order, "no second look at pixels"
 
 
 def flip(array, at):

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from napari_zarr_stream._writer.errors import InvalidStore
-from napari_zarr_stream._writer.names import is_store_name
 from napari_zarr_stream._writer.ngff import BF2RAW
 from napari_zarr_stream._writer.record import RECORD_KEY, RecordKey
 
@@ -27,6 +26,7 @@ from .contents import (
 )
 from .documents import SCENE, Node, mapping, open_node, sequence, understanding
 from .image import WHOLE, StoredImage, multiscales_of, open_image, state_of
+from .locate import is_opened_whole
 from .location import Location
 
 Facts = dict[str, Any]
@@ -130,7 +130,7 @@ def _facts_of_image(node: Node, number: int) -> Facts:
 def _facts_inside(path: Location, node: Node | None) -> Facts:
     """Of a group that does not say what it is."""
     found = find_inside(path) if path.is_dir() else Found((), ())
-    if node is None and not (is_store_name(path.name) and found):
+    if node is None and not (is_opened_whole(path) and found):
         raise no_zarr(path, found)
     if not found:
         raise InvalidStore(f"{path} is a Zarr group without an OME-NGFF image")

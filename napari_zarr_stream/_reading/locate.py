@@ -5,11 +5,11 @@ import zipfile
 from pathlib import Path
 
 from napari_zarr_stream._writer.errors import InvalidStore
-from napari_zarr_stream._writer.names import split_scheme
+from napari_zarr_stream._writer.names import is_store_name, split_scheme
 
 from .addresses import SCHEMES, is_address, location_at
 from .location import Location, Within
-from .zipped import ENDINGS, in_zip_at, in_zip_file
+from .zipped import ENDINGS, Zipped, in_zip_at, in_zip_file
 
 Named = str | os.PathLike[str] | Within
 
@@ -38,6 +38,12 @@ def located(named: Named) -> Location:
     if path.partition("?")[0].lower().endswith(ENDINGS):
         return in_zip_at(path)
     return location_at(path)
+
+
+def is_opened_whole(place: Location) -> bool:
+    """Whether all images in it are meant: what is in an archive has no other name."""
+    is_archive = isinstance(place, Within) and isinstance(place.tree.files, Zipped)
+    return is_archive or is_store_name(place.name)
 
 
 def _is_zip(path: Path) -> bool:

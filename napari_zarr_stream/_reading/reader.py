@@ -41,7 +41,7 @@ from .image import (
     state_of,
 )
 from .layers import RANGE_KEY, LayerData, image_layers, plain_layer
-from .locate import Named, located
+from .locate import Named, is_opened_whole, located
 from .location import Location, inside, path_below
 from .positions import (
     POSITIONS_KEY,
@@ -144,7 +144,7 @@ def _layers_in(root: Location, positions: Positions, notes: Notes) -> list[Layer
     what = (
         "a Zarr group without an OME-NGFF image" if node else "no Zarr group or array"
     )
-    if node is None and not is_store_name(root.name):
+    if node is None and not is_opened_whole(root):
         raise no_zarr(root, found)
     node = node or Node(root, False, 3, {}, {})
     if found.images and len(found.images) <= MAX_TOGETHER:

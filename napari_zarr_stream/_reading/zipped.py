@@ -22,6 +22,9 @@ ENDINGS = (".ozx", ".zip")
 MAX_FILES = 2**20
 """In one archive: what Python makes of the directory of so many takes 400 MB."""
 
+MAX_DEPTH = 8
+"""Folders with nothing but a folder in them, down to a store."""
+
 _END = struct.Struct("<4s4H2IH")
 _END_64 = struct.Struct("<4sQ2H2I4Q")
 _LOCATOR = struct.Struct("<4sIQI")
@@ -126,14 +129,17 @@ class Zipped:
         self._source = source
         self._begins: dict[str, int] = {}  # guarded by _lock
         self._lock = threading.Lock()
-        start, self._files = _directory_of(source)
-        self._ends = [*sorted(file.offset for file in self._files.values()), start]
-        self._refuse_overlaps()
+        start, listed = _directory_of(source)
+        self._ends = [*sorted(file.offset for _, file in listed), start]
+        self._refuse_overlaps(listed)
+        # Of those of one name the last counts, as for all who read archives: zarr adds
+        # a document anew for each change of it.
+        self._files = dict(listed)
         self._folders = _folders_of(self._files)
         self._root = self._one_folder()
 
-    def _refuse_overlaps(self) -> None:
-        for name, file in self._files.items():
+    def _refuse_overlaps(self, listed: list[tuple[str, _File]]) -> None:
+        for name, file in listed:
             least = file.offset + _HEAD.size + len(file.raw_name) + file.stored
             if least > self._end_of(file):
                 raise self._odd(f"{name!r} overlaps with what comes after it")
@@ -144,11 +150,18 @@ class Zipped:
 
     def _one_folder(self) -> str:
         """Many archives have a store's folder in them, and nothing beside it."""
-        top = self._folders.get("", {})
-        if len(top) == 1 and not top.keys() & set(DOCUMENTS):
-            ((name, is_folder),) = top.items()
-            return f"{name}/" if is_folder else ""
-        return ""
+        at = ""
+        while at.count("/") < MAX_DEPTH:
+            there = self._folders.get(at.rstrip("/"), {})
+            if there.keys() & set(DOCUMENTS):
+                break
+            seen = [name for name in there if not _is_of_a_system(name)]
+            if len(seen) != 1 or not there[seen[0]]:
+                break
+            at += f"{seen[0]}/"
+        else:
+            return ""
+        return at
 
     def _odd(self, why: str) -> InvalidStore:
         return InvalidStore(f"{self.name} is no archive that can be trusted: {why}")
@@ -232,7 +245,12 @@ class Zipped:
         return data
 
 
-def _directory_of(source: Bytes) -> tuple[int, dict[str, _File]]:
+def _is_of_a_system(name: str) -> bool:
+    """Whether it is what macOS or Windows put beside what somebody packs."""
+    return name.startswith(".") or name in ("__MACOSX", "Thumbs.db", "desktop.ini")
+
+
+def _directory_of(source: Bytes) -> tuple[int, list[tuple[str, _File]]]:
     """Where the directory begins, and the files that it names."""
 
     def odd(why: str) -> InvalidStore:
@@ -282,9 +300,8 @@ def _has_locator(tail: bytes, at: int) -> bool:
 
 def _files_in(
     directory: bytes, count: int, start: int, odd: "_Odd"
-) -> dict[str, _File]:
-    files: dict[str, _File] = {}
-    folders: set[str] = set()
+) -> list[tuple[str, _File]]:
+    files: list[tuple[str, _File]] = []
     at = 0
     for _ in range(count):
         if len(directory) - at < _IN_DIRECTORY.size:
@@ -303,18 +320,15 @@ def _files_in(
         if why := _why_not(name, flags, attributes >> 16):
             raise odd(f"{name!r} {why}")
         if name.endswith("/"):
-            folders.add(name)
             continue
-        if name in files:
-            raise odd(f"{name!r} is in it twice")
         if method == STORED and size != stored:
             raise odd(f"{name!r} has two sizes")
         if offset + _HEAD.size + names + stored > start:
             raise odd(f"{name!r} lies behind its end")
-        files[name] = _File(raw, method, crc, stored, size, offset)
+        files.append((name, _File(raw, method, crc, stored, size, offset)))
     if at != len(directory):
         raise odd("its directory has more in it than it says")
-    offsets = {file.offset for file in files.values()}
+    offsets = {file.offset for _, file in files}
     if len(offsets) < len(files):
         raise odd("two of its files lie at one place")
     return files

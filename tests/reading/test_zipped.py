@@ -268,6 +268,79 @@ def test_a_directory_that_lies_is_refused(case, archive, tmp_path):
     refused(tmp_path / "a.ozx", words)
 
 
+def packed_as(folder, path):
+    """Files of a store, as another program may lay them into an archive."""
+    return [
+        (f"{folder}{file.relative_to(path).as_posix()}", file.read_bytes())
+        for file in sorted(path.rglob("*"))
+        if file.is_file()
+    ]
+
+
+OF_A_MAC = [("__MACOSX/a.zarr/._zarr.json", b"x"), ("__MACOSX/._a.zarr", b"x")]
+
+# id: where in the archive it lies, what lies beside it
+LAID = {
+    "macos": ("a.zarr/", OF_A_MAC),
+    "hidden": ("a.zarr/", [(".DS_Store", b"x"), ("desktop.ini", b"x")]),
+    "deep": ("data/2026/a.zarr/", []),
+    "deep of a mac": ("data/a.zarr/", [("data/.DS_Store", b"x"), *OF_A_MAC]),
+    "beside a file": ("a.zarr/", [("README.txt", b"x")]),
+    "beside a file at the root": ("", [("README.txt", b"x"), ("._a", b"x")]),
+    # zarr-developers/zarr-python 129: ZipStore adds a document for each change of it
+    "changed": ("", [("zarr.json", b"")]),
+    "changed in a folder": ("a.zarr/", [("a.zarr/zarr.json", b"")]),
+}
+
+
+@pytest.mark.parametrize("case", LAID)
+def test_archives_as_people_make_them(case, tmp_path):
+    folder, beside = LAID[case]
+    store = recorded(tmp_path / "a.zarr")
+    path = tmp_path / "of somebody.zip"
+    last = (store / "zarr.json").read_bytes()
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "w") as packed:
+        warnings.simplefilter("ignore")  # of a name that is there already
+        for name, data in [*packed_as(folder, store), *beside]:
+            packed.writestr(name, data or last)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ((levels, _, _),) = layers_of(path)
+    np.testing.assert_array_equal(levels[0], PIXELS)
+    assert bool(caught) == (case == "beside a file")
+    assert facts_of(located(path))["kind"] in ("image", "group")
+
+
+def test_of_a_document_that_was_changed_the_last_counts(tmp_path):
+    import zarr
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        store = zarr.storage.ZipStore(tmp_path / "a.zarr.zip", mode="w")
+        group = zarr.create_group(store)
+        group.create_array("0", data=PIXELS, chunks=(1, 50, 70))
+        for name in ("first", "last"):
+            said = {"name": name, "axes": list("tyx"), "datasets": [{"path": "0"}]}
+            group.attrs["multiscales"] = [said]
+        store.close()
+    ((data, meta, _),) = layers_of(tmp_path / "a.zarr.zip")
+    assert meta["name"] == "last"
+    np.testing.assert_array_equal(data, PIXELS)
+
+
+def test_several_stores_in_one_archive(tmp_path):
+    store = recorded(tmp_path / "a.zarr")
+    path = tmp_path / "both.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        for folder in ("a.zarr/", "b.zarr/"):
+            for name, data in packed_as(folder, store):
+                packed.writestr(name, data)
+    with pytest.warns(UserWarning, match="shown are 2 images"):
+        layers = layers_of(path)
+    assert len(layers) == 2
+    assert len(facts_of(located(path))["images"]) == 2
+
+
 def test_half_of_an_archive_and_none(archive, tmp_path):
     (tmp_path / "a.ozx").write_bytes(archive.read_bytes()[:-30])
     refused(tmp_path / "a.ozx", "is no zip file, or not all of one")

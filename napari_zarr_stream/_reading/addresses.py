@@ -239,8 +239,16 @@ def said(ask: Callable[[], Answer], name: str, key: str = "") -> Answer | None:
 def failure_in_words(error: Exception, where: str) -> Unreachable:
     """An error of obstore's as one of ours."""
     where = without_secrets(where)
-    names = {"where": where, "host": urlsplit(where).netloc}
+    parts = urlsplit(where)
+    is_bucket = parts.scheme in ("s3", "az")
+    host = (
+        f"the server of {parts.scheme}://{parts.netloc}" if is_bucket else parts.netloc
+    )
+    names = {"where": where, "host": host, "bucket": parts.netloc}
     text = _text_of(error)
+    for word, words in _OF_BUCKETS.items():
+        if re.search(word, text):
+            return Unreachable(words.format(**names))
     if status := re.search(r"status(?: code)?: (\d{3})\b( [A-Z][A-Za-z' ]+)?", text):
         code = int(status[1])
         names["status"] = f"{code}{status[2] or ''}"
@@ -259,6 +267,26 @@ def _text_of(error: BaseException | None) -> str:
     """What an error says, and its kind; no addresses, whose names may say anything."""
     return re.sub(r"\w+://\S+", "", f"{type(error).__name__} {error}")
 
+
+_OF_BUCKETS = {
+    "NoSuchBucket|ContainerNotFound": (
+        "there is no bucket {bucket} at this service: is its name right?"
+    ),
+    "SignatureDoesNotMatch": (
+        "{where} may not be read: the secret does not belong to the access key"
+    ),
+    "InvalidAccessKeyId|InvalidClientTokenId": (
+        "{where} may not be read: the access key is not known there; is it of another "
+        "service?"
+    ),
+    "ExpiredToken|TokenRefreshRequired": (
+        "{where} may not be read: the keys have expired; log in again"
+    ),
+    "RequestTimeTooSkewed": (
+        "{where} may not be read: the clock of this computer is wrong"
+    ),
+}
+"""What services call it themselves says more than the status beside it."""
 
 _BUSY = (
     "{host} has trouble of its own, or too much to do ({status}): try again in a "

@@ -9,7 +9,7 @@ import json
 import math
 import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ from .documents import (
 )
 from .location import Location, Within, entries_of
 from .plain_chunks import PlainChunks
+from .side_by_side import side_by_side
 from .tree_store import Layout, TreeStore
 
 Stamp = tuple[int, int] | None
@@ -175,6 +176,7 @@ class ZarrArray:
         if self._tree is not None:
             self._tree.most_bytes = store.most_bytes
             self._layout = Layout(array, node.document)
+            self._ask_for_chunks(self._tree, node.document)
 
     def __reduce__(self) -> tuple[type, tuple[Location]]:
         """Opened again in another process."""
@@ -247,10 +249,33 @@ class ZarrArray:
                 f"array {self.path} has no chunks: all that it shows is its fill value"
             )
         elif said not in found:
-            self.notes.append(
-                f"chunks of {self.path} are not named as its metadata say: those named "
-                f"as {_example(*sorted(found)[0])!r} are read"
-            )
+            self._note_other_names()
+
+    def _note_other_names(self) -> None:
+        example = _example(*self._store.other_names[0])
+        self.notes.append(
+            f"chunks of {self.path} are not named as its metadata say: those named as "
+            f"{example!r} are read"
+        )
+
+    def _ask_for_chunks(self, tree: TreeStore, document: Mapping[str, Any]) -> None:
+        """See how chunks are named where nothing says it and nothing is listed."""
+        is_said = "codecs" in document or document.get("dimension_separator")
+        if is_said or len(self.shape) < 2 or 0 in self.shape or _names_in(self.path):
+            return
+        sides = zip(self.shape, self.chunks, strict=True)
+        middle = [-(-size // side) // 2 for size, side in sides]
+
+        def is_there(between: str) -> bool:
+            keys = [between.join(map(str, at)) for at in (middle, [0] * len(middle))]
+            with contextlib.suppress(InvalidStore):
+                return any(tree.read(key, slice(None)) is not None for key in keys)
+            return False
+
+        flat, nested = side_by_side(is_there, "./")
+        if nested and not flat:
+            self._store.other_names = (("", "/"),)
+            self._note_other_names()
 
     def stamp_of(self, chunk: tuple[int, ...]) -> Stamp:
         """What tells that the file of a chunk is another than before."""

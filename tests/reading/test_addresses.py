@@ -263,6 +263,24 @@ KINDS_OF_FAILURE = {
 }
 
 
+# a service's own word for it, with the status that it comes with
+OF_BUCKETS = {
+    "status: 404, body: <Code>NoSuchBucket</Code>": "there is no bucket bkt",
+    "status: 403, body: <Code>SignatureDoesNotMatch</Code>": "secret does not belong",
+    "status: 403, body: <Code>InvalidAccessKeyId</Code>": "access key is not known",
+    "status: 400, body: <Code>ExpiredToken</Code>": "have expired; log in again",
+    "status: 403, body: <Code>RequestTimeTooSkewed</Code>": "clock of this computer",
+    "status: 403, body: <Code>AccessDenied</Code>": "may not be read (403 Forbidden)",
+    "kind: Connect, Connection refused": "nobody answers at the server of s3://bkt",
+}
+
+
+@pytest.mark.parametrize("text", OF_BUCKETS)
+def test_what_a_service_says_of_its_buckets(text):
+    failure = failure_in_words(Exception(DEBUG.format(text)), "s3://bkt/a.zarr")
+    assert OF_BUCKETS[text] in str(failure)
+
+
 @pytest.mark.parametrize("text", KINDS_OF_FAILURE)
 def test_what_obstore_says_in_words(text):
     failure = failure_in_words(Exception(DEBUG.format(text)), "https://h.org/a.zarr")

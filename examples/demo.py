@@ -1,17 +1,20 @@
 """The main job: napari with the Record widget on a simulated camera.
 
+Behind it lies the dock of a microscope, a simulated one, where pymmcore-plus is there.
 With `--by-itself` it clicks Record, waits for the pyramid, takes a screenshot of the
 window and prints what happened. `--small` is for computers that are slow.
 """
 
 import argparse
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import napari
 from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication
 
+from napari_zarr_stream._acquire_widget import AcquireWidget
 from napari_zarr_stream._viewer.session import session_of
 from napari_zarr_stream._widget import RecordWidget
 
@@ -30,7 +33,12 @@ def main() -> int:
     viewer.window.resize(1500, 950)
     viewer.canvas.overlays.scale_bar.visible = True
     widget = RecordWidget(viewer)
-    viewer.window.add_dock_widget(widget, name="Record to Zarr", area="right")
+    has_microscope = not arguments.by_itself and find_spec("pymmcore_plus")
+    if has_microscope:
+        show_microscope(viewer)
+    viewer.window.add_dock_widget(
+        widget, name="Record to Zarr", area="right", tabify=bool(has_microscope)
+    )
     widget.uri.value = FOLDER
     widget.camera_settings["width"].value = side
     widget.camera_settings["height"].value = side
@@ -41,6 +49,15 @@ def main() -> int:
         return 0
     widget.frame_count.value = frames
     return record(viewer, widget)
+
+
+def show_microscope(viewer: napari.Viewer) -> None:
+    """Dock what runs a microscope, with a simulated one: a click on Run is left."""
+    widget = AcquireWidget(viewer)
+    name = "Acquire (Micro-Manager)"
+    viewer.window.add_dock_widget(widget, name=name, area="right")
+    widget.uri.value = FOLDER
+    widget.simulated.native.click()
 
 
 def record(viewer: napari.Viewer, widget: RecordWidget) -> int:

@@ -1,13 +1,11 @@
 """File > Open: a store as layers, which are watched while somebody still writes it."""
 
-import os
 import sys
 from collections.abc import Callable
 from functools import partial
 
-from ._reading.addresses import is_address
 from ._reading.layers import LayerData
-from ._reading.reader import PathOrPaths, single
+from ._reading.reader import PathOrPaths, takes_time
 from ._reading.reader import get_reader as reader_of
 
 __all__ = ["get_reader"]
@@ -32,7 +30,7 @@ def _read(reader: Read, path: PathOrPaths) -> list[LayerData]:
     from ._viewer.watching import watching_of
 
     watching_of(viewer)  # begins with the layers when they come
-    if not is_address(os.fspath(single(path))):
+    if not takes_time(path):
         return reader(path)
     from ._viewer.opening import read_for
 

@@ -151,8 +151,7 @@ class Mosaic:
         InvalidStore
             That is more than can be read at once.
         """
-        given = [slice(at, at + 1) if isinstance(at, int) else at for at in key]
-        spans = [range(size)[at] for size, at in zip(self.shape, given, strict=True)]
+        spans = self._spans(key)
         shape = tuple(map(len, spans))
         root = self._fields.root
         refuse_beyond_memory(root, math.prod(shape) * self.dtype.itemsize)
@@ -167,6 +166,16 @@ class Mosaic:
 
         side_by_side(lay, parts, AT_ONCE if self._fields.is_far else 1)
         return pixels[tuple(0 if isinstance(at, int) else slice(None) for at in key)]
+
+    def at_hand(self, key: tuple[int | slice, ...]) -> npt.NDArray[np.generic] | None:
+        """The same, where few images are met; None where it takes its time."""
+        parts = self._arrangement.parts(self._room, self._spans(key))
+        is_soon = self._fields.are_at_hand([place for place, _, _ in parts])
+        return self[key] if is_soon else None
+
+    def _spans(self, key: tuple[int | slice, ...]) -> list[range]:
+        given = [slice(at, at + 1) if isinstance(at, int) else at for at in key]
+        return [range(size)[at] for size, at in zip(self.shape, given, strict=True)]
 
 
 def _cuts(span: range, side: int) -> Iterator[tuple[int, range, slice]]:

@@ -316,7 +316,7 @@ def _mosaic(
         first,
         path=node.path,
         levels=tuple(
-            lazy_over(Mosaic(fields, Grid(*grid), room), fields.is_far)
+            lazy_over(Mosaic(fields, Grid(*grid), room), fields.takes_time, keeps=True)
             for room in rooms_of(first, cell, dtype)
         ),
         translation=(0.0,) * len(first.axes),

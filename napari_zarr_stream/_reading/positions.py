@@ -246,7 +246,7 @@ def _arranged(
         axes=(*[Axis("p", "")] * more, *first.axes),
         channel_axis=None if axis is None else axis + more,
         levels=tuple(
-            lazy_over(Mosaic(fields, arrangement, room), fields.is_far)
+            lazy_over(Mosaic(fields, arrangement, room), fields.takes_time, keeps=True)
             for room in rooms
         ),
         scale=(*[1.0] * more, *first.scale),

@@ -73,6 +73,18 @@ def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | 
         return read  # which then says what is wrong
 
 
+def takes_time(path: PathOrPaths) -> bool:
+    """Whether what is there is read where no window waits: far away, or many images."""
+    named = single(path)
+    if is_address(os.fspath(named)):
+        return True
+    try:
+        node = open_node(located(named))
+    except InvalidStore:
+        return False
+    return node is not None and node.kind in ("plate", BF2RAW)
+
+
 def read(path: PathOrPaths) -> list[LayerData]:
     """npe2 reader: see `layers_of`."""
     return layers_of(single(path))

@@ -5,7 +5,7 @@ called in the thread of the run; the run is only polled.
 """
 
 import atexit
-from collections.abc import Callable  # noqa: TC003 - of an attribute
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future  # noqa: TC003 - of attributes
 from contextlib import ExitStack
 from typing import Any
@@ -15,6 +15,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_zarr_stream._acquisition.acquisition import Acquisition
 from napari_zarr_stream._acquisition.engine import RunRecorder
+from napari_zarr_stream._acquisition.layout import Layout
 from napari_zarr_stream._acquisition.microscope import Microscope, look_at
 from napari_zarr_stream._acquisition.states import AcquisitionState, AcquisitionStatus
 from napari_zarr_stream._acquisition.words import end_in_words
@@ -31,9 +32,12 @@ from napari_zarr_stream.cameras.micromanager.simulated import simulated_microsco
 
 from .background import in_background
 from .closing import CloseGuard
+from .far_layers import far_layers_of
 from .napari_compat import mend_window
 from .one_each import OneEach
+from .opening import with_first_views
 from .run_layers import RunLayers
+from .turns import SOON_MS, Turns
 from .uploading import uploads_of
 
 POLL_MS = 100
@@ -93,6 +97,7 @@ class Acquiring(QObject):
         self.positions = Positions.SLIDER
         self.layers: RunLayers | None = None
         self._opening: Future[tuple[list[LayerData], Notes]] | None = None
+        self._turns = Turns(self)
         self.trouble = ""
         self._is_busy = False
         self._guard = CloseGuard("Acquisition", QUESTION, self.stop, self.finish_now)
@@ -304,22 +309,32 @@ class Acquiring(QObject):
             return
         acquisition = self.acquisition
         assert acquisition is not None
+        if not self._turns.is_over:
+            return
         if self._opening is not None:
             if self._opening.done():
-                self._show_opened(self._opening, acquisition.status())
+                opened, self._opening = self._opening, None
+                self._turns.begin(self._show_opened(opened, acquisition.status()))
             return
         self._follow_upload(acquisition)
         acquisition.note_paused(self.is_paused)
         status = acquisition.status()
         layout = acquisition.layout
         if layout is not None and self.layers is None and status.is_busy:
-            self.layers = RunLayers(self._viewer, acquisition, layout)
-            self.layers.changed.connect(self.changed)
-            self.changed.emit()
+            self._turns.begin(self._show_live(acquisition, layout))
         if self.layers is not None:
             self.layers.follow(status)
         if status.state is AcquisitionState.ENDED:
             self._end_run(status)
+
+    def _show_live(self, acquisition: Acquisition, layout: Layout) -> Iterator[int]:
+        """A step for each layer."""
+        layers = RunLayers(self._viewer, acquisition, layout)
+        for _ in layers.add():
+            yield SOON_MS
+        self.layers = layers
+        layers.changed.connect(self.changed)
+        self.changed.emit()
 
     def _follow_upload(self, acquisition: Acquisition) -> None:
         uploader = acquisition.upload.uploader if acquisition.upload else None
@@ -334,34 +349,46 @@ class Acquiring(QObject):
         path, positions = status.path, self.positions
 
         def read() -> tuple[list[LayerData], Notes]:
-            return layers_and_notes(path, positions) if path.exists() else ([], [])
+            if not path.exists():
+                return [], []
+            layers, notes = layers_and_notes(path, positions)
+            return with_first_views(layers), notes
 
+        far_layers_of(self._viewer)  # begins with the layers when they come
         self._opening = in_background(read)  # its disk may not answer
 
     def _show_opened(
         self, opened: "Future[tuple[list[LayerData], Notes]]", status: AcquisitionStatus
-    ) -> None:
-        self._opening = None
-        steps = self._take_layers_away()
+    ) -> Iterator[int]:
+        """A step for each layer that goes and for each that comes, then the end."""
         notes: Notes = []
         try:
             layers, notes = opened.result()
+            steps: tuple[int, ...] = ()
+            if self.layers is not None:
+                live, self.layers = self.layers, None
+                steps = live.stop()
+                for _ in live.take_away():
+                    yield SOON_MS
             for data, meta, kind in layers:
                 added = getattr(self._viewer, f"add_{kind}")(data, **meta)
                 self.uploads.shown_by(added if isinstance(added, list) else [added])
+                yield SOON_MS
             if steps and len(steps) == self._viewer.dims.ndim:
                 self._viewer.dims.set_current_step(range(len(steps) - 2), steps[:-2])
         except (ZarrStreamError, OSError) as error:
             notes = [f"{status.path} was recorded but could not be opened: {error}"]
-        finally:
+        except Exception:
             self._finish(status, notes)
-
-    def _take_layers_away(self) -> tuple[int, ...]:
-        layers, self.layers = self.layers, None
-        return layers.stop() if layers is not None else ()
+            raise
+        self._finish(status, notes)
 
     def _finish(self, status: AcquisitionStatus, notes: Notes) -> None:
-        self._take_layers_away()
+        live, self.layers = self.layers, None
+        if live is not None:
+            live.stop()
+            for _ in live.take_away():
+                pass
         said = end_in_words(status)
         failed = status.finish_reason is FinishReason.FAILED
         amiss = failed or (
@@ -382,6 +409,7 @@ class Acquiring(QObject):
         """Cancel, and wait until all is written: the window closes."""
         acquisition = self.acquisition
         self._timer.stop()
+        self._turns.give_up()
         self._guard.release()
         self.stop()
         if acquisition is None:

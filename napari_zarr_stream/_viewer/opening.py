@@ -53,11 +53,18 @@ def _reading(
     viewer: Any, read: Callable[[], list[LayerData]]
 ) -> "Future[list[LayerData]]":
     far_layers_of(viewer)  # begins with the layers when they come
-    return in_background(lambda: _with_first_views(read()), may_be_dropped=True)
+    return in_background(lambda: with_first_views(read()), may_be_dropped=True)
 
 
-def _with_first_views(layers: list[LayerData]) -> list[LayerData]:
-    """The same, and what napari reads of them before it shows anything is at hand."""
+MOST_SLIDERS = 3
+"""Of more, 81 planes and more would be read."""
+
+
+def with_first_views(layers: list[LayerData]) -> list[LayerData]:
+    """The same, and what napari reads of them before it shows anything is at hand.
+
+    From any thread. Fields of a plate that were opened for it stay open.
+    """
     views = []
     for data, meta, _ in layers:
         smallest = data[-1] if meta.get("multiscale") else data
@@ -67,7 +74,3 @@ def _with_first_views(layers: list[LayerData]) -> list[LayerData]:
         views += [smallest[place] for place in places if len(outer) <= MOST_SLIDERS]
     side_by_side(np.asarray, views)
     return layers
-
-
-MOST_SLIDERS = 3
-"""Of more, 81 planes and more would be read."""

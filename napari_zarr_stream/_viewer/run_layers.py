@@ -1,7 +1,7 @@
 """The live layers of a run, one a channel: the newest plane, or any there is."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from qtpy.QtCore import QObject, Signal
@@ -56,6 +56,8 @@ class _Shown:
 class RunLayers(QObject):
     """Live layers of the images of a run, with sliders over all that was planned.
 
+    They are there when all steps of `add` were taken.
+
     `changed` is emitted when the newest is shown from now on, or no longer.
 
     Parameters
@@ -81,13 +83,18 @@ class RunLayers(QObject):
         self._is_moving = True  # and it is not the user who moves sliders
         self._shown_at = 0.0
         self._all: list[_Shown] = []
-        for alike in alike_in(layout):
+
+    def add(self) -> Iterator[None]:
+        """Add the layers: a step for each, all of which are to be taken."""
+        for alike in alike_in(self._layout):
             channels = range(len(alike.first.channels))
             if self._all and len(self._all) + len(channels) > MOST_LAYERS:
                 continue
-            self._all += [self._add(alike, channel) for channel in channels]
+            for channel in channels:
+                self._all.append(self._add(alike, channel))
+                yield
         self._is_moving = False
-        viewer.dims.events.current_step.connect(self._see_moved)
+        self._viewer.dims.events.current_step.connect(self._see_moved)
 
     def _add(self, alike: Alike, number: int) -> _Shown:
         planes = ChannelPlanes(self._stored, self._layout, alike, number)
@@ -186,12 +193,16 @@ class RunLayers(QObject):
         return words_of(self._layout, self._acquisition, keys)
 
     def stop(self) -> tuple[int, ...]:
-        """Take the layers away, if the user has not; where the sliders were."""
+        """Follow the run no longer; where the sliders were."""
         self._viewer.dims.events.current_step.disconnect(self._see_moved)
-        steps = tuple(self._viewer.dims.current_step)
+        return tuple(self._viewer.dims.current_step)
+
+    def take_away(self) -> Iterator[None]:
+        """Take the layers away, if the user has not: a step for each."""
         for each in self._there:
-            self._viewer.layers.remove(each.layer)
-        return steps
+            if each.layer in self._viewer.layers:
+                self._viewer.layers.remove(each.layer)
+            yield
 
 
 def _refresh(layer: Any) -> None:

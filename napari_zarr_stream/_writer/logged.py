@@ -107,29 +107,37 @@ def place_in_set(root: Path, part_of: Mapping[str, Any]) -> tuple[Path, int]:
     return root.joinpath(*where.split("/")), image
 
 
+PLACES = ("image", "t", "c", "z")
+"""The columns that say which plane a row of the log of a set is of."""
+
+
 class SetLog:
     """The places that the frame log of a set tells of.
 
     Parameters
     ----------
-    root : Path
-        Of the set.
-
-    Raises
-    ------
-    InvalidStore
-        There is a log that is none of ours.
+    columns : mapping of str to array, (n,)
+        Those of `PLACES`, as `read_column` reads them; empty where there is no log.
     """
 
-    def __init__(self, root: Path) -> None:
-        columns = {name: read_column(root, name) for name in ("image", *"tcz")}
-        length = min(map(len, columns.values()))
+    def __init__(self, columns: Mapping[str, Values]) -> None:
+        length = min(len(columns[name]) for name in PLACES)
         # Image by image: a set may have thousands.
         order = np.argsort(columns["image"][:length], kind="stable")
-        self._image = columns.pop("image")[order].astype(np.int64)
-        self._places = {
-            name: values[order].astype(np.int64) for name, values in columns.items()
-        }
+        found = {name: columns[name][order].astype(np.int64) for name in PLACES}
+        self._image = found.pop("image")
+        self._places = found
+
+    @classmethod
+    def at(cls, root: Path) -> "SetLog":
+        """That of a set in a folder.
+
+        Raises
+        ------
+        InvalidStore
+            There is a log that is none of ours.
+        """
+        return cls({name: read_column(root, name) for name in PLACES})
 
     def planes_of(self, image: int, axes: str, outer: Sequence[int]) -> Flags:
         """Which planes of an image there are, of axes and sizes before y and x.

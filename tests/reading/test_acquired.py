@@ -11,8 +11,10 @@ from napari_zarr_stream import (
     ImageSet,
     Plate,
     StorageProperties,
+    cli,
 )
 from napari_zarr_stream._reading.info import facts_of, text_of
+from napari_zarr_stream._reading.locate import located
 from napari_zarr_stream._reading.reader import layers_of
 
 PLATE = Plate("plate", ("A", "B"), ("1", "2"))
@@ -68,6 +70,15 @@ def test_an_image_says_which(tmp_path):
         path / "0"
     )
     assert "acquired" not in warned(path / "1")
+
+
+def test_an_image_of_a_set_in_one_file_says_which(tmp_path):
+    path = tmp_path / "a.zarr"
+    write(path, None, MIDDLE, ALL).close()
+    assert cli.main(["export", str(path), str(tmp_path / "a.ozx")]) == 0
+    first, second = facts_of(located(tmp_path / "a.ozx"))["images"]
+    assert first["planes"] == {"acquired": 8, "not_acquired": 4}
+    assert second["planes"] == {"acquired": 12, "not_acquired": 0}
 
 
 @pytest.mark.parametrize("part", ["", "0"])

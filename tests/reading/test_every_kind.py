@@ -30,10 +30,18 @@ def test_it_is_the_same_in_one_file_and_at_an_address(name, tmp_path):
             layers, its_notes = layers_and_notes(place)
             assert_alike(layers, here)
             said = {each.replace(str(place), str(store)) for each in its_notes}
-            if "incomplete" not in name:  # which planes came is known in a folder only
-                assert said == set(notes)
+            assert said == set(notes)
+            assert ("not acquired" in "".join(said)) == ("incomplete" in name)
             its_facts = facts_of(place)
-            for key in ("kind", "name", "axes", "shape", "ome_ngff", "levels"):
+            for key in (
+                "kind",
+                "name",
+                "axes",
+                "shape",
+                "ome_ngff",
+                "levels",
+                "planes",
+            ):
                 assert its_facts.get(key) == facts.get(key), key
     if name.startswith(OF_OTHERS):
         for judge in ("ngff_zarr", "bioio_ome_zarr"):

@@ -16,7 +16,9 @@ from odd_stores import (
 )
 
 from napari_zarr_stream import InvalidStore
+from napari_zarr_stream._reading import fields as many
 from napari_zarr_stream._reading import plate
+from napari_zarr_stream._reading.far import is_far, without_waiting
 from napari_zarr_stream._reading.info import facts_of
 from napari_zarr_stream._reading.reader import layers_of
 from napari_zarr_stream._reading.zarr_array import ZarrArray
@@ -458,3 +460,37 @@ def test_a_large_plate_opens_no_field_before_it_is_looked_at(path, monkeypatch, 
     assert len(opened_arrays) <= 8
     assert (np.asarray(data[:8, :16]) == 1).all()
     assert len(opened_arrays) <= 10
+
+
+def test_no_window_waits_for_many_fields(path, monkeypatch):
+    """Nor does it for those few of a large plate that are in view."""
+    monkeypatch.setattr(many, "OPENED_SOON", 2)
+    wells = [f"{row}/{column}" for row in "AB" for column in (1, 2)]
+    put_plate(path, dict.fromkeys(wells, FIELD))
+    for number, well in enumerate(wells):
+        put_field(path / well / "0", 10 + number)
+    ((data, _, _),) = layers_of(path)
+    assert all(map(is_far, data))
+    with without_waiting() as missing:
+        assert (np.asarray(data[0][:20, :60]) == [10] * 30 + [11] * 30).all()
+        assert not missing
+    monkeypatch.setattr(many, "READ_SOON", 2)
+    whole = data[0][:40, :60]
+    with without_waiting() as missing:
+        assert (np.asarray(whole) == 0).all()
+    [fetch] = missing
+    fetch()
+    with without_waiting() as missing:
+        shown = np.asarray(whole)
+        assert not missing
+    np.testing.assert_array_equal(shown[::20, ::30], [[10, 11], [12, 13]])
+    shown[:] = 0  # it is whose it was given to
+    np.testing.assert_array_equal(np.asarray(whole)[::20, ::30], [[10, 11], [12, 13]])
+
+
+def test_few_fields_are_there_at_once(path):
+    put_plate(path, {"A/1": FIELD, "A/2": FIELD})
+    for well in ("A/1", "A/2"):
+        put_field(path / well / "0", 1)
+    ((data, _, _),) = layers_of(path)
+    assert not any(map(is_far, data))

@@ -187,7 +187,7 @@ class Examination:
         self._before = self._after = int(there.sum())
         where, number = place_in_set(self.root, self._documents.part_of or {})
         outer = plan.level_shape_after(0, steps)[:-2]
-        logged = SetLog(where).planes_of(number, plan.axes[:-2], outer)
+        logged = SetLog.at(where).planes_of(number, plan.axes[:-2], outer)
         if (lost := logged & ~there).any():
             problem = f"cannot be read, and were recorded: {named(plan, lost)}"
             self._find("0", problem, is_loss=True)

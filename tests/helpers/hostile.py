@@ -26,6 +26,7 @@ from napari_zarr_stream._reading.info import facts_of, text_of
 from napari_zarr_stream._reading.reader import get_reader, layers_of
 from napari_zarr_stream._saving.export import export_layers
 from napari_zarr_stream._sources.layer import LayerSource
+from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.errors import ZarrStreamError
 from napari_zarr_stream._writer.marks import encode_mark
 from napari_zarr_stream._writer.record import RECORD_KEY
@@ -379,7 +380,7 @@ def run_batch(stores, place, numbers):
         assert took_s < LIMIT_S, f"{number}: took {took_s:.1f} s"
         assert outside_of(here) == before, f"{number}: something outside was changed"
         print("end", number, opened, f"{took_s:.2f}", flush=True)
-        shutil.rmtree(here)
+        system.remove_tree(here)  # of which zarr may still read what it no longer needs
     print("peak", peak_bytes(), flush=True)
 
 

@@ -350,7 +350,13 @@ def replace_file(path: Path, data: Bytes) -> None:
 
 def replace(source: Path, target: Path) -> None:
     """Put a file in its place, whatever is there: one is seen, or the other."""
-    _patiently(lambda: os.replace(_full(source), _full(target)))
+    try:
+        _patiently(lambda: os.replace(_full(source), _full(target)))
+    except OSError as error:
+        if is_in_use(error) and os.path.isdir(_full(target)):  # Windows' words for it
+            code = errno.EISDIR
+            raise IsADirectoryError(code, os.strerror(code), str(target)) from error
+        raise
 
 
 def replace_synced(source: Path, target: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_zarr_stream._writer.errors import InvalidProperties
+from napari_zarr_stream._writer.local_store import MAX_NAME
 from napari_zarr_stream._writer.names import is_store_name, split_ending
 
 from .name_template import NameTemplate
@@ -75,6 +76,10 @@ def _names_in(folder: Path) -> list[str]:
 
 
 def _is_taken(path: Path) -> bool:
+    if len(path.name) > MAX_NAME:  # Windows would say that there is none
+        raise InvalidProperties(
+            f"the name is too long, choose another name or folder: {path}"
+        )
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):

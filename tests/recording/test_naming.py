@@ -81,3 +81,15 @@ def test_several_cameras_count_together(tmp_path):
 
 def test_a_store_that_is_named_goes_before_the_template(tmp_path):
     assert free_path(tmp_path / "x.zarr", "a{counter}").name == "x.zarr"
+
+
+@pytest.mark.parametrize("cameras", [1, 2])
+def test_a_name_that_no_disk_takes_is_refused(tmp_path, monkeypatch, cameras):
+    """Windows says of such a name that nothing has it."""
+    monkeypatch.setattr(type(tmp_path), "lstat", nothing_there)
+    with pytest.raises(InvalidProperties, match="too long, choose another name"):
+        free_paths(tmp_path / ("a" * 300 + ".zarr"), cameras)
+
+
+def nothing_there(path):
+    raise FileNotFoundError

@@ -15,6 +15,7 @@ from hostile import look_at
 from judges import ask
 from odd_stores import addressed, group_v2, image_v2, write, write_group
 from servers import serving
+from tables import long_but
 
 from napari_zarr_stream import (
     DeviceKind,
@@ -293,7 +294,7 @@ LAID = {
 }
 
 
-@pytest.mark.parametrize("case", LAID)
+@pytest.mark.parametrize("case", long_but(LAID, "macos", "deep", "changed"))
 def test_archives_as_people_make_them(case, tmp_path):
     folder, beside = LAID[case]
     store = recorded(tmp_path / "a.zarr")

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from xml.sax.saxutils import quoteattr
 
 from .axes import AXIS_TYPES
@@ -139,7 +140,8 @@ def _image(number: int, image: OmeImage, begins_ns: float | None) -> Iterator[st
     yield "<MetadataOnly/>"
     if begins_ns is not None:
         there = (r for r in image.planes if all(r[a] < sizes[a] for a in "tcz"))
-        yield from _planes(there, begins_ns)
+        # They come as they were committed, and that is nearly in order.
+        yield from _planes(sorted(there, key=itemgetter("t", "c", "z")), begins_ns)
     yield "</Pixels>"
     yield "</Image>"
 

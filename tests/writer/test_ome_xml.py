@@ -66,8 +66,9 @@ def check(told, plate):
         assert (pixels.size_t, pixels.size_c, pixels.size_z) == (2, 2, 3)
         assert [channel.name for channel in pixels.channels] == ["DAPI", "FITC & co"]
         assert pixels.channels[1].color.as_rgb_tuple() == (255, 255, 0)
-        places = {(at.the_t, at.the_c, at.the_z) for at in pixels.planes}
-        assert len(places) == len(pixels.planes) == count
+        places = [(at.the_t, at.the_c, at.the_z) for at in pixels.planes]
+        assert places == sorted(set(places))
+        assert len(places) == count
         last = pixels.planes[-1]
         assert last.delta_t == pytest.approx(1.0 if number else 1.0015)
         assert last.delta_t_unit is UnitsTime.SECOND

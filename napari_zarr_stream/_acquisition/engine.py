@@ -301,10 +301,11 @@ class RecordingEngine:
     ) -> "Iterator[useq.MDAEvent]":
         """Say of each event that it comes next: the runner waits for it then."""
         inner = getattr(self.inner, "event_iterator", None)
-        for event in inner(events) if inner else events:
-            if self.acquisition is not None:
-                self.acquisition.expect(index_of(event), self._due_s(event))
-            yield event
+        with self._keeping_failure():
+            for event in inner(events) if inner else events:
+                if self.acquisition is not None:
+                    self.acquisition.expect(index_of(event), self._due_s(event))
+                yield event
 
     def _due_s(self, event: "useq.MDAEvent") -> float | None:
         core = self._core()

@@ -401,9 +401,21 @@ def test_what_the_runner_calls_an_error_is_one(scope, tmp_path):
         core.mda.run(useq.MDASequence(channels=["DAPI", "FITC"]))
     recorder.stop()
     del core.mda.engine.event_iterator
-    with pytest.raises(SourceFailed):
+    with pytest.raises(SourceFailed, match="of its own"):
         acquisition.wait()
     assert acquisition.status().acquired == 1
+
+
+def test_a_channel_that_is_not_there_is_named(scope, tmp_path):
+    core, copies = scope
+    copies.inner.use_hardware_sequencing = True
+    acquisition = Acquisition(stored(tmp_path / "run.zarr"))
+    recorder = RunRecorder(core, lambda: acquisition)
+    with pytest.raises(ValueError, match="Cy9"):
+        core.mda.run(useq.MDASequence(channels=["Cy9"]))
+    recorder.stop()
+    with pytest.raises(SourceFailed, match='"Channel" or its preset "Cy9" does not'):
+        acquisition.wait()
 
 
 # several cameras, colours

@@ -21,6 +21,15 @@ settings.register_profile(
 settings.load_profile("project")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    from crashed_workers import GoesOnAfterACrash
+
+    if config.getoption("dist") == "loadscope":
+        return GoesOnAfterACrash(config, log)
+    return None
+
+
 def pytest_terminal_summary(terminalreporter, config):
     """Say which folder of tests took how long: setup, call and teardown."""
     seconds: Counter[str] = Counter()

@@ -199,12 +199,12 @@ def test_one_that_hangs_hides_no_other_and_is_asked_once(package):
     wait_until(lambda: search.found.awaited == ("Acme",))
     assert "Only mine" in search.found.cameras
     assert not search.is_over
-    before = threading.active_count()
+    before = set(threading.enumerate())
     again = CameraSearch(timeout_s=0)
     assert again.is_over
     wait_until(lambda: "Acme" in again.found.failed)  # it is known what there is
     assert "hangs" in again.found.failed["Acme"]
-    wait_until(lambda: threading.active_count() <= before)  # those that did answer
+    wait_until(lambda: set(threading.enumerate()) <= before)  # those that did answer
     import hangs
 
     hangs.go_on.set()

@@ -1,5 +1,6 @@
 """A stream onto a disk that fails: begun, fed until it is heard, and ended."""
 
+import os
 import threading
 import time
 
@@ -52,3 +53,14 @@ def end(stream):
     assert caught.value is stream.status().error
     stream.close()
     assert not [t for t in threading.enumerate() if t.name.startswith("zarr-stream")]
+
+
+def open_files(folder):
+    """Descriptors of this process for files in a folder."""
+    paths = []
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            paths.append(os.readlink(f"/proc/self/fd/{number}"))
+        except OSError:
+            continue  # that of the listing itself
+    return [path for path in paths if path.startswith(f"{folder}/")]

@@ -811,14 +811,14 @@ def test_stop_before_start_is_not_remembered(tmp_path, camera):
 
 def test_it_can_be_started_again_and_again_without_leaking_threads(tmp_path, camera):
     recording = Recording()
-    before = threading.active_count()
+    before = set(threading.enumerate())
     for i in range(10):
         source = CameraSource(camera, "cells", 3)
         recording.configure(source, properties(tmp_path / f"{i}.zarr"))
         recording.start()
         assert recording.wait(PATIENCE_S)
     # What held sleep off ends by itself, and nobody waits for it.
-    wait_until(lambda: threading.active_count() <= before)
+    wait_until(lambda: set(threading.enumerate()) <= before)
 
 
 SCRIPT = """

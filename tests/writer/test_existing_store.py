@@ -4,21 +4,11 @@ import errno
 import os
 
 import pytest
+from disks import open_files
 
 from napari_zarr_stream import StoreInUse, WriteFailed
 from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.repair.existing_store import ExistingStore
-
-
-def open_files(folder):
-    """Descriptors of this process for files in a folder."""
-    paths = []
-    for number in os.listdir("/proc/self/fd"):
-        try:
-            paths.append(os.readlink(f"/proc/self/fd/{number}"))
-        except OSError:
-            continue  # that of the listing itself
-    return [path for path in paths if path.startswith(f"{folder}/")]
 
 
 @pytest.fixture

@@ -29,6 +29,9 @@ is shown of it takes as long again."""
 
 POLL_MS = 20
 
+OPENED_S = 10.0
+"""Programs that ask for the settings of a camera wait so long for it to be opened."""
+
 T = TypeVar("T")
 
 
@@ -125,6 +128,12 @@ class CameraControl(QObject):
         """Whether the camera still owes an answer; a preview is none."""
         preview = self.preview.ended if self.preview is not None else None
         return any(future is not preview for future, _ in self._awaited)
+
+    def await_view(self) -> None:
+        """Wait for a camera that is being opened; for programs, not for who clicks."""
+        if self.view is None and self.is_waiting:
+            wait([future for future, _ in self._awaited], OPENED_S)
+            self._collect()
 
     def _ask(self, work: Callable[[Camera], T], then: Callable[[T], None]) -> None:
         """Have work done; `then` gets its result, unless the camera has gone."""

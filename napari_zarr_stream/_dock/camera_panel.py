@@ -57,6 +57,15 @@ class CameraPanel(Container[Widget]):
         self.native.hide()
         control.changed.connect(self.show_view)
 
+    def __getitem__(self, key: Any) -> Any:
+        """By number; or by name, also while the camera is opened: programs do so."""
+        if isinstance(key, str):
+            self._control.await_view()
+        return super().__getitem__(key)
+
+    def _field_of(self, setting: Setting) -> Any:
+        return super().__getitem__(setting.name)
+
     def show_view(self) -> None:
         """Show what the camera said last."""
         view = self._control.view
@@ -66,7 +75,7 @@ class CameraPanel(Container[Widget]):
             self._build(settings)
             self._shown = shown
         for setting in settings:
-            _show(self[setting.name], setting)
+            _show(self._field_of(setting), setting)
         self.lock()
 
     def lock(self) -> None:
@@ -74,7 +83,7 @@ class CameraPanel(Container[Widget]):
         view = self._control.view
         for setting in view.settings if view is not None else ():
             free = not (self._control.is_recording and setting.locked_while_running)
-            widget = self[setting.name]
+            widget = self._field_of(setting)
             widget.enabled = free
             if isinstance(widget, PathEdit):
                 widget.row.setEnabled(free)
@@ -90,7 +99,7 @@ class CameraPanel(Container[Widget]):
             widget.changed.connect(self._applying(setting.name))
             self.append(widget)
         for setting in settings:
-            widget = self[setting.name]
+            widget = self._field_of(setting)
             label = setting.label + (f" ({setting.unit})" if setting.unit else "")
             # A check box says itself what it is for.
             text = "" if isinstance(setting.value, bool) else label

@@ -18,9 +18,6 @@ from napari_zarr_stream._saving.settings import read_settings, settings_file
 from napari_zarr_stream._writer import system
 from napari_zarr_stream.cameras.protocol import SettingValue
 
-LOCK_MS = 200
-"""Others need a few milliseconds."""
-
 Settings = dict[str, SettingValue]
 T = TypeVar("T")
 
@@ -57,7 +54,8 @@ class Remembered:
         Returns
         -------
         bool
-            False where another program had the file for too long: worth another try.
+            False where another program has the file: worth another try. Nobody waits
+            for it, as that would be in the window's thread.
         """
         if self._path is None or self._kept == (self.choices, self.cameras):
             return True
@@ -65,9 +63,8 @@ class Remembered:
             system.make_folders(self._path.parent)
             # A second napari may be writing the same file.
             lock = QLockFile(f"{self._path}.lock")
-            locked = lock.tryLock(LOCK_MS)
-            if not locked and lock.error() is QLockFile.LockError.LockFailedError:
-                _log.warning("%s is locked by another program", self._path)
+            is_locked = lock.tryLock(0)
+            if not is_locked and lock.error() is QLockFile.LockError.LockFailedError:
                 return False
             try:
                 self._merge(self._path)

@@ -1,12 +1,15 @@
 """Docks are there at once, and filled some turns of the event loop later."""
 
+import time
+
 import pytest
 from docks import let_find
 from windows import wait_until
 
 import napari_zarr_stream._dock.cameras_section as cameras_section
 from napari_zarr_stream._dock.export_dock import ExportDock
-from napari_zarr_stream._widget import ExportWidget
+from napari_zarr_stream._widget import ExportWidget, RecordWidget
+from napari_zarr_stream.cameras import SimulatedCamera
 
 DOCKS = {"Record to Zarr": "record", "Export to Zarr": "export"}
 
@@ -57,6 +60,26 @@ def test_who_asks_for_what_is_in_a_dock_has_all_of_it_at_once(opened):
     assert child in [each.name for each in widget]
     with pytest.raises(AttributeError):
         widget.there_is_none_of_this_name  # noqa: B018
+
+
+class SlowToOpen(SimulatedCamera):
+    def open(self):
+        time.sleep(0.5)
+        super().open()
+
+
+def test_a_program_sets_a_camera_before_the_window_has_had_a_turn(viewer, monkeypatch):
+    let_find(monkeypatch, Slow=SlowToOpen)
+    widget = RecordWidget(viewer)
+    viewer.window.add_dock_widget(widget)
+    widget.camera_settings["width"].value = 96  # of the first
+    widget.source.value = "Simulated: radial sine"
+    widget.camera_settings["width"].value = 80
+    wait_until(lambda: not widget.cameras.is_searching)
+    widget.source.value = "Slow"
+    widget.camera_settings["width"].value = 64
+    assert widget.cameras.first.control.view.shape[1] == 64
+    widget.cameras.close()
 
 
 def test_a_dock_whose_filling_fails_says_so_and_is_painted(viewer, monkeypatch):

@@ -9,7 +9,7 @@ import itertools
 import math
 import threading
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -18,7 +18,6 @@ import numpy as np
 from zarr.abc.store import (
     OffsetByteRequest,
     RangeByteRequest,
-    Store,
     SuffixByteRequest,
 )
 
@@ -28,6 +27,7 @@ from .ahead import ahead
 from .documents import mapping, sequence
 from .kept import chunks_kept
 from .location import Within
+from .read_only_store import ReadOnlyStore
 from .side_by_side import side_by_side
 
 NOTHING = 2**64 - 1
@@ -36,7 +36,7 @@ NOTHING = 2**64 - 1
 Span = tuple[int, int]
 
 
-class TreeStore(Store):  # type: ignore[misc]
+class TreeStore(ReadOnlyStore):
     """The files of one array, read only.
 
     Parameters
@@ -52,17 +52,12 @@ class TreeStore(Store):  # type: ignore[misc]
     most_bytes = 2**20
 
     def __init__(self, location: Within) -> None:
-        super().__init__(read_only=True)
+        super().__init__()
         self.location = location
         # Parts of files that are being read; guarded by _lock.
         self._ahead: dict[str, dict[Span | None, bytes]] = defaultdict(dict)
         self._lock = threading.Lock()
         self._asked_ahead: set[str] = set()
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    __hash__ = object.__hash__
 
     @property
     def is_far(self) -> bool:
@@ -146,35 +141,8 @@ class TreeStore(Store):  # type: ignore[misc]
         data = await asyncio.to_thread(self.read, key, _part_of(byte_range))
         return None if data is None else prototype.buffer.from_bytes(data)
 
-    async def get_partial_values(
-        self, prototype: Any, key_ranges: Iterable[tuple[str, Any]]
-    ) -> Any:
-        each = [self.get(key, prototype, part) for key, part in key_ranges]
-        return list(await asyncio.gather(*each))
-
     async def exists(self, key: str) -> bool:
         return (self.location / key).is_file()
-
-    _none: tuple[str, ...] = ()
-    supports_writes = supports_deletes = supports_listing = False
-
-    async def set(self, key: str, value: Any) -> None:
-        raise NotImplementedError
-
-    async def delete(self, key: str) -> None:
-        raise NotImplementedError
-
-    async def list(self) -> AsyncIterator[str]:
-        for key in self._none:
-            yield key
-
-    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
-        for key in self._none:
-            yield key
-
-    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
-        for key in self._none:
-            yield key
 
 
 class Shard:

@@ -9,13 +9,14 @@ import json
 import math
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import zarr
-from zarr.storage import LocalStore, WrapperStore
+from zarr.abc.store import RangeByteRequest
+from zarr.storage import LocalStore
 
 from napari_zarr_stream._writer.errors import InvalidStore
 
@@ -35,6 +36,7 @@ from .documents import (
 )
 from .location import Location, Within, entries_of
 from .plain_chunks import PlainChunks
+from .read_only_store import ReadOnlyStore
 from .side_by_side import side_by_side
 from .tree_store import Layout, TreeStore
 
@@ -55,7 +57,7 @@ AT_ONCE = 10
 """Chunks that zarr decodes side by side, by default."""
 
 
-class _PlainFiles(WrapperStore):
+class _PlainFiles(ReadOnlyStore):
     """Regular files only, none larger than what it is for."""
 
     most_bytes = MAX_ARRAY_BYTES
@@ -66,7 +68,11 @@ class _PlainFiles(WrapperStore):
     blosc_bytes = 0
     """What a whole file unpacks to at the most, where it is a blosc buffer; else 0."""
 
-    def _check(self, key: str) -> None:
+    def __init__(self, store: LocalStore | TreeStore) -> None:
+        super().__init__()
+        self._store = store
+
+    def _check(self, key: str, byte_range: Any) -> None:
         if isinstance(self._store, TreeStore):  # which has bounds of its own
             return
         path = self._store.root / key
@@ -81,13 +87,18 @@ class _PlainFiles(WrapperStore):
                 f"{path} has {info.st_size} bytes, and {self.most_bytes} at the most "
                 "are what it should hold"
             )
+        if isinstance(byte_range, RangeByteRequest) and byte_range.end > info.st_size:
+            raise InvalidStore(
+                f"{path} has {info.st_size} bytes, and says that a chunk ends at "
+                f"{byte_range.end}"
+            )
 
     async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
         if key in self.documents:
             return prototype.buffer.from_bytes(self.documents[key])
         data = None
         for name in (key, *(_renamed(key, names) for names in self.other_names)):
-            self._check(name)
+            self._check(name, byte_range)
             data = await self._store.get(name, prototype, byte_range)
             if data is not None:
                 break
@@ -100,13 +111,14 @@ class _PlainFiles(WrapperStore):
                 )
         return data
 
-    async def get_partial_values(
-        self, prototype: Any, key_ranges: Iterable[tuple[str, Any]]
-    ) -> Any:
-        ranges = list(key_ranges)
-        for key, _ in ranges:
-            self._check(key)
-        return await self._store.get_partial_values(prototype, ranges)
+    def get_ranges(self, key: str, byte_ranges: Any, **options: Any) -> Any:
+        """Of zarr since 3.2, which asks for several as one, with what lies between."""
+        if isinstance(self._store, TreeStore):  # where chunks were asked for ahead
+            options["max_gap_bytes"] = -1
+        return super().get_ranges(key, byte_ranges, **options)
+
+    async def exists(self, key: str) -> bool:
+        return bool(await self._store.exists(key))
 
 
 MOST_UNDERSTOOD = 64
@@ -353,18 +365,24 @@ class ZarrArray:
         try:
             with self._fetched(inside if chunks else []):
                 read: npt.NDArray[np.generic] = np.asarray(self._array[key], self.dtype)
-        except MemoryError as error:
-            raise InvalidStore(
+        except Exception as error:
+            raise self._failure(error, pixels) from error
+        return read
+
+    def _failure(self, error: Exception, pixels: int) -> InvalidStore:
+        """Whatever a codec makes of damaged bytes, in our words."""
+        while isinstance(error, ExceptionGroup):  # zarr since 3.2, of chunks in shards
+            error = error.exceptions[0]
+        if isinstance(error, InvalidStore):
+            return error
+        if isinstance(error, MemoryError):
+            return InvalidStore(
                 f"{self.path}: there is not enough memory for {pixels} pixels in "
                 f"chunks of {self.chunks}"
-            ) from error
-        except InvalidStore:
-            raise
-        except Exception as error:  # whatever a codec makes of damaged bytes
-            raise InvalidStore(
-                f"array {self.path} has pixels that cannot be read: {error}"
-            ) from error
-        return read
+            )
+        return InvalidStore(
+            f"array {self.path} has pixels that cannot be read: {error}"
+        )
 
 
 def _names_in(path: Location) -> set[Names] | None:

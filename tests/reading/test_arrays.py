@@ -8,6 +8,7 @@ import zlib
 import numcodecs
 import numpy as np
 import pytest
+import zarr
 from odd_stores import (
     addressed,
     array_v2,
@@ -22,6 +23,8 @@ from tables import long_but
 from napari_zarr_stream import InvalidStore
 from napari_zarr_stream._reading.info import facts_of, text_of
 from napari_zarr_stream._reading.reader import layers_of
+from napari_zarr_stream._reading.zarr_array import ZarrArray
+from napari_zarr_stream._writer.codecs import encode_shard_index
 
 PIXELS = addressed((4, 40, 50))
 CHUNKS = (1, 20, 50)
@@ -363,3 +366,38 @@ def test_damaged_pixels_are_said_with_their_array(path):
     assert "no contrast limits from some pixels" in words
     with pytest.raises(InvalidStore, match="pixels that cannot be read"):
         full_size(layers[0])
+
+
+# id: where a chunk of a shard lies, in its index, and what is said
+PLACES = {
+    "ends-behind-the-file": ((0, 2**40), "says that a chunk ends at"),
+    "begins-behind-the-file": ((2**40, 8), "says that a chunk ends at"),
+    "longer-than-it-is": ((0, 100), "cannot be read|ends at"),
+}
+
+
+@pytest.mark.parametrize(("place", "said"), PLACES.values(), ids=PLACES)
+def test_a_shard_that_lies_about_where_its_chunks_are(path, place, said):
+    array = zarr.create_array(
+        path, shape=(2, 40, 50), shards=(2, 40, 50), chunks=(1, 40, 50), dtype="u2"
+    )
+    array[:] = 7
+    shard = path / "c" / "0" / "0" / "0"
+    data = shard.read_bytes()
+    index = np.frombuffer(data[-36:-4], "<u8").reshape(2, 2).copy()
+    index[0] = place
+    shard.write_bytes(data[:-36] + encode_shard_index(index))
+    opened = ZarrArray(path)
+    with pytest.raises(InvalidStore, match=said):
+        opened[0, :40, :50]
+    assert (opened[1, :40, :50] == 7).all()
+
+
+def test_chunks_of_a_shard_that_has_another_name(path):
+    array = zarr.create_array(
+        path, shape=(2, 40, 50), shards=(2, 40, 50), chunks=(1, 40, 50), dtype="u2"
+    )
+    array[:] = 7
+    (path / "c" / "0" / "0" / "0").rename(path / "c.0.0.0")
+    shutil.rmtree(path / "c")
+    assert (ZarrArray(path)[0, :40, :50] == 7).all()

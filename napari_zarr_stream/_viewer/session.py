@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 BUSY_QUEUE = 0.5
-"""With the queue fuller than this the live layer waits: frames are worth more."""
+"""With the queue fuller than this the live layer waits: frames are worth more. So it
+does where frames are lost: painting holds the GIL, and a camera is read late by it."""
 
 POLL_MS = 100
 
@@ -57,8 +58,10 @@ class RecordingFeed:
     @property
     def is_crowded(self) -> bool:
         """See `Feed.is_crowded`."""
-        recording = self.recording
-        return recording is not None and recording.status().queue_fill > BUSY_QUEUE
+        if self.recording is None:
+            return False
+        status = self.recording.status()
+        return status.queue_fill > BUSY_QUEUE or status.lost_share > 0
 
     @property
     def contrast_limits(self) -> tuple[float, float] | None:

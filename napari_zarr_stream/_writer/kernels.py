@@ -24,16 +24,17 @@ _ONE = np.uint64(1)
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def _compiled(function: _Function) -> _Function:
+def compiled(function: _Function) -> _Function:
     """Compile at the first call, without the GIL; kept on disk where there is room."""
     try:
-        compiled: _Function = numba.njit(nogil=True, cache=True)(function)
+        kept: _Function = numba.njit(nogil=True, cache=True)(function)
+        return kept
     except RuntimeError:  # "no locator available": no folder of its can be written
-        compiled = numba.njit(nogil=True)(function)
-    return compiled
+        unkept: _Function = numba.njit(nogil=True)(function)
+        return unkept
 
 
-@_compiled
+@compiled
 def _mean_of_4(a: Any, b: Any, c: Any, d: Any, wide: Any) -> Any:
     if wide is None:
         # Divided first, so that no sum overflows: a power of two is exact.
@@ -42,7 +43,7 @@ def _mean_of_4(a: Any, b: Any, c: Any, d: Any, wide: Any) -> Any:
     return (wider(a) + wider(b) + wider(c) + wider(d) + wider(2)) >> wider(2)
 
 
-@_compiled
+@compiled
 def _mean_of_2(a: Any, b: Any, wide: Any) -> Any:
     if wide is None:
         return a * 0.5 + b * 0.5
@@ -50,7 +51,7 @@ def _mean_of_2(a: Any, b: Any, wide: Any) -> Any:
     return (wider(a) + wider(b) + wider(1)) >> wider(1)
 
 
-@_compiled
+@compiled
 def mean_of_tiles(
     tiles: Tiles,
     below: Tiles,
@@ -101,7 +102,7 @@ def mean_of_tiles(
                     out[left + whole] = _mean_of_2(upper[last], lower[last], wide)
 
 
-@_compiled
+@compiled
 def sums_of_tiles(
     plane: Tiles,
     tile_height: int,

@@ -52,11 +52,11 @@ class Sensor(NamedTuple):
             for x in range(0, image.shape[1], width):
                 yield image[y : y + height, x : x + width]
 
-    def window(self, bank: Image, tile: Image, chance: random.Random) -> Image:
-        """Return a view from a random place of a bank that is larger than a tile."""
+    def corner(self, bank: Image, chance: random.Random) -> tuple[int, int]:
+        """Return a random place in a bank that is larger than a tile."""
         y = chance.randint(0, bank.shape[0] - self.tile_shape[0])
         x = chance.randint(0, bank.shape[1] - self.tile_shape[1])
-        return bank[y : y + tile.shape[0], x : x + tile.shape[1]]
+        return y, x
 
 
 def _empty(sensor: Sensor) -> Draw:
@@ -75,7 +75,9 @@ def _uniform_random(sensor: Sensor) -> Draw:
         for tile in sensor.tiles(out):
             # another key hides from codecs that they have seen this noise before
             key = sensor.dtype.type(chance.randint(0, sensor.white))
-            np.bitwise_xor(sensor.window(bank, tile, chance), key, out=tile)
+            y, x = sensor.corner(bank, chance)
+            rows, columns = tile.shape
+            np.bitwise_xor(bank[y : y + rows, x : x + columns], key, out=tile)
 
     return draw
 
@@ -111,6 +113,7 @@ _FULL_WELL = 8000.0  # electrons that make a pixel white
 _READ_NOISE = 2.0  # electrons
 _OFFSET = 0.025  # of white; cameras add it so that noise is not cut off at 0
 _CELL_SPACING_PX = 200
+_VARIANTS = 6  # of a cell's noise
 
 
 def _cells(sensor: Sensor) -> Draw:
@@ -129,38 +132,47 @@ def _cells(sensor: Sensor) -> Draw:
         noise *= np.sqrt(mean + np.float32(read_noise**2))
         return sensor.pixels((mean + noise) * gain + np.float32(offset))
 
+    from .painting import laid_end_to_end, paint_cells
+
     background = _background(sensor.tile_shape)
-    bank = [
-        exposed(background, _READ_NOISE, _OFFSET * sensor.white)
-        for _ in range(max(2, min(16, (4 << 20) // background.size)))
-    ]
-    variants = [[exposed(mean, 0, 0) for _ in range(6)] for mean in _mean_cells()]
-    # with each cell, what may lie beneath it without overflow
-    cells = [[(cell, sensor.white - cell) for cell in each] for each in variants]
-    margin = max(max(mean.shape) for mean in _mean_cells())
+    bank = np.array(
+        [
+            exposed(background, _READ_NOISE, _OFFSET * sensor.white)
+            for _ in range(max(2, min(16, (4 << 20) // background.size)))
+        ]
+    )
+    means = _mean_cells()
+    variants = [exposed(mean, 0, 0) for mean in means for _ in range(_VARIANTS)]
+    pixels, outlines = laid_end_to_end(variants)
+    rooms = sensor.dtype.type(sensor.white) - pixels
+    margin = max(max(mean.shape) for mean in means)
     extent = np.array(sensor.shape) + margin  # cells leave and come back out of sight
     count = max(4, int(extent.prod() / _CELL_SPACING_PX**2))
     home = numbers.random((count, 2)) * extent
     velocity = numbers.normal(0, 5, (count, 2))  # px/s
     sway_px = numbers.uniform(3, 14, (count, 2))
     sway_rate = numbers.uniform(0.15, 0.6, (count, 2))  # rad/s
+    kinds = _VARIANTS * (np.arange(count) % len(means))
+    tile = sensor.tile_shape
+    # Compiled here, and not when frames have begun to come.
+    nothing, nowhere = np.empty((0, 0), sensor.dtype), np.empty((0, 2), int)
+    paint_cells(nothing, *tile, bank, outlines, pixels, outlines[:0], nowhere, rooms)
 
     def draw(out: Image, time_s: float) -> None:
-        for tile in sensor.tiles(out):
-            tile[...] = sensor.window(chance.choice(bank), tile, chance)
+        # another layout would be compiled as well
+        frame = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
+        windows = [
+            (chance.randrange(len(bank)), *sensor.corner(bank[0], chance))
+            for _ in sensor.tiles(frame)
+        ]
         place = home + velocity * time_s + sway_px * np.sin(sway_rate * time_s + home)
         corners = (place % extent).astype(int) - margin
-        variant = chance.randrange(6)
-        for number, (y, x) in enumerate(corners.tolist()):
-            cell, room = cells[number % len(cells)][variant]
-            rows, columns = cell.shape
-            seen = out[max(y, 0) : max(y + rows, 0), max(x, 0) : max(x + columns, 0)]
-            if seen.shape != cell.shape:  # partly out of sight
-                top, left = max(-y, 0), max(-x, 0)
-                part = np.s_[top : top + seen.shape[0], left : left + seen.shape[1]]
-                cell, room = cell[part], room[part]
-            np.minimum(seen, room, out=seen)
-            np.add(seen, cell, out=seen)
+        shown = outlines[kinds + chance.randrange(_VARIANTS)]
+        paint_cells(
+            frame, *tile, bank, np.array(windows), pixels, shown, corners, rooms
+        )
+        if frame is not out:
+            out[...] = frame
 
     return draw
 

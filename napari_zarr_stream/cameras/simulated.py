@@ -122,6 +122,7 @@ class SimulatedCamera:
         self._delivered = 0
         self._sensor = _sensor_of(self._settings)
         self._picture: tuple[Sensor, Draw] | None = None
+        self._frame = np.empty((0, 0))  # drawn into where `out` is no array
         # what a region is a part of: the largest picture yet
         self._largest = 0, 0
         # last those whose limits follow from others
@@ -182,6 +183,7 @@ class SimulatedCamera:
         """Disconnect and free the prepared pictures; may be called twice."""
         self.stop()
         self._open, self._picture = False, None
+        self._frame = np.empty((0, 0))
 
     def get(self, name: str) -> SettingValue:
         """Return a setting's value; raises `CameraError` when there is no such name."""
@@ -263,7 +265,7 @@ class SimulatedCamera:
             # the sum may be a hair before now
             time.sleep(max(0.0, min(self._started_at + due_s, deadline) - now))
         # a plain array is drawn into where it is, which saves a copy
-        frame = out if isinstance(out, np.ndarray) else np.empty(self.shape, self.dtype)
+        frame = out if isinstance(out, np.ndarray) else self._frame
         draw(frame, due_s)
         if self._settings["stamp"].value:
             number = index.to_bytes(_STAMP_BYTES, "little")
@@ -298,6 +300,7 @@ class SimulatedCamera:
                 self._sensor,
                 drawing_of(self._pattern, self._sensor, self._largest),
             )
+            self._frame = np.empty(self.shape, self.dtype)
         return self._picture[1]
 
 

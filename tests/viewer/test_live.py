@@ -3,12 +3,16 @@
 import numpy as np
 import pytest
 from docks import choose, start, stop
+from waiting import PATIENCE_S
 from windows import click, wait_until
 
+from napari_zarr_stream import StorageProperties
+from napari_zarr_stream._recording.recording import Recording
+from napari_zarr_stream._sources.camera import CameraSource
 from napari_zarr_stream._sources.source import SourceDescription
 from napari_zarr_stream._viewer.live import LivePreview
-from napari_zarr_stream._viewer.session import session_of
-from napari_zarr_stream.cameras import SimulatedCamera, read_stamp
+from napari_zarr_stream._viewer.session import RecordingFeed, session_of
+from napari_zarr_stream.cameras import Fault, SimulatedCamera, read_stamp
 
 
 def newest_of(layer):
@@ -82,6 +86,23 @@ def test_a_crowded_recording_is_still_shown_once_in_a_while(viewer):
     wait_until(lambda: len(shown) > 2)
     live.stop()
     assert len(viewer.layers) == 0
+
+
+def test_the_live_layer_gives_way_while_frames_are_lost(tmp_path, opened):
+    gap = Fault(at=10, kind="gap", count=5)
+    camera = opened(
+        lambda: SimulatedCamera(width=32, height=32, frame_rate=50, faults=[gap])
+    )
+    feed = RecordingFeed()
+    source = CameraSource(camera, "losing")
+    recording = feed.recording = Recording(source, StorageProperties(tmp_path / "a"))
+    recording.start()
+    wait_until(lambda: feed.is_crowded)
+    wait_until(lambda: not feed.is_crowded)
+    assert recording.status().frames_lost == 5
+    recording.stop()
+    assert recording.wait(PATIENCE_S)
+    assert not feed.is_crowded
 
 
 class DarkFirst(SimulatedCamera):

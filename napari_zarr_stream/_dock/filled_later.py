@@ -14,7 +14,8 @@ from magicgui.widgets.bases import Widget
 from qtpy.QtWidgets import QSizePolicy
 
 from napari_zarr_stream._viewer.background import in_background
-from napari_zarr_stream._viewer.napari_compat import viewer_itself
+from napari_zarr_stream._viewer.garbage import UnsearchedWhileOpen
+from napari_zarr_stream._viewer.napari_compat import DockWatch, viewer_itself
 from napari_zarr_stream._viewer.turns import SOON_MS, Turns
 
 SHOWN_MS = 50
@@ -48,6 +49,8 @@ class FilledLater(Container[Widget]):
         native.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         native.setMinimumWidth(native.fontMetrics().averageCharWidth() * characters)
         self._is_awaited = False
+        viewer = viewer_itself(viewer)
+        UnsearchedWhileOpen(viewer, DockWatch(viewer, native))
         self._turns = Turns(native)
         self._turns.begin(self._fill(viewer, content))
 
@@ -58,7 +61,7 @@ class FilledLater(Container[Widget]):
         imported = in_background(partial(import_module, f".{module}", __package__))
         while not (imported.done() or self._is_awaited):
             yield POLL_MS
-        made = getattr(imported.result(), name)(self, viewer_itself(viewer))
+        made = getattr(imported.result(), name)(self, viewer)
         yield SOON_MS
         self._hold_still(True)
         try:

@@ -13,12 +13,12 @@ from napari_zarr_stream._writer.colours import colormap_of
 from napari_zarr_stream._writer.ngff import range_of
 from napari_zarr_stream.cameras.viewfinder import picture_of
 
+from .garbage import remove_layer
 from .live_image import LiveImage
 from .napari_compat import (
     PAINTED_MS,
     not_made_active,
     painted_later,
-    remove_layer,
     units_beside,
 )
 

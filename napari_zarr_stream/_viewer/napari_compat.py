@@ -7,7 +7,6 @@ axis of a pyramid is read at each step) stands in `_reading/lazy.py`.
 
 import atexit
 import contextlib
-import gc
 import sys
 import threading
 import weakref
@@ -332,34 +331,3 @@ def painted_later(viewer: Any) -> Iterator[None]:
         yield
     finally:
         QTimer.singleShot(PAINT_MS, paint)
-
-
-_not_searched: set[object] = set()
-
-
-def leave_from_search(who: object) -> None:
-    """What there is now is not looked through for garbage until `who` says so.
-
-    napari 0.9 has all there is looked through with each layer that goes (`VispyCanvas.
-    _clean_and_update_scenegraph`), which takes 0.2 s of the 0.24 s of a removal.
-    `gc.get_freeze_count` does not say whether somebody has asked for it: Python 3.12
-    begins with 375.
-    """
-    _not_searched.add(who)
-    gc.freeze()
-
-
-def search_again(who: object) -> None:
-    """End that, if all who asked for it have; may be called twice."""
-    _not_searched.discard(who)
-    if not _not_searched:
-        gc.unfreeze()
-
-
-def remove_layer(viewer: Any, layer: Any) -> None:
-    """Take a layer away, and have only what is new looked through for garbage."""
-    leave_from_search(layer)
-    try:
-        viewer.layers.remove(layer)
-    finally:
-        search_again(layer)

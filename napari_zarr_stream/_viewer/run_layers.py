@@ -16,6 +16,7 @@ from napari_zarr_stream._writer.contrast import WideningLimits
 from napari_zarr_stream._writer.ngff import range_of
 
 from .acquired_planes import Alike, ChannelPlanes, StoredPlanes, alike_in, words_of
+from .garbage import remove_layer
 from .live import LIVE, SLOWEST_PREVIEW_S, offer_range
 from .napari_compat import units_beside
 
@@ -201,7 +202,7 @@ class RunLayers(QObject):
         """Take the layers away, if the user has not: a step for each."""
         for each in self._there:
             if each.layer in self._viewer.layers:
-                self._viewer.layers.remove(each.layer)
+                remove_layer(self._viewer, each.layer)
             yield
 
 

@@ -20,18 +20,12 @@ from napari_zarr_stream._upload.request import UploadRequest
 from napari_zarr_stream._writer.errors import ZarrStreamError
 
 from .closing import CloseGuard
+from .garbage import leave_from_search, search_again
 from .layer_watch import LayerWatch
 from .live import LivePreview
 from .live_image import LiveImage
 from .look_back import LookBack, in_step_with
-from .napari_compat import (
-    PAINTED_MS,
-    leave_from_search,
-    make_axes,
-    mend_window,
-    painted_later,
-    search_again,
-)
+from .napari_compat import PAINTED_MS, make_axes, mend_window, painted_later
 from .one_each import OneEach
 from .reopen import ReadBack, goes_on, read_back, show_layers
 from .starting import Job, Starting

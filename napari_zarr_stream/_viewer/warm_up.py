@@ -14,6 +14,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_zarr_stream._writer.downsample import TileHalver, compile_apart
 
 from .background import in_background
+from .garbage import leave_new_from_search
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -90,9 +91,11 @@ def warm_up() -> Any:
         for name in (*OF_A_LAYER, *OF_OURS):
             with contextlib.suppress(ImportError):  # nothing of ours needs the others
                 import_module(name)
+            leave_new_from_search()
     compile_apart(DTYPES)
     for dtype in DTYPES:
         TileHalver(np.dtype(dtype))
+    leave_new_from_search()
     return units
 
 

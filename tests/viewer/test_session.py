@@ -1,6 +1,5 @@
 """Recordings in a viewer: their end, and windows that close."""
 
-import gc
 import threading
 import time
 from pathlib import Path
@@ -315,11 +314,8 @@ def test_the_live_layer_goes_on_as_the_pyramid(widget, viewer, qtbot, monkeypatc
             asked.add(threading.current_thread())
         return exists(path)
 
-    gc.collect()
-    immortal = gc.get_freeze_count()  # of Python 3.12, which keeps them there
     session = start(widget, viewer, qtbot)
     wait_until(lambda: session.status().frames_committed > 3)
-    assert gc.get_freeze_count() > immortal
     [live] = session.lives
     monkeypatch.setattr(Path, "exists", noting)
     status = stop(widget, viewer, qtbot)
@@ -333,7 +329,6 @@ def test_the_live_layer_goes_on_as_the_pyramid(widget, viewer, qtbot, monkeypatc
     assert viewer.dims.nsteps[0] == stored.shape[0]
     # The disk may not answer: nobody asks it in the thread of the window.
     assert threading.main_thread() not in asked
-    assert gc.get_freeze_count() <= immortal
 
 
 def test_a_live_layer_that_was_removed_comes_back_as_another(widget, viewer, qtbot):

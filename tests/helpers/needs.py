@@ -50,6 +50,9 @@ needs_leases = pytest.mark.skipif(
 needs_renames = pytest.mark.skipif(
     sys.platform == "win32", reason="Windows renames no folder where something is open"
 )
+needs_proc = pytest.mark.skipif(  # which Wine shows, of other processes
+    sys.platform != "linux", reason="only Linux lists in /proc what a program has open"
+)
 needs_deleting = pytest.mark.skipif(
     not _forgets_names(),
     reason="Wine keeps the name of what was deleted until nobody has it open",

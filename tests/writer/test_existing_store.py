@@ -5,6 +5,7 @@ import os
 
 import pytest
 from disks import open_files
+from needs import needs_proc
 
 from napari_zarr_stream import StoreInUse, WriteFailed
 from napari_zarr_stream._writer import system
@@ -44,7 +45,7 @@ def copy(store):
         file.write_at(0, b"new")
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="asks Linux")
+@needs_proc
 @pytest.mark.parametrize("call", ["write_at", "sync", "replace", "nothing"])
 @pytest.mark.parametrize(
     "write", [write_whole, write_in_pieces, write_and_forget, copy]

@@ -1,7 +1,6 @@
 """One pool of workers for all that is written: shared, fair, and gone in the end."""
 
 import itertools
-import os
 import sys
 import threading
 import time
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import zarr
 from disks import open_files
-from needs import needs_renames
+from needs import needs_proc, needs_renames
 from programs import run_python
 from stores import TestedStore
 from waiting import wait_until
@@ -148,9 +147,8 @@ def test_a_caller_that_was_in_a_hurry_and_waits_takes_nobodys_place(tmp_path):
         stream.close()
 
 
+@needs_proc
 def test_open_files_are_those_of_the_process(tmp_path):
-    if not os.path.isdir("/proc/self/fd"):
-        pytest.skip("no /proc")
     tiles = {"tile_width": 8, "tile_height": 16, "enable_multiscale": False}
     # 32 shards of each are filled at once.
     streams = [stream_at(tmp_path / f"{n}.zarr", **tiles) for n in range(6)]

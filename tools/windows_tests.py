@@ -49,9 +49,12 @@ class Outcome:
     trouble: str = ""
     output: str = ""
 
-    def read(self, report: Path) -> None:
-        """Take what pytest noted of every test."""
-        suites = ElementTree.parse(report)
+    def read(self, report: Path) -> bool:
+        """Take what pytest noted of every test; False where it did not come to that."""
+        try:
+            suites = ElementTree.parse(report)
+        except (FileNotFoundError, ElementTree.ParseError):
+            return False
         self.seconds = sum(float(s.get("time", 0)) for s in suites.iter("testsuite"))
         for case in suites.iter("testcase"):
             name = f"{case.get('classname')}::{case.get('name')}"
@@ -62,6 +65,7 @@ class Outcome:
                 self.failed.append(name)
             else:
                 self.passed += 1
+        return True
 
 
 def opens_windows(file: Path) -> bool:
@@ -79,8 +83,7 @@ def run(file: Path, resume: bool, pytest_arguments: list[str]) -> Outcome:
     report = RESULTS / f"{short}.xml"
     if pytest_arguments:  # which leave some of it out
         report = report.with_suffix(".some.xml")
-    elif resume and report.exists():
-        outcome.read(report)
+    elif resume and outcome.read(report):
         if not outcome.failed:
             return outcome
         outcome = Outcome(name)
@@ -103,10 +106,9 @@ def run(file: Path, resume: bool, pytest_arguments: list[str]) -> Outcome:
     code = process.wait()
     stop.cancel()
     (RESULTS / f"{short}.log").write_text(outcome.output)
-    if report.exists():
-        outcome.read(report)
+    was_read = outcome.read(report)
     outcome.seconds = time.monotonic() - began
-    if code not in (0, 1, 5) or (code == 1 and not outcome.failed):
+    if not was_read or code not in (0, 1, 5) or (code == 1 and not outcome.failed):
         outcome.trouble = f"ended with {code}"
         report.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)

@@ -139,11 +139,18 @@ def spoil_chunk(chance, store):
             4, "little"
         )
     elif what < 0.8:
-        os.truncate(path, 2 ** chance.choice([20, 31, 40]))  # sparse
+        stretch(path, 2 ** chance.choice([20, 31, 40]))
         return
     elif what < 0.9:
         data = data * 2
     path.write_bytes(data)
+
+
+def stretch(path, size):
+    """Give a file another end; Windows' own `truncate` would write zeros up to it."""
+    with system.closing(system.open_to_change(path)) as file:
+        system.allow_holes(file)
+        system.set_size(file, size)
 
 
 def spoil_index(chance, store):

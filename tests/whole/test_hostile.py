@@ -18,7 +18,7 @@ import hostile
 import numpy as np
 import pytest
 import zarr
-from hostile import build
+from hostile import build, stretch
 from needs import needs_links, needs_pipes
 
 from napari_zarr_stream import InvalidStore, WriteFailed
@@ -148,7 +148,7 @@ def test_a_chunk_that_is_a_pipe(tmp_path):
 
 def test_a_chunk_without_an_end(tmp_path):
     plain(tmp_path / "a.zarr")[:] = 7
-    os.truncate(tmp_path / "a.zarr" / "c" / "1" / "0" / "0", 2**40)
+    stretch(tmp_path / "a.zarr" / "c" / "1" / "0" / "0", 2**40)
     said = "at the most are what it should hold"
     with pytest.warns(UserWarning, match=said), pytest.raises(InvalidStore, match=said):
         pixels_of(tmp_path / "a.zarr")

@@ -1,6 +1,6 @@
 """One source into one image of a store: its pixels, its levels, what is known of it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -200,6 +200,12 @@ class LevelsOfStore(PartOfStore):
     def write(self, key: str, data: Encoded) -> None:
         """See `Store.write`."""
         super().write(self._key(key) or key, data)
+
+    def write_folder(
+        self, key: str, files: Iterable[tuple[str, Encoded]], *, appears: bool = False
+    ) -> None:
+        """See `Store.write_folder`."""
+        super().write_folder(self._key(key) or key, files, appears=appears)
 
     def create_file(
         self, key: str, keep_open: bool, *, appears: bool = False

@@ -54,8 +54,8 @@ def links_in(root: Path) -> list[str]:
 
 def is_of_store(key: str) -> bool:
     """Whether a file is one of a store, and not on its way there."""
-    name = key.rpartition("/")[2]
-    return not system.PARTIAL.fullmatch(name) and name != CLAIM
+    *folders, name = key.split("/")
+    return name != CLAIM and not any(map(system.PARTIAL.fullmatch, (*folders, name)))
 
 
 def is_document(key: str) -> bool:

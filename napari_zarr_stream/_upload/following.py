@@ -7,7 +7,7 @@ copied.
 import json
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple, Protocol
 
@@ -115,6 +115,22 @@ class FollowedStore:
         self._follower.began(key)
         self._whole.replace(key, data)
         self._follower.finished(key, len(data))
+
+    def write_folder(
+        self, key: str, files: Iterable[tuple[str, Encoded]], *, appears: bool = False
+    ) -> None:
+        """See `Store.write_folder`."""
+        sizes: dict[str, int] = {}
+
+        def followed() -> Iterator[tuple[str, Encoded]]:
+            for name, data in files:
+                sizes[f"{key}/{name}"] = len(data)
+                self._follower.began(f"{key}/{name}")
+                yield name, data
+
+        self._whole.write_folder(key, followed(), appears=appears)
+        for each, size in sizes.items():
+            self._follower.finished(each, size)
 
     def create_file(
         self, key: str, keep_open: bool, *, appears: bool = False

@@ -8,13 +8,13 @@ import contextlib
 import itertools
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
 
-from .codecs import Blosc, Codec
+from .codecs import Blosc, Codec, Encoded
 from .grid import ceil_div, in_shard
 from .memory import MAX_OPEN_FILES
 from .ngff import Document, Serializer
@@ -64,6 +64,7 @@ class LevelArray:
         self._files: dict[tuple[int, ...], PartFile] = {}
         self._lock = threading.Lock()
         self._down, self._across = plan.tile_grid(level)
+        self._tiles = self._down * self._across
         # Those of small levels are the cheapest to keep.
         smaller = range(level, len(plan.level_shapes))
         self._keep_open = sum(map(plan.files_at_once, smaller)) <= MAX_OPEN_FILES
@@ -125,17 +126,24 @@ class LevelArray:
         WriteFailed
         """
         files: dict[tuple[int, ...], list[Part]] = {}
+        stored = 0
         for block in range(blocks):
             origin, written = self.plan.chunk_origin(first_block + block, self.level)
             for (channel, z_chunk), tiles in itertools.groupby(cells, itemgetter(0, 1)):
                 outer = self._outer_chunk(origin, channel, z_chunk)
+                here = list(tiles)
+                if self._is_whole and outer and len(here) == self._tiles:
+                    stored += self._write_folder(outer, buffer[block], here)
+                    continue
                 place, number = in_shard(outer, self._outer_grid)
                 number = number * self._tiles_per_shard + written
-                for cell in tiles:
+                for cell in here:
                     shard, tile = self._tile_in_shard[cell[2:]]
                     part = number + tile, buffer[block][cell]
                     files.setdefault((*place, *shard), []).append(part)
-        return sum(self._write_parts(place, parts) for place, parts in files.items())
+        for place, parts in files.items():
+            stored += self._write_parts(place, parts)
+        return stored
 
     def write_box(self, start: Sequence[int], pixels: Buffer) -> int:
         """Encode and store a box of pixels; returns bytes stored.
@@ -184,6 +192,25 @@ class LevelArray:
     def _key(self, chunk: tuple[int, ...]) -> str:
         place = "/".join(map(str, chunk))
         return f"{self.path}/{self._serializer.chunk_prefix}{place}"
+
+    def _write_folder(
+        self, outer: tuple[int, ...], block: Buffer, cells: Sequence[Cell]
+    ) -> int:
+        """Write all chunks that have one place before y and x: a folder of their own.
+
+        Each is encoded when the one before it is written, in the cache of the worker.
+        """
+        stored = 0
+
+        def files() -> Iterator[tuple[str, Encoded]]:
+            nonlocal stored
+            for cell in cells:
+                encoded = self._codec.encode(block[cell])
+                stored += len(encoded)
+                yield f"{cell[2]}/{cell[3]}", encoded
+
+        self._store.write_folder(self._key(outer), files())
+        return stored
 
     def _write_parts(self, place: tuple[int, ...], parts: Sequence[Part]) -> int:
         if self._is_whole:

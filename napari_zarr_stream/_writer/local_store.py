@@ -6,7 +6,8 @@ import json
 import threading
 import uuid
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,10 @@ class LocalFile:
         except OSError as error:
             raise _failure(self._path, error) from error
 
+    def _alone_with(self, descriptor: int) -> AbstractContextManager[None]:
+        """While its end is moved."""
+        return self._patience.alone_with(descriptor)
+
     def lengthen(self, size: int) -> None:
         """See `StoredFile.lengthen`."""
         with self._open() as descriptor:
@@ -117,7 +122,7 @@ class LocalFile:
             grows = system.size_of(descriptor) < end
             if not grows:
                 system.write_at(descriptor, offset, (data,))  # where nobody looks yet
-            with self._patience.alone_with(descriptor):
+            with self._alone_with(descriptor):
                 if grows:
                     system.write_at(descriptor, offset, (data,))
                 else:
@@ -158,6 +163,12 @@ class AppearingFile(LocalFile):
             with self._moving:
                 descriptor = opened.enter_context(super()._open())
             yield descriptor
+
+    def _alone_with(self, descriptor: int) -> AbstractContextManager[None]:
+        """See `LocalFile`: nobody looks for it before it has appeared."""
+        if self._path != self._place:
+            return contextlib.nullcontext()
+        return super()._alone_with(descriptor)
 
     def appear(self) -> None:
         """See `StoredFile.appear`."""
@@ -235,6 +246,29 @@ class LocalFolder:
             self._make_folder(path.parent)
             system.replace_file(path, data)
 
+    def write_folder(
+        self, key: str, files: Iterable[tuple[str, Encoded]], *, appears: bool = False
+    ) -> None:
+        """See `Store.write_folder`."""
+        if not appears or system.IS_WINDOWS:
+            # Windows moves no folder while anybody looks into a file there, as virus
+            # scanners do into each that is new.
+            write = self.replace if appears else self.write
+            for name, data in files:
+                write(f"{key}/{name}", data)
+            return
+        place = self._root / key
+        with writing(place):
+            self._make_folder(place.parent)
+            partial = system.partial_beside(place)
+            try:
+                _fill(partial, files)
+                system.rename(partial, place)
+            except BaseException:
+                with contextlib.suppress(OSError):  # the first failure counts
+                    system.remove_tree(partial)
+                raise
+
     def create_file(
         self, key: str, keep_open: bool, *, appears: bool = False
     ) -> LocalFile:
@@ -245,6 +279,18 @@ class LocalFolder:
         if appears:
             return AppearingFile(path, keep_open, self._patience)
         return LocalFile(path, keep_open, self._patience)
+
+
+def _fill(folder: Path, files: Iterable[tuple[str, Encoded]]) -> None:
+    """Make a folder, and write whole files into it."""
+    system.make_folder(folder)
+    made = {""}
+    for name, data in files:
+        inner = name.rpartition("/")[0]
+        if inner not in made:
+            system.make_folders(folder / inner)
+            made.add(inner)
+        system.write_file(folder / name, data)
 
 
 class LocalStore(LocalFolder):

@@ -5,7 +5,7 @@ Keys are paths below the root with "/" between their parts. Every failure is a
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -57,6 +57,14 @@ class Store(Protocol):
 
     def replace(self, key: str, data: Encoded) -> None:
         """Write a whole file, of which readers never see a part."""
+
+    def write_folder(
+        self, key: str, files: Iterable[tuple[str, Encoded]], *, appears: bool = False
+    ) -> None:
+        """Write whole files, by their keys in a folder that is theirs alone.
+
+        With `appears`, it is at its place only when all are there.
+        """
 
     def create_file(
         self, key: str, keep_open: bool, *, appears: bool = False
@@ -183,6 +191,13 @@ class PartOfStore:
     def replace(self, key: str, data: Encoded) -> None:
         """See `Store.replace`."""
         self._whole.replace(f"{self._prefix}{key}", data)
+
+    def write_folder(
+        self, key: str, files: Iterable[tuple[str, Encoded]], *, appears: bool = False
+    ) -> None:
+        """See `Store.write_folder`."""
+        appears |= self._is_in_view
+        self._whole.write_folder(f"{self._prefix}{key}", files, appears=appears)
 
     def create_file(
         self, key: str, keep_open: bool, *, appears: bool = False

@@ -34,7 +34,7 @@ _IOV_MAX = 1024
 """Pieces that one call takes: POSIX asks for 16, Linux and macOS have this."""
 
 PARTIAL = re.compile(r"(?P<name>.+)\.[0-9a-f]{8}\.partial")
-"""Name of a file on its way to its place."""
+"""Name of a file or a folder on its way to its place."""
 
 _ENOUGH_FILES = 10_240
 """As many as macOS lets a process have; others may let it have a million."""
@@ -333,7 +333,7 @@ def write_file(path: Path, data: Bytes) -> None:
 
 
 def partial_beside(path: Path) -> Path:
-    """A name for a file on its way to `path`, as `PARTIAL` knows it."""
+    """A name for a file or a folder on its way to `path`, as `PARTIAL` knows it."""
     return path.with_name(f"{path.name}.{os.urandom(4).hex()}.partial")
 
 
@@ -411,7 +411,12 @@ def remove_tree(folder: Path) -> None:
 
 def make_folder(folder: Path, *, exist_ok: bool = False) -> None:
     """Make a folder in one that is there."""
-    Path(_full(folder)).mkdir(exist_ok=exist_ok)
+    full = _full(folder)
+    try:
+        os.mkdir(full)
+    except OSError:  # systems have several words for one that is there
+        if not (exist_ok and os.path.isdir(full)):
+            raise
 
 
 def make_folders(folder: Path) -> None:

@@ -90,6 +90,14 @@ class TestedStore:
         self._enter("replace", key)
         self._store.replace(key, data)
 
+    def write_folder(self, key, files, *, appears=False):
+        def entered():
+            for name, data in files:
+                self._enter("replace" if appears else "write", f"{key}/{name}")
+                yield name, data
+
+        self._store.write_folder(key, entered(), appears=appears)
+
     def create_file(self, key, keep_open, *, appears=False):
         self._enter("create_file", key)
         file = self._store.create_file(key, keep_open, appears=appears)

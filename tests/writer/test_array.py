@@ -63,6 +63,10 @@ class MemoryStore:
         self.check(key)
         self.files[key] = bytes(data)
 
+    def write_folder(self, key, files):
+        for name, data in files:
+            self.write(f"{key}/{name}", data)
+
     def create_file(self, key, keep_open):
         assert key not in self.files, "made once"
         self.files[key] = MemoryFile(self, key)

@@ -28,6 +28,7 @@ from napari_zarr_stream._reading.reader import layers_of
 from napari_zarr_stream._writer import intake, system
 from napari_zarr_stream._writer.record import FinishReason
 from napari_zarr_stream._writer.slot_queue import SlotQueue
+from napari_zarr_stream._writer.store import PartOfStore
 
 T, C, Z, HEIGHT, WIDTH = 3, 2, 3, 48, 72
 PLACES = list(itertools.product(range(2), range(T), range(C), range(Z)))
@@ -202,6 +203,40 @@ def test_what_is_committed_can_be_read_while_more_comes(tmp_path):
                 pixels(path, 0)[tuple(place)], plane_of((0, *place))
             )
     images.close()
+
+
+class LookedAt(PartOfStore):
+    """A store that notes what is at the place of a folder while files come into it."""
+
+    def __init__(self, store):
+        super().__init__(store, "", lambda: None)
+        self.root, self.seen = store, {}
+
+    def write_folder(self, key, files, *, appears=False):
+        def looked_at():
+            for name, data in files:
+                self.seen.setdefault(key, set()).add((self.root.root / key).exists())
+                yield name, data
+
+        super().write_folder(key, looked_at(), appears=appears)
+
+
+@pytest.mark.parametrize("kind", [DeviceKind.ZARR, DeviceKind.ZARR_V3_LZ4])
+def test_a_plane_in_chunks_appears_as_a_whole(tmp_path, kind):
+    path = tmp_path / "a.zarr"
+    looked_at = []
+
+    def followed(store):
+        looked_at.append(LookedAt(store))
+        return looked_at[0]
+
+    settings = properties(path, (kind, False))
+    with ImageSet(settings, [image("0")], followed=followed) as images:
+        images.put(0, (0, 1, 2), plane_of((0, 0, 1, 2)))
+    [store] = looked_at
+    assert len(store.seen) == len(images.plans[0].level_shapes)
+    assert set().union(*store.seen.values()) == {False}
+    assert not list(path.rglob("*.partial"))
 
 
 def test_all_fields_of_a_plate_grow_together(tmp_path):

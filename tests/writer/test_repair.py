@@ -506,12 +506,16 @@ def test_leftovers_of_ours_go_and_others_stay(tmp_path):
     before = {p.relative_to(tmp_path) for p in tmp_path.rglob("*")}
     (path / "0" / "zarr.json.0123abcd.partial").write_text("{")
     (path / "1" / "c" / "0" / "0" / "1.0123abcd.partial").write_text("{")
+    tiles = path / "0" / "c" / "2.0123abcd.partial" / "1"  # of a plane on its way
+    tiles.mkdir(parents=True)
+    (tiles / "0").write_text("half")
     unpublished = tmp_path / ".a.zarr.0123abcd"
     (unpublished / "0").mkdir(parents=True)
     (unpublished / "0" / "zarr.json").write_text("{}")
     others = [
         path / "notes.partial",
         path / "0" / "c" / "README",
+        path / "0" / "c" / "1.0123abcd.partial" / "0" / "README",
         tmp_path / ".a.zarr.4567abcd" / "0" / "c" / "0",
         tmp_path / ".a.zarr.notours" / "zarr.json",
         tmp_path / ".b.zarr.0123abcd" / "zarr.json",

@@ -16,7 +16,7 @@ from needs import needs_links
 from napari_zarr_stream import StorageProperties, StoreExists, WriteFailed, ZarrStream
 from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.errors import DocumentInUse
-from napari_zarr_stream._writer.local_store import LocalStore
+from napari_zarr_stream._writer.local_store import LocalFolder, LocalStore
 from napari_zarr_stream._writer.store import read_json
 
 PIECES = {
@@ -233,6 +233,40 @@ class TestLocalStore(StoreContract):
 
 
 # what is already there
+
+
+@pytest.mark.parametrize("is_windows", [False, True])
+def test_files_of_a_folder_that_appears(tmp_path, monkeypatch, is_windows):
+    monkeypatch.setattr(system, "IS_WINDOWS", is_windows)
+    store = LocalFolder(tmp_path, has_holes=True)
+    place = tmp_path / "0" / "3"
+    there = []
+
+    def files():
+        for name in ("0/0", "0/1", "1/0"):
+            there.append(sorted(p for p in place.rglob("*") if p.is_file()))
+            yield name, name.encode()
+
+    store.write_folder("0/3", files(), appears=True)
+    assert {p.read_text() for p in place.rglob("?") if p.is_file()} == {
+        *("0/0", "0/1", "1/0")
+    }
+    assert [len(seen) for seen in there] == ([0, 1, 2] if is_windows else [0, 0, 0])
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+@pytest.mark.parametrize("appears", [False, True])
+def test_a_folder_that_cannot_be_filled(tmp_path, appears):
+    store = LocalFolder(tmp_path, has_holes=True)
+
+    def files():
+        yield "0/0", b"first"
+        yield "0/0/0", b"a file is in its way"
+
+    with pytest.raises(WriteFailed, match="a file is where a folder should be"):
+        store.write_folder("0/3", files(), appears=appears)
+    left = [p for p in tmp_path.rglob("*") if p.is_file()]
+    assert left == ([] if appears else [tmp_path / "0" / "3" / "0" / "0"])
 
 
 def test_an_empty_folder_is_taken(tmp_path):

@@ -30,7 +30,12 @@ def holds_only_documents(folder: Path) -> bool:
 
 
 def is_on_its_way(path: Path) -> bool:
-    """Whether it is a file that was to take the place of one of ours."""
+    """Whether it was to take the place of a file of ours, or of a folder of chunks."""
     match = PARTIAL.fullmatch(path.name)
     name = match["name"] if match else ""
-    return path.is_file() and (name in DOCUMENTS or name.isdecimal())
+    if path.is_symlink() or not path.is_dir():
+        return path.is_file() and (name in DOCUMENTS or name.isdecimal())
+    return name.isdecimal() and all(
+        within.name.isdecimal() and not within.is_symlink()
+        for within in path.rglob("*")
+    )

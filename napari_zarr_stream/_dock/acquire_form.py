@@ -33,7 +33,7 @@ PLATES = ("6-well", "12-well", "24-well", "48-well", "96-well", "384-well", "153
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
-BLINK_S = 0.2
+BLINK_S = 0.05
 """A file is waited for so long: nothing flickers then."""
 
 LOOK_MS = 100

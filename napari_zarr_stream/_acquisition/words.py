@@ -5,7 +5,11 @@ import math
 
 from napari_zarr_stream._upload.progress import upload_in_words
 from napari_zarr_stream._writer.record import FinishReason
-from napari_zarr_stream._writer.words import count_in_words, duration_in_words
+from napari_zarr_stream._writer.words import (
+    count_in_words,
+    duration_in_words,
+    rate_in_words,
+)
 
 from .states import AcquisitionState, AcquisitionStatus
 
@@ -32,7 +36,7 @@ def counts_in_words(status: AcquisitionStatus) -> str:
         what = "Next is" if status.next_event_s else "Taking"
         what = "<b>Paused</b> before" if status.is_paused else what
         lines.append(f"{what} " + html.escape(", ".join(filter(None, here))))
-        rate = f"{status.planes_per_second:.3g} planes/s"
+        rate = rate_in_words(status.planes_per_second, "plane")
         if status.next_event_s:
             wait_s = math.ceil(status.next_event_s)
             rate += f", <b>next in {duration_in_words(wait_s)}</b>"

@@ -9,6 +9,7 @@ from napari_zarr_stream._writer.words import (
     count_in_words,
     duration_in_words,
     interval_in_words,
+    rate_in_words,
     size_in_words,
 )
 
@@ -164,7 +165,7 @@ def counts_in_words(
         lines = [
             several + ", ".join(counts),
             _interval_in_words(status)
-            or f"{status.frames_per_second:.4g} {status.counted}s/s, "
+            or f"{rate_in_words(status.frames_per_second, status.counted)}, "
             f"{size_in_words(status.bytes_per_second)}/s",
         ]
         if status.is_busy:

@@ -1,5 +1,6 @@
 """All that is committed of recordings under way, to be looked at while they go on."""
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -99,7 +100,9 @@ class LookBack(QObject):
             axes = range(self._viewer.dims.ndim)[-layer.ndim : -2]
             steps = [self._viewer.dims.current_step[axis] for axis in axes]
             self._places = dict(zip(layer.axis_labels, steps, strict=False))
-            self._places[layer.axis_labels[0]] = self._slider.step
+            # The slider has not grown to the last frames.
+            step = sys.maxsize if self.is_live else self._slider.step
+            self._places[layer.axis_labels[0]] = step
         self._slider.stop()
 
     def restore(self, layer: Any) -> None:

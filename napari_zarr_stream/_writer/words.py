@@ -10,6 +10,11 @@ def size_in_words(size: float) -> str:
     return f"{size:.3g} TB" if size < 999.5 else f"{size:,.0f} TB"
 
 
+def rate_in_words(rate: float, noun: str) -> str:
+    """How many a second, as "0.5 frames/s", "29.9 frames/s", "5,000 planes/s"."""
+    return f"{rate:.3g} {noun}s/s" if rate < 99.5 else f"{rate:,.0f} {noun}s/s"
+
+
 def duration_in_words(seconds: float) -> str:
     """Seconds as "42 s", "12 min", "3 h 20 min", "5 days"."""
     if seconds < 100:

@@ -9,6 +9,7 @@ from napari_zarr_stream._recording.counts import (
 )
 from napari_zarr_stream._recording.pace import LOSS_WINDOWS, RATE_WINDOW_S, Pace
 from napari_zarr_stream._recording.states import RecordingState, RecordingStatus
+from napari_zarr_stream._writer.words import rate_in_words
 
 
 def pace_of(*windows):
@@ -139,3 +140,18 @@ def test_what_was_saved_begins_with_what_matters(tmp_path, name, changes, first)
     assert said.splitlines()[0] == first
     assert said.endswith(f"Saved in {tmp_path / name}")
     assert totals_in_words(status) in said
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"),
+    [
+        (0.0, "0 frames/s"),
+        (0.05, "0.05 frames/s"),
+        (5.0958, "5.1 frames/s"),
+        (59.94, "59.9 frames/s"),
+        (99.6, "100 frames/s"),
+        (5000.4, "5,000 frames/s"),
+    ],
+)
+def test_rates_as_people_read_them(rate, said):
+    assert rate_in_words(rate, "frame") == said

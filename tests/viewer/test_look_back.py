@@ -86,6 +86,9 @@ def test_any_committed_frame_can_be_looked_at(recording, viewer, qtbot):
     assert status.frames_committed == status.frames_acquired
     stored = zarr.open_array(status.path / "0", mode="r")
     assert stored[:, 0, 0].tolist() == list(range(status.frames_acquired))
+    # who looks at the newest has the last frame when it ends
+    assert viewer.dims.current_step[0] == status.frames_acquired - 1
+    assert number_drawn(layer) == status.frames_acquired - 1
     assert not session.is_busy
 
 

@@ -65,12 +65,26 @@ begin:   mov $1, %eax
 SITE = """\
 import _winapi
 import asyncio
+import selectors
 
 # Wine 8 has no CopyFile2 and ends who calls it; without it shutil copies by itself.
 if hasattr(_winapi, "CopyFile2"):
     del _winapi.CopyFile2
-# Wine 8 loses a completion once in a thousand tests: zarr would wait for it forever.
-asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy())
+
+
+# Wine 8 loses a completion once in a thousand tests, and once in some thousands what
+# should wake a `select`: zarr would wait for it forever.
+class Selector(selectors.SelectSelector):
+    def select(self, timeout=None):
+        return super().select(0.5 if timeout is None else min(timeout, 0.5))
+
+
+class Policy(asyncio.WindowsSelectorEventLoopPolicy):
+    def new_event_loop(self):
+        return asyncio.SelectorEventLoop(Selector())
+
+
+asyncio.set_event_loop_policy(Policy())
 """
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from magicgui.widgets import ComboBox, PushButton
 from napari.utils.notifications import show_error
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_zarr_stream._sources.camera import CameraSource, describe_camera
@@ -21,6 +21,7 @@ from napari_zarr_stream._viewer.live import (
     is_colour,
     offer_range,
 )
+from napari_zarr_stream._viewer.napari_compat import PAINTED_MS
 from napari_zarr_stream._writer.contrast import contrast_limits_of
 from napari_zarr_stream.cameras import CameraError
 from napari_zarr_stream.cameras.viewfinder import picture_of
@@ -212,8 +213,10 @@ class CameraSection(QWidget):
             self._viewer, preview, described, _right_of_live(self._viewer)
         )
         self.live.removed.connect(self.control.stop_preview)
+        self.live.add()
         self.follow(self.live)
         self.live.start()
+        QTimer.singleShot(PAINTED_MS, self.live.make_active)
 
     def _end_live(self) -> None:
         live, self.live = self.live, None

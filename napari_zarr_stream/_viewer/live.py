@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from napari.layers import Image
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_zarr_stream._reading.growing import GrowingArray
@@ -16,7 +17,7 @@ from napari_zarr_stream.cameras.viewfinder import picture_of
 from .garbage import remove_layer
 from .live_image import LiveImage
 from .napari_compat import (
-    PAINTED_MS,
+    make_controls,
     not_made_active,
     painted_later,
     units_beside,
@@ -110,9 +111,9 @@ def as_shown(frame: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
 class LivePreview(QObject):
     """The newest frame of a recording or a preview in an image layer.
 
-    The layer is made, dark, before the recording starts: that takes the GUI thread half
-    a second of Python, in which the writer would hardly get the GIL. Its rate follows
-    what painting costs here, and gives way to the writer.
+    The layer is made and added, dark, before the recording starts: beside it the writer
+    would hardly get the GIL. Its rate follows what painting costs here, and gives way
+    to the writer.
 
     `showed` is emitted with every frame that is shown, `removed` when the user took the
     layer away.
@@ -156,10 +157,10 @@ class LivePreview(QObject):
         self.is_looked_back = False
         self.planes_per_frame = source.planes_per_frame
         self._dark = as_shown(np.zeros((*planes, height, width), source.dtype))
-        self.layer = self._add(self._dark)
+        self.layer = self._make(self._dark)
         self._limits = source.channels[0].contrast_limits if source.channels else None
 
-    def _add(self, plane: npt.NDArray[np.generic]) -> Any:
+    def _make(self, plane: npt.NDArray[np.generic]) -> Image:
         source = self._source
         value_range = source.value_range or range_of(source.dtype)
         rgb = plane.ndim == 3
@@ -172,23 +173,28 @@ class LivePreview(QObject):
         starts = [source.translation[axis] for axis in axes]
         starts[-1] += self._left
         levels = list[Any](self.image.levels if self.image else [LivePlane(plane)])
-        with painted_later(self._viewer), not_made_active(self._viewer):
-            layer = self._viewer.add_image(
-                levels if len(levels) > 1 else levels[0],
-                multiscale=len(levels) > 1,
-                name=f"{LIVE}{source.name}",
-                rgb=rgb,
-                colormap=None
-                if rgb or source.channel is None
-                else colormap_of(source.channel.color),
-                contrast_limits=value_range,
-                scale=[source.scale[axis] for axis in axes],
-                translate=starts,
-                units=units_beside(self._viewer, units),
-                axis_labels=[source.axes[axis] for axis in axes],
-            )
+        layer = Image(
+            levels if len(levels) > 1 else levels[0],
+            multiscale=len(levels) > 1,
+            name=f"{LIVE}{source.name}",
+            rgb=rgb,
+            colormap="gray"
+            if rgb or source.channel is None
+            else colormap_of(source.channel.color),
+            blending="translucent_no_depth",  # as of `add_image`
+            contrast_limits=value_range,
+            scale=[source.scale[axis] for axis in axes],
+            translate=starts,
+            units=units_beside(self._viewer, units),
+            axis_labels=[source.axes[axis] for axis in axes],
+        )
         offer_range(layer, value_range)
         return layer
+
+    def add(self) -> None:
+        """Have the layer be there, not yet the active one, and painted a turn later."""
+        with painted_later(self._viewer), not_made_active(self._viewer):
+            self._viewer.add_layer(self.layer)
 
     @property
     def right(self) -> float:
@@ -200,14 +206,19 @@ class LivePreview(QObject):
     def start(self) -> None:
         """Begin to follow the feed."""
         self._running = True
-        QTimer.singleShot(PAINTED_MS, self._make_active)
         self.layer.events.contrast_limits.connect(self._keep_limits)
         self._tick()
 
-    def _make_active(self) -> None:
-        """As napari does with each layer that is added."""
-        if self._running and self.is_there:
-            self._viewer.layers.selection.active = self.layer
+    def make_controls(self) -> None:
+        """Have the layer be ready to become active."""
+        if self.is_there:
+            make_controls(self._viewer, self.layer)
+
+    def make_active(self) -> None:
+        """As napari does with each layer that is added, when its controls are made."""
+        if self.is_there:
+            with painted_later(self._viewer):
+                self._viewer.layers.selection.active = self.layer
 
     def _tick(self) -> None:
         if not self._running:

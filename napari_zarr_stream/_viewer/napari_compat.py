@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from napari.utils.events import Event
 from napari.utils.events.evented_model import ComparisonDelayer
 from napari.utils.notifications import show_warning
 from qtpy import PYSIDE6, PYSIDE_VERSION
@@ -293,16 +294,51 @@ def make_axes(viewer: Any, count: int) -> None:
 def not_made_active(viewer: Any) -> Iterator[None]:
     """Layers that are added are not made the active one, which no public name says.
 
-    napari shows the controls of a layer when it becomes active, which takes as long as
-    to draw it: that can be another turn of the event loop.
+    napari makes the controls of a layer when it comes, and shows them when it becomes
+    active. Each takes as long as to draw it: from here, both are for when it becomes
+    active, which can be another turn of the event loop.
     """
     layers = viewer.layers
     before = layers._activate_on_insert  # noqa: SLF001
     layers._activate_on_insert = False  # noqa: SLF001
     try:
-        yield
+        with layers.events.inserted.blocker(_MadeWhenShown.of(viewer).make):
+            yield
     finally:
         layers._activate_on_insert = before  # noqa: SLF001
+
+
+def make_controls(viewer: Any, layer: Any) -> None:
+    """Make those of a layer that was added so."""
+    _MadeWhenShown.of(viewer).get_or_make(layer)
+
+
+class _MadeWhenShown(dict[Any, Any]):
+    """Layers, and their controls, which are made when somebody looks for them."""
+
+    def __init__(self, container: Any) -> None:
+        super().__init__(container.widgets)
+        self.make = container._add  # noqa: SLF001
+
+    @classmethod
+    def of(cls, viewer: Any) -> "_MadeWhenShown":
+        """What a viewer has its controls in, from now on."""
+        container = viewer_itself(viewer).window._qt_viewer.controls  # noqa: SLF001
+        if not isinstance(container.widgets, cls):
+            container.widgets = cls(container)
+        made: _MadeWhenShown = container.widgets
+        return made
+
+    def get_or_make(self, layer: Any) -> Any | None:
+        """None where napari makes some for what is selected, and for no layer alone."""
+        if layer not in self:
+            self.make(Event("inserted", value=layer))
+        return self.get(layer)
+
+    def __missing__(self, layer: Any) -> Any:
+        if self.get_or_make(layer) is None:
+            raise KeyError(layer)
+        return self[layer]
 
 
 PAINT_MS = 20

@@ -199,22 +199,25 @@ class Session(QObject):
             self._turns.begin(self._begin_in_turns())
 
     def _begin_in_turns(self) -> Iterator[int]:
-        """What takes the window's thread long, a step each.
-
-        What there is already is not looked at by the garbage collector meanwhile: it
-        takes 0.2 s for all of it, in any thread.
-        """
+        """What takes the window's thread long, a step each."""
         runs = self._runs
         leave_from_search(self)  # until `_end`
         try:
             described = [job.source.describe() for job in self._jobs]
+            yield SOON_MS
             make_axes(self._viewer, max(len(each.axes) for each in described))
             yield SOON_MS
             for job, each in zip(self._jobs, described, strict=True):
                 left = runs[-1].live.right if runs else 0.0
                 first = runs[0] if runs else None
                 runs.append(_Run(self._viewer, job, each, left, first))
+                yield SOON_MS
+                runs[-1].live.add()
                 yield PAINTED_MS
+            runs[-1].live.make_controls()
+            yield SOON_MS
+            runs[-1].live.make_active()
+            yield PAINTED_MS
         except Exception as error:  # noqa: BLE001 - whatever a source says: it is told
             self._give_up(error, was_stopped=False)
             return

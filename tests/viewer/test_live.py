@@ -82,6 +82,7 @@ def test_a_crowded_recording_is_still_shown_once_in_a_while(viewer):
     live = LivePreview(viewer, Crowded(), described)
     shown = []
     live.showed.connect(shown.append)
+    live.add()
     live.start()
     wait_until(lambda: len(shown) > 2)
     live.stop()

@@ -17,6 +17,7 @@ from windows import wait_until
 from napari_zarr_stream._viewer.napari_compat import (
     PAINT_MS,
     make_axes,
+    make_controls,
     not_made_active,
     painted_later,
 )
@@ -154,7 +155,7 @@ def test_ctrl_c_while_the_cursor_is_told_of_waits_for_nobody(viewer):
 
 
 def test_a_layer_that_comes_in_turns_is_as_any_other(viewer):
-    """Its axes first, then itself, then its controls; and it goes without a search."""
+    """Its axes first, then itself, then its controls."""
     shown = []
     sliders = viewer.window._qt_viewer.dims
     viewer.dims.events.ndim.connect(
@@ -167,14 +168,26 @@ def test_a_layer_that_comes_in_turns_is_as_any_other(viewer):
     canvas_of(viewer).events.draw.connect(drawn.append)
     QTimer.singleShot(PAINT_MS // 2, lambda: before_it.append(len(drawn)))
     with painted_later(viewer), not_made_active(viewer):
-        viewer.add_image(np.zeros((1, 20, 30), np.uint16))
+        layer, shown_at_once, gone = (
+            viewer.add_image(np.zeros((1, 20, 30), np.uint16)) for _ in "abc"
+        )
         assert viewer.layers.selection.active is None
+    controls = viewer.window._qt_viewer.controls
+    assert not list(controls.widgets)
     assert (viewer.dims.ndim, shown) == (3, [False])  # no slider is seen for a moment
     wait_until(lambda: drawn)
     assert before_it == [0], "what was due meanwhile has its turn before the paint"
     assert canvas.updatesEnabled()
     other = viewer.add_image(np.zeros((1, 20, 30), np.uint16))
     assert viewer.layers.selection.active is other
+    assert list(controls.widgets) == [other]
+    make_controls(viewer, layer)
+    assert controls.currentWidget() is controls.widgets[other]
+    for each in (layer, shown_at_once):
+        viewer.layers.selection.active = each
+        assert controls.currentWidget() is controls.widgets[each]
+    viewer.layers.remove(gone)
+    assert list(controls.widgets) == [other, layer, shown_at_once]
     make_axes(viewer, 4)
     assert viewer.dims.ndim == 3, "axes are those of the layers, where there are some"
 

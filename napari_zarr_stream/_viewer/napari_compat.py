@@ -348,13 +348,17 @@ and with it the turn in which something changed takes as long as both."""
 PAINTED_MS = 2 * PAINT_MS
 """What follows then finds it painted."""
 
+NEXT_TURN_MS = 1
+"""No later than it must be: what took longer than this finds other timers due."""
+
 
 @contextlib.contextmanager
-def painted_later(viewer: Any) -> Iterator[None]:
+def painted_later(viewer: Any, wait_ms: int = PAINT_MS) -> Iterator[None]:
     """Have what changes in the canvas painted in a later turn of the event loop.
 
     Qt paints in the turn in which something changed. The first paint of a layer, which
-    compiles its shaders, takes a third of what it took napari to add it.
+    compiles its shaders, takes a third of what it took napari to add it; with software
+    rendering each takes as long as to read what is painted.
     """
     canvas = main_window_of(viewer).centralWidget()
     canvas.setUpdatesEnabled(False)
@@ -366,4 +370,4 @@ def painted_later(viewer: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        QTimer.singleShot(PAINT_MS, paint)
+        QTimer.singleShot(wait_ms, paint)

@@ -9,7 +9,7 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
-from .napari_compat import show_growth
+from .napari_compat import NEXT_TURN_MS, painted_later, show_growth
 
 
 class GrowingSlider(QObject):
@@ -121,7 +121,8 @@ class GrowingSlider(QObject):
     def _moving(self) -> Iterator[None]:
         before, self._is_moving = self._is_moving, True
         try:
-            yield
+            with painted_later(self._viewer, NEXT_TURN_MS):
+                yield
         finally:
             self._is_moving = before
             if self.layers:
@@ -140,6 +141,10 @@ class GrowingSlider(QObject):
         """Take it that the user moved it."""
         if self._is_moving or self._is_depth or not self.layers:
             return
+        with painted_later(self._viewer, NEXT_TURN_MS):  # it was read by now
+            self._follow_or_stay()
+
+    def _follow_or_stay(self) -> None:
         layer, dims = self.layers[0], self._viewer.dims
         start, step_size = layer.extent.world[0][0], layer.extent.step[0]
         step = round(float((dims.point[self._axis] - start) / step_size))

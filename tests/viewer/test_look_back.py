@@ -95,6 +95,9 @@ def test_any_committed_frame_can_be_looked_at(recording, viewer, qtbot):
 def test_the_end_of_the_slider_is_live_and_the_rest_stays(recording, viewer, qtbot):
     widget, layer = recording
     viewer.dims.set_current_step(0, 2)
+    canvas = viewer.window._qt_window.centralWidget()
+    assert not canvas.updatesEnabled(), "it is painted in another turn"
+    wait_until(canvas.updatesEnabled)
     assert not session_of(viewer).look_back.is_live
 
     def to_the_end():  # which may move on before it is reached

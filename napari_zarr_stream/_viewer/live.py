@@ -20,6 +20,7 @@ from .napari_compat import (
     make_controls,
     not_made_active,
     painted_later,
+    refresh_pixels,
     units_beside,
 )
 
@@ -276,7 +277,7 @@ class LivePreview(QObject):
             self.layer.data.plane = plane
         if not self.is_looked_back:
             self._follow_limits()
-            self.layer.refresh(extent=False, thumbnail=False, highlight=False)
+            refresh_pixels(self._viewer, self.layer)
         self.showed.emit(frame)
 
     def _follow_limits(self) -> None:

@@ -274,6 +274,19 @@ def show_growth(viewer: Any, layers: Sequence[Any]) -> None:
         viewer.dims.range = tuple(zip(*extent.world, extent.step, strict=True))
 
 
+def refresh_pixels(viewer: Any, layer: Any) -> None:
+    """Have the canvas show what the pixels of a layer are now, and nothing else change.
+
+    napari 0.9 paints the row of a layer in the list with everything that the layer
+    tells (`QtLayerListModel._process_event`): that is 6 ms of Python for each frame,
+    beside 9 for the canvas, where nothing in the row has changed.
+    """
+    viewer = viewer_itself(viewer)
+    rows = viewer.window._qt_viewer.layers.model().sourceModel()  # noqa: SLF001
+    with viewer.layers.events.blocker(rows._process_event):  # noqa: SLF001
+        layer.refresh(extent=False, thumbnail=False, highlight=False)
+
+
 def make_axes(viewer: Any, count: int) -> None:
     """Have an empty viewer make the sliders of so many axes before a layer has them.
 

@@ -18,7 +18,7 @@ from napari_zarr_stream._writer.ngff import range_of
 from .acquired_planes import Alike, ChannelPlanes, StoredPlanes, alike_in, words_of
 from .garbage import remove_layer
 from .live import LIVE, SLOWEST_PREVIEW_S, offer_range
-from .napari_compat import units_beside
+from .napari_compat import refresh_pixels, units_beside
 
 MOST_LAYERS = 16
 """Live; of images that are unlike each other, the others come at the end."""
@@ -141,7 +141,7 @@ class RunLayers(QObject):
                 if self.is_live:
                     key = number, (place["t"], place["c"], place["z"])
                     if not self._go_to(each, each.alike.at(key)):
-                        _refresh(each.layer)
+                        refresh_pixels(self._viewer, each.layer)
 
     def _go_to(self, each: _Shown, at: Sequence[int]) -> bool:
         """Move the sliders; whether they were elsewhere."""
@@ -174,7 +174,7 @@ class RunLayers(QObject):
 
     def _refresh(self) -> None:
         for each in self._there:
-            _refresh(each.layer)
+            refresh_pixels(self._viewer, each.layer)
 
     @property
     def words(self) -> str:
@@ -204,7 +204,3 @@ class RunLayers(QObject):
             if each.layer in self._viewer.layers:
                 remove_layer(self._viewer, each.layer)
             yield
-
-
-def _refresh(layer: Any) -> None:
-    layer.refresh(extent=False, thumbnail=False, highlight=False)

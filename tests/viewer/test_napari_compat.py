@@ -20,6 +20,7 @@ from napari_zarr_stream._viewer.napari_compat import (
     make_controls,
     not_made_active,
     painted_later,
+    refresh_pixels,
 )
 from napari_zarr_stream._viewer.session import session_of
 
@@ -190,6 +191,23 @@ def test_a_layer_that_comes_in_turns_is_as_any_other(viewer):
     assert list(controls.widgets) == [other, layer, shown_at_once]
     make_axes(viewer, 4)
     assert viewer.dims.ndim == 3, "axes are those of the layers, where there are some"
+
+
+def test_a_frame_that_is_shown_changes_the_canvas_and_no_row_of_the_list(viewer):
+    layer = viewer.add_image(np.zeros((20, 30), np.uint16))
+    told, drawn = [], []
+    rows = viewer.window._qt_viewer.layers.model()
+    rows.dataChanged.connect(lambda *at: told.append(at))
+    layer.data[:] = 1
+    paint(viewer)
+    told.clear()
+    canvas_of(viewer).events.draw.connect(drawn.append)
+    refresh_pixels(viewer, layer)
+    wait_until(lambda: drawn)
+    assert not told
+    assert canvas_of(viewer).layer_to_visual[layer].node._data.max() == 1
+    layer.name = "another"
+    assert told
 
 
 def test_all_that_goes_on_in_a_window_mends_it(viewer, monkeypatch):

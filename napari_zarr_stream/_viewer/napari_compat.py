@@ -36,6 +36,17 @@ def warn_of_unsafe_qt() -> None:
         )
 
 
+def hidden(of: Any, *names: str) -> Any | None:
+    """What has no public name in napari, by the names on the way there.
+
+    None in a napari that has it no more: then all is as napari makes it, slower, or
+    with the bug.
+    """
+    for name in names:
+        of = getattr(of, name, None)
+    return of
+
+
 class DockWatch(QObject):
     """A dock that is closed tells its widget nothing: napari #8071, #8598.
 
@@ -124,8 +135,9 @@ def free_in_own_context(viewer: Any) -> None:
     From now on the canvas of this viewer is made current before; nothing to undo.
     """
     # No public name leads to the canvas, or comes between a removal and the deletion.
-    canvas = viewer_itself(viewer).window._qt_viewer.canvas._scene_canvas  # noqa: SLF001
-    if "finish" in vars(canvas.context):
+    names = "window", "_qt_viewer", "canvas", "_scene_canvas"
+    canvas = hidden(viewer_itself(viewer), *names)
+    if canvas is None or "finish" in vars(canvas.context):
         return
     finish, canvas_of = canvas.context.finish, weakref.ref(canvas)
 
@@ -171,8 +183,8 @@ def let_interrupt(viewer: Any) -> None:
 
     From now on the event of this viewer is another; nothing to undo.
     """
-    checker = getattr(main_window_of(viewer), "status_thread", None)
-    event = getattr(checker, "_need_status_update", None)
+    checker = hidden(main_window_of(viewer), "status_thread")
+    event = hidden(checker, "_need_status_update")
     if isinstance(event, threading.Event):
         checker._need_status_update = _EventForSignals()  # type: ignore[union-attr] # noqa: SLF001
         event.set()  # who waits for it waits for the other from now on
@@ -236,9 +248,11 @@ def slice_by(layer: Any, taken: Callable[[Callable[[], Any]], Any | None]) -> No
     request that reads is called within `_set_view_slice`. Out when slicing is
     asynchronous by itself.
     """
-    state = layer._slicing_state  # noqa: SLF001
-    make, update = state._make_slice_request_internal, state._update_slice_response  # noqa: SLF001
-    read = state._set_view_slice  # noqa: SLF001
+    state = hidden(layer, "_slicing_state")
+    names = "_make_slice_request_internal", "_update_slice_response", "_set_view_slice"
+    make, update, read = (hidden(state, name) for name in names)
+    if make is None or update is None or read is None:
+        return
     made: list[bool] = []  # while it is called
 
     def make_here(**keywords: Any) -> Any:
@@ -256,9 +270,8 @@ def slice_by(layer: Any, taken: Callable[[Callable[[], Any]], Any | None]) -> No
         finally:
             made.pop()
 
-    state._make_slice_request_internal = make_here  # noqa: SLF001
-    state._update_slice_response = update_here  # noqa: SLF001
-    state._set_view_slice = read_here  # noqa: SLF001
+    for name, here in zip(names, (make_here, update_here, read_here), strict=True):
+        setattr(state, name, here)
 
 
 def show_growth(viewer: Any, layers: Sequence[Any]) -> None:
@@ -268,7 +281,10 @@ def show_growth(viewer: Any, layers: Sequence[Any]) -> None:
     Assigned anew, data of several levels show the smallest one until the next paint.
     """
     for layer in layers:
-        layer._clear_extent()  # noqa: SLF001
+        if clear_extent := hidden(layer, "_clear_extent"):
+            clear_extent()
+        else:
+            layer.data = layer.data
     if len(viewer.layers):
         extent = viewer.layers.extent
         viewer.dims.range = tuple(zip(*extent.world, extent.step, strict=True))
@@ -312,10 +328,14 @@ def not_made_active(viewer: Any) -> Iterator[None]:
     active, which can be another turn of the event loop.
     """
     layers = viewer.layers
-    before = layers._activate_on_insert  # noqa: SLF001
+    before = hidden(layers, "_activate_on_insert")
+    made = _MadeWhenShown.of(viewer)
+    if before is None or made is None:
+        yield
+        return
     layers._activate_on_insert = False  # noqa: SLF001
     try:
-        with layers.events.inserted.blocker(_MadeWhenShown.of(viewer).make):
+        with layers.events.inserted.blocker(made.make):
             yield
     finally:
         layers._activate_on_insert = before  # noqa: SLF001
@@ -323,23 +343,26 @@ def not_made_active(viewer: Any) -> Iterator[None]:
 
 def make_controls(viewer: Any, layer: Any) -> None:
     """Make those of a layer that was added so."""
-    _MadeWhenShown.of(viewer).get_or_make(layer)
+    if (made := _MadeWhenShown.of(viewer)) is not None:
+        made.get_or_make(layer)
 
 
 class _MadeWhenShown(dict[Any, Any]):
     """Layers, and their controls, which are made when somebody looks for them."""
 
-    def __init__(self, container: Any) -> None:
-        super().__init__(container.widgets)
-        self.make = container._add  # noqa: SLF001
+    def __init__(self, made: dict[Any, Any], make: Callable[[Event], None]) -> None:
+        super().__init__(made)
+        self.make = make
 
     @classmethod
-    def of(cls, viewer: Any) -> "_MadeWhenShown":
+    def of(cls, viewer: Any) -> "_MadeWhenShown | None":
         """What a viewer has its controls in, from now on."""
-        container = viewer_itself(viewer).window._qt_viewer.controls  # noqa: SLF001
-        if not isinstance(container.widgets, cls):
-            container.widgets = cls(container)
-        made: _MadeWhenShown = container.widgets
+        container = hidden(viewer_itself(viewer), "window", "_qt_viewer", "controls")
+        made, make = hidden(container, "widgets"), hidden(container, "_add")
+        if container is None or made is None or make is None:
+            return None
+        if not isinstance(made, cls):
+            made = container.widgets = cls(made, make)
         return made
 
     def get_or_make(self, layer: Any) -> Any | None:

@@ -9,6 +9,7 @@ from docks import choose, start, stop
 from waiting import PATIENCE_S
 from windows import click, wait_until
 
+from napari_zarr_stream._viewer import napari_compat
 from napari_zarr_stream._viewer.session import session_of
 from napari_zarr_stream.cameras import SimulatedCamera
 
@@ -46,8 +47,7 @@ class Numbered(SimulatedCamera):
         return info
 
 
-@pytest.fixture
-def recording(dock, viewer, qtbot):
+def begin(dock, viewer, qtbot):
     """A recording of 640 x 480 that goes on, three levels of it, and its layer."""
     widget = dock(Numbered=lambda: Numbered("empty", stamp=False))
     choose(widget, "Numbered", width=640, height=480, frame_rate=50)
@@ -57,6 +57,31 @@ def recording(dock, viewer, qtbot):
     [layer] = viewer.layers
     wait_until(lambda: length(layer) > 10)
     return widget, layer
+
+
+@pytest.fixture
+def recording(dock, viewer, qtbot):
+    """See `begin`."""
+    return begin(dock, viewer, qtbot)
+
+
+def test_a_napari_with_other_private_names_records(dock, viewer, qtbot, monkeypatch):
+    """It is only slower, and has its bugs."""
+    asked = []
+    monkeypatch.setattr(napari_compat, "hidden", lambda of, *names: asked.append(names))
+    widget, layer = begin(dock, viewer, qtbot)
+    viewer.dims.set_current_step(0, 3)
+    before = length(layer)
+    wait_until(lambda: length(layer) > before)
+    assert number_drawn(layer) == 3
+    click(widget.live, qtbot)
+    wait_until(lambda: number_drawn(layer) > before)
+    status = stop(widget, viewer, qtbot)
+    assert status.frames_committed == status.frames_acquired
+    [layer] = viewer.layers
+    assert length(layer) == status.frames_acquired
+    assert number_drawn(layer) == status.frames_acquired - 1
+    assert {names[-1] for names in asked} >= {"_activate_on_insert", "_clear_extent"}
 
 
 def test_any_committed_frame_can_be_looked_at(recording, viewer, qtbot):

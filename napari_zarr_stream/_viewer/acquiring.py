@@ -33,7 +33,7 @@ from napari_zarr_stream.cameras.micromanager.simulated import simulated_microsco
 from .background import in_background
 from .closing import CloseGuard
 from .far_layers import far_layers_of
-from .napari_compat import mend_window
+from .napari_compat import PAINTED_MS, mend_window, painted_later
 from .one_each import OneEach
 from .opening import with_first_views
 from .run_layers import RunLayers
@@ -328,10 +328,8 @@ class Acquiring(QObject):
             self._end_run(status)
 
     def _show_live(self, acquisition: Acquisition, layout: Layout) -> Iterator[int]:
-        """A step for each layer."""
         layers = RunLayers(self._viewer, acquisition, layout)
-        for _ in layers.add():
-            yield SOON_MS
+        yield from layers.add()
         self.layers = layers
         layers.changed.connect(self.changed)
         self.changed.emit()
@@ -371,9 +369,10 @@ class Acquiring(QObject):
                 for _ in live.take_away():
                     yield SOON_MS
             for data, meta, kind in layers:
-                added = getattr(self._viewer, f"add_{kind}")(data, **meta)
+                with painted_later(self._viewer):
+                    added = getattr(self._viewer, f"add_{kind}")(data, **meta)
                 self.uploads.shown_by(added if isinstance(added, list) else [added])
-                yield SOON_MS
+                yield PAINTED_MS
             if steps and len(steps) == self._viewer.dims.ndim:
                 self._viewer.dims.set_current_step(range(len(steps) - 2), steps[:-2])
         except (ZarrStreamError, OSError) as error:

@@ -18,7 +18,15 @@ from napari_zarr_stream._writer.ngff import range_of
 from .acquired_planes import Alike, ChannelPlanes, StoredPlanes, alike_in, words_of
 from .garbage import remove_layer
 from .live import LIVE, SLOWEST_PREVIEW_S, offer_range
-from .napari_compat import refresh_pixels, units_beside
+from .napari_compat import (
+    PAINTED_MS,
+    make_controls,
+    not_made_active,
+    painted_later,
+    refresh_pixels,
+    units_beside,
+)
+from .turns import SOON_MS
 
 MOST_LAYERS = 16
 """Live; of images that are unlike each other, the others come at the end."""
@@ -85,15 +93,23 @@ class RunLayers(QObject):
         self._shown_at = 0.0
         self._all: list[_Shown] = []
 
-    def add(self) -> Iterator[None]:
-        """Add the layers: a step for each, all of which are to be taken."""
+    def add(self) -> Iterator[int]:
+        """Add the layers, in steps for turns: all of them are to be taken."""
         for alike in alike_in(self._layout):
             channels = range(len(alike.first.channels))
             if self._all and len(self._all) + len(channels) > MOST_LAYERS:
                 continue
             for channel in channels:
-                self._all.append(self._add(alike, channel))
-                yield
+                with painted_later(self._viewer), not_made_active(self._viewer):
+                    self._all.append(self._add(alike, channel))
+                yield PAINTED_MS
+        if there := self._there:
+            last = there[-1].layer
+            make_controls(self._viewer, last)
+            yield SOON_MS
+            with painted_later(self._viewer):
+                self._viewer.layers.selection.active = last
+            yield PAINTED_MS
         self._is_moving = False
         self._viewer.dims.events.current_step.connect(self._see_moved)
 

@@ -53,7 +53,7 @@ def small_disk(tmp_path):
     try:
         mounted = subprocess.run(command, capture_output=True, text=True)
     except FileNotFoundError:
-        pytest.skip("there is no mount command")
+        pytest.skip("there is no `mount`, which small disks are made with")
     if mounted.returncode:
         pytest.skip(f"no small disk can be made: {mounted.stderr.strip()}")
     yield disk

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="counts descriptors")
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="counts descriptors, which Windows has not"
+)
 
 
 LONG = [pytest.mark.long, pytest.mark.timeout(0)]

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.peak_memory import measure
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 @pytest.mark.parametrize(
     ("kind", "tile"),
     [pytest.param("stacked", 64, marks=pytest.mark.long), ("sharded", 64)],

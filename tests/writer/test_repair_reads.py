@@ -89,7 +89,10 @@ def sparse_store(path, kind, steps, is_open):
             file.write(end)
 
 
-@pytest.mark.skipif(not hasattr(os, "SEEK_HOLE"), reason="files here take 20 GB")
+@pytest.mark.skipif(
+    not hasattr(os, "SEEK_HOLE"),
+    reason="files that Python writes have no holes on Windows: they would take 20 GB",
+)
 @pytest.mark.parametrize("is_open", [False, True], ids=["closed", "left open"])
 @pytest.mark.parametrize("kind", [DeviceKind.ZARR_V3, DeviceKind.ZARR_V3_LZ4])
 def test_full_shards_are_not_read(tmp_path, monkeypatch, kind, is_open):

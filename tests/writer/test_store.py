@@ -184,7 +184,7 @@ class TestLocalStore(StoreContract):
             time.sleep(0.05 if system.IS_WINDOWS else 0)
         writer.join()
 
-    @pytest.mark.skipif(not hasattr(os, "pwritev"), reason="no such call")
+    @pytest.mark.skipif(not hasattr(os, "pwritev"), reason="Windows has no `pwritev`")
     @pytest.mark.parametrize("most", [1, 3, 4, 7, 12])
     def test_short_writes_are_completed(self, store, monkeypatch, most):
         """A disk that is nearly full, or a signal, may take less than was given."""
@@ -466,7 +466,7 @@ def test_what_somebody_has_open_for_a_moment_is_waited_for(
     tmp_path, monkeypatch, pauses, call, number
 ):
     if call == "open" and system.IS_WINDOWS:
-        pytest.skip("files are opened in another way there")
+        pytest.skip("Windows opens files in another way")
     real, left = getattr(os, call), [3]
 
     def refuse(*arguments):
@@ -540,7 +540,8 @@ def test_the_longest_name_that_a_disk_takes(tmp_path):
 
 
 @pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere"
+    not hasattr(os, "geteuid") or os.geteuid() == 0,
+    reason="root may write anywhere, as may everybody in Wine",
 )
 def test_a_folder_that_may_not_be_written(tmp_path):
     tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
@@ -561,7 +562,7 @@ def test_the_folder_is_moved_away_while_written(tmp_path):
         store.write("0/2", b"a")
 
 
-@pytest.mark.skipif(not hasattr(os, "pwritev"), reason="no such call")
+@pytest.mark.skipif(not hasattr(os, "pwritev"), reason="Windows has no `pwritev`")
 def test_a_disk_that_takes_nothing_is_not_asked_for_ever(tmp_path, monkeypatch):
     store = LocalStore(tmp_path / "a.zarr", overwrite=False)
     file = store.create_file("0/0", keep_open=True)

@@ -31,7 +31,7 @@ from .documents import (
 )
 from .lazy import LazyArray
 from .levels import fitting, open_levels
-from .location import Location, Unreachable, inside, path_below, title_of
+from .location import Location, Unreachable, Within, inside, path_below, title_of
 from .objects import objects_in
 from .transforms import Affine, part_of, place_of, placed_beside
 
@@ -154,7 +154,7 @@ def _listed(node: Node, multiscale: Mapping[str, Any], notes: Notes) -> list[Any
     """The levels that are listed; those that are there where none of these is."""
     listed = sequence(multiscale.get("datasets"))
     paths = [mapping(entry).get("path", i) for i, entry in enumerate(listed)]
-    if any((node.path / str(path).strip("/")).is_dir() for path in paths):
+    if any(_is_there(node.path / str(path).strip("/")) for path in paths):
         return listed
     if not (there := levels_there(node.path)):
         return listed
@@ -162,6 +162,13 @@ def _listed(node: Node, multiscale: Mapping[str, Any], notes: Notes) -> list[Any
     names = ", ".join(entry["path"] for entry in there)
     notes.append(f"{what}: arrays {names} are taken for them")
     return there
+
+
+def _is_there(level: Location) -> bool:
+    if isinstance(level, Within):
+        return level.is_dir()
+    # Not the folder: Windows takes "0 " for "0", unless something follows.
+    return any((level / name).is_file() for name in ("zarr.json", ".zarray"))
 
 
 def multiscales_of(node: Node) -> list[Mapping[str, Any]]:

@@ -1,5 +1,6 @@
 """Cameras found, those that are missing, and several at once."""
 
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -12,7 +13,7 @@ from napari_zarr_stream._dock.source_section import ONE_STORE
 from napari_zarr_stream._recording.states import FinishReason
 from napari_zarr_stream._viewer.session import session_of
 from napari_zarr_stream._widget import RecordWidget
-from napari_zarr_stream.cameras import Fault, FoundCameras, SimulatedCamera
+from napari_zarr_stream.cameras import CameraLost, FoundCameras, SimulatedCamera
 from napari_zarr_stream.cameras.registry import simulated_cameras
 
 
@@ -117,16 +118,29 @@ def test_two_cameras_at_once(dock, viewer, qtbot, one_store):
     assert widget.counts.value.count("acquired") == 2
 
 
-def test_if_one_camera_fails_the_others_go_on(dock, viewer, qtbot):
+class Unplugged(SimulatedCamera):
+    """Until the event is set it is a camera as any other."""
+
+    is_out = threading.Event()
+
+    def read_into(self, out, timeout_s):
+        if self.is_out.is_set():
+            raise CameraLost("unplugged")
+        return super().read_into(out, timeout_s)
+
+
+def test_if_one_camera_fails_the_others_go_on(dock, viewer, qtbot, monkeypatch):
     name = "Unplugged"
-    faults = [Fault(5, "unplug")]
-    widget = dock(**{name: lambda: SimulatedCamera(faults=faults, **SMALL)})
+    monkeypatch.setattr(Unplugged, "is_out", threading.Event())
+    widget = dock(**{name: lambda: Unplugged(**SMALL)})
     small(widget)
     click(widget.cameras.add_camera, qtbot)
     [second] = widget.cameras.others
     second.source.value = name
     wait_until(lambda: second.is_ready and second.control.name == name)
     session = start(widget, viewer, qtbot)
+    await_frames(viewer)
+    Unplugged.is_out.set()
     wait_until(lambda: any("The others go on" in text for text in messages()))
     at = session.status().frames_acquired
     wait_until(lambda: session.status().frames_acquired > at + 20)

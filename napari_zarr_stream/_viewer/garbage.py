@@ -78,7 +78,8 @@ class UnsearchedWhileOpen(QObject):
         watch.closed.connect(self._end)
         watch.opened.connect(self._begin)
         viewer.layers.events.removing.connect(self._see_removing)
-        self._begin()
+        if not watch.is_closed:
+            self._begin()
 
     def _begin(self) -> None:
         leave_from_search(self)

@@ -8,6 +8,7 @@ import pytest
 from qtpy.QtWidgets import QWidget
 from windows import wait_until
 
+import napari_zarr_stream._viewer.garbage as garbage
 from napari_zarr_stream._viewer.garbage import (
     UnsearchedWhileOpen,
     leave_from_search,
@@ -26,8 +27,10 @@ class Ring:
 
 
 @pytest.fixture
-def is_found():
+def is_found(monkeypatch):
     """Whether a search of all there is finds something."""
+    monkeypatch.setattr(garbage, "_not_searched", set())  # but for other tests' windows
+    gc.unfreeze()
     gc.collect()
     immortal = gc.get_freeze_count()  # of Python 3.12, which keeps them there
 

@@ -25,7 +25,7 @@ from .layer_watch import LayerWatch
 from .live import LivePreview
 from .live_image import LiveImage
 from .look_back import LookBack, in_step_with
-from .napari_compat import PAINTED_MS, make_axes, mend_window, painted_later
+from .napari_compat import PAINT_MS, PAINTED_MS, make_axes, mend_window, painted_later
 from .one_each import OneEach
 from .reopen import ReadBack, goes_on, read_back, show_layers
 from .starting import Job, Starting
@@ -214,6 +214,7 @@ class Session(QObject):
                 yield SOON_MS
                 runs[-1].live.add()
                 yield PAINTED_MS
+            yield PAINT_MS  # the list was painted first, and that took as long
             runs[-1].live.make_controls()
             yield SOON_MS
             runs[-1].live.make_active()

@@ -21,7 +21,7 @@ from .contrast import contrast_of
 from .documents import mapping, open_node, sequence, understanding
 from .image import BEING_WRITTEN, StoredImage, state_of
 from .kept import KeptArray
-from .layers import RANGE_KEY, LayerData
+from .layers import RANGE_KEY, LayerData, counted_at_any_length
 from .lazy import LazyArray
 
 Pixels = npt.NDArray[np.generic]
@@ -220,6 +220,9 @@ def as_growing(
             data = [grown(*numbered) for numbered in enumerate(data)]
         elif kind == "image":
             data = grown(0, data)
+        first = counted_at_any_length(meta["scale"][0], meta["translate"][0])
+        for key, value in zip(("scale", "translate"), first, strict=True):
+            meta[key] = [value, *meta[key][1:]]
         growing.append((data, meta, kind))
     return growing
 

@@ -9,6 +9,7 @@ from napari.layers import Image
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_zarr_stream._reading.growing import GrowingArray
+from napari_zarr_stream._reading.layers import counted_at_any_length
 from napari_zarr_stream._sources.source import SourceDescription
 from napari_zarr_stream._writer.colours import colormap_of
 from napari_zarr_stream._writer.ngff import range_of
@@ -171,7 +172,10 @@ class LivePreview(QObject):
             if name in "yx" or (self.image and not (rgb and name == "c"))
         ]
         units = [source.units[axis] or "pixel" for axis in axes]
+        scale = [source.scale[axis] for axis in axes]
         starts = [source.translation[axis] for axis in axes]
+        if self.image:
+            scale[0], starts[0] = counted_at_any_length(scale[0], starts[0])
         starts[-1] += self._left
         levels = list[Any](self.image.levels if self.image else [LivePlane(plane)])
         layer = Image(
@@ -184,7 +188,7 @@ class LivePreview(QObject):
             else colormap_of(source.channel.color),
             blending="translucent_no_depth",  # as of `add_image`
             contrast_limits=value_range,
-            scale=[source.scale[axis] for axis in axes],
+            scale=scale,
             translate=starts,
             units=units_beside(self._viewer, units),
             axis_labels=[source.axes[axis] for axis in axes],

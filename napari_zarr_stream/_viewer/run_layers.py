@@ -11,6 +11,7 @@ from napari_zarr_stream._acquisition.frame_format import FrameFormat
 from napari_zarr_stream._acquisition.layout import Layout
 from napari_zarr_stream._acquisition.states import AcquisitionStatus
 from napari_zarr_stream._reading.growing import GrowingArray
+from napari_zarr_stream._reading.layers import counted_at_any_length
 from napari_zarr_stream._writer.colours import colormap_of
 from napari_zarr_stream._writer.contrast import WideningLimits
 from napari_zarr_stream._writer.ngff import range_of
@@ -116,7 +117,10 @@ class RunLayers(QObject):
     def _add(self, alike: Alike, number: int) -> _Shown:
         planes = ChannelPlanes(self._stored, self._layout, alike, number)
         channel = alike.first.channels[number]
-        scale = alike.first.scale
+        scale = {
+            axis: counted_at_any_length(alike.first.scale.get(axis) or 1.0, 0.0)[0]
+            for axis in alike.axes
+        }
         units = [alike.first.units.get(axis, "pixel") for axis in alike.axes]
         values = channel.value_range or range_of(planes.dtype)
         layer = self._viewer.add_image(
@@ -127,7 +131,7 @@ class RunLayers(QObject):
             colormap=colormap_of(channel.color),
             blending="additive",
             contrast_limits=values,
-            scale=[scale.get(axis) or 1.0 for axis in alike.axes],
+            scale=[scale[axis] for axis in alike.axes],
             units=units_beside(self._viewer, units),
             axis_labels=list(alike.axes),
         )

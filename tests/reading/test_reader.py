@@ -7,7 +7,7 @@ import npe2
 import numpy as np
 import pytest
 import zarr
-from napari.components import ViewerModel
+from napari.components import Dims, ViewerModel
 from odd_stores import KINDS, PLACE, addressed, small_tiles, write
 from programs import run_python
 
@@ -17,7 +17,7 @@ from napari_zarr_stream import (
     StorageProperties,
     ZarrStream,
 )
-from napari_zarr_stream._reading.layers import counted
+from napari_zarr_stream._reading.layers import counted, counted_at_any_length
 from napari_zarr_stream._reading.lazy import LazyArray
 from napari_zarr_stream._reading.reader import get_reader, layers_of
 from napari_zarr_stream._saving.export import export, export_layers
@@ -119,16 +119,40 @@ def test_asking_for_the_reader_imports_neither_napari_nor_zarr(path):
 
 
 @pytest.mark.parametrize(
-    ("scale", "size"),
-    [(0.08682907562524363, 225), (0.02697458271483002, 171), (0.5, 20), (0.1, 60)],
+    ("scale", "start", "size"),
+    [
+        (0.08682907562524363, 0.0, 225),
+        (0.02697458271483002, 0.0, 171),
+        (0.013333333333333334, 362.65, 53),
+        (0.005, -309.89, 328),
+        (0.065, -459.88, 5),
+        (0.5, 0.0, 20),
+        (0.1, 0.0, 60),
+    ],
 )
-def test_the_slider_has_every_step(scale, size):
-    """napari has one less for the first two as they are."""
+def test_the_slider_has_every_step(scale, start, size):
+    """napari has one less for all but the last two as they are."""
     viewer = ViewerModel()
-    near = counted(scale, 0.0, size)
-    assert near == pytest.approx(scale, rel=1e-12)
-    viewer.add_image(np.zeros((size, 2, 2), "u1"), scale=(near, 1, 1))
+    near = counted(scale, start, size)
+    assert near == pytest.approx(scale, rel=1e-10)
+    data = np.zeros((size, 2, 2), "u1")
+    viewer.add_image(data, scale=(near, 1, 1), translate=(start, 0, 0))
     assert viewer.dims.nsteps[0] == size
+
+
+@pytest.mark.parametrize("start", [0.0, 3.7, -1234.5678])
+@pytest.mark.parametrize("rate", [50, 60, 30, 33.3, 7, 24, 100, 0.1, 1e-4])
+def test_the_slider_has_every_step_at_any_length(rate, start):
+    """As they are, napari has one less for 212 steps of 1 / 50, 32 of 1 / 30."""
+    scale, first = counted_at_any_length(1 / rate, start)
+    assert scale == pytest.approx(1 / rate, rel=1e-9)
+    assert first == pytest.approx(start, abs=1e-9 / rate)
+    dims = Dims(ndim=1)
+    for size in [2, 11, 32, 171, 212, 213, 225, 1000, 4097, 1_000_003]:
+        dims.range = ((first, first + scale * (size - 1), scale),)
+        assert dims.nsteps == (size,)
+        dims.set_point(0, first + (size - 1) * scale)
+        assert dims.current_step == (size - 1,)
 
 
 def test_sample_data_opens():

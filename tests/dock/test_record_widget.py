@@ -1,5 +1,8 @@
 """The Record widget in a real viewer, clicked through as a user would."""
 
+import contextlib
+import itertools
+
 import numpy as np
 import pytest
 import zarr
@@ -126,14 +129,22 @@ def test_a_failure_is_shown_and_the_widget_is_ready_again(
     assert record(widget, viewer, qtbot, 5)[0].frames_committed == 5
 
 
+def put_in_the_way_of(folder):
+    """A file, where a folder is that may be made again meanwhile."""
+    for number in itertools.count():
+        folder.rename(folder.with_name(f"gone {folder.name} {number}"))
+        with contextlib.suppress(IsADirectoryError):
+            folder.write_text("in the way")
+            return
+
+
 def test_a_write_that_fails_while_recording_is_shown(widget, viewer, qtbot, tmp_path):
     start(widget, viewer, qtbot)
     wait_until(lambda: session_of(viewer).status().frames_acquired > 0)
     path = session_of(viewer).status().path
     # No file can be made in a folder that is none.
     for level in "012":
-        (path / level).rename(path / f"gone {level}")
-        (path / level).write_text("in the way")
+        put_in_the_way_of(path / level)
     wait_until(lambda: not session_of(viewer).is_busy)
     assert session_of(viewer).status().finish_reason is FinishReason.FAILED
     assert "The recording failed" in messages()[-1]

@@ -68,7 +68,7 @@ def test_a_file_that_another_program_has_is_left_to_the_next_save(folder):
     remembered = Remembered()
     remembered.choices["tile_width"] = 256
     other = QLockFile(str(folder / f"{FILE_NAME}.lock"))
-    assert other.tryLock()
+    assert other.tryLock(0)
     assert not remembered.save()
     assert Remembered().choices == {}
     other.unlock()

@@ -21,6 +21,10 @@ class Chunks:
     def write(self, key, data):
         self.chunks[key] = np.frombuffer(data, "uint16")
 
+    def write_folder(self, key, files):
+        for name, data in files:
+            self.write(f"{key}/{name}", data)
+
 
 def slot_of(axes, shape, **options):
     properties = StorageProperties("a.zarr", "ZarrV3Blosc1Lz4ByteShuffle", **options)

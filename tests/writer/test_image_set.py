@@ -235,7 +235,9 @@ def test_a_plane_in_chunks_appears_as_a_whole(tmp_path, kind):
         images.put(0, (0, 1, 2), plane_of((0, 0, 1, 2)))
     [store] = looked_at
     assert len(store.seen) == len(images.plans[0].level_shapes)
-    assert set().union(*store.seen.values()) == {False}
+    # Windows moves no folder where something is open: it is filled at its place.
+    there_before = {False, True} if system.IS_WINDOWS else {False}
+    assert set().union(*store.seen.values()) == there_before
     assert not list(path.rglob("*.partial"))
 
 

@@ -266,7 +266,8 @@ def test_a_folder_that_cannot_be_filled(tmp_path, appears):
     with pytest.raises(WriteFailed, match="a file is where a folder should be"):
         store.write_folder("0/3", files(), appears=appears)
     left = [p for p in tmp_path.rglob("*") if p.is_file()]
-    assert left == ([] if appears else [tmp_path / "0" / "3" / "0" / "0"])
+    is_moved = appears and not system.IS_WINDOWS
+    assert left == ([] if is_moved else [tmp_path / "0" / "3" / "0" / "0"])
 
 
 def test_an_empty_folder_is_taken(tmp_path):

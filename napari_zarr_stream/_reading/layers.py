@@ -72,8 +72,11 @@ def counted_at_any_length(scale: float, start: float) -> tuple[float, float]:
     """Both, so little changed that each step from `start` is a number without a rest.
 
     For an axis that grows: see above. 30 bits of a scale leave 23 for a step's number,
-    which are a day at 97 frames a second.
+    which are a day at 97 frames a second. Where the start alone needs more, or a scale
+    has no 30 bits, they stay as they are.
     """
+    if not (abs(start) / 2**23 < abs(scale) < math.inf and abs(scale) > 2.0**-990):
+        return scale, start
     grain = 2.0 ** (math.frexp(scale)[1] - 30)
     return round(scale / grain) * grain, round(start / grain) * grain
 

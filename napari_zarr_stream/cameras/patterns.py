@@ -132,6 +132,7 @@ def _cells(sensor: Sensor) -> Draw:
         noise *= np.sqrt(mean + np.float32(read_noise**2))
         return sensor.pixels((mean + noise) * gain + np.float32(offset))
 
+    # numba takes half a second to import
     from .painting import laid_end_to_end, paint_cells
 
     background = _background(sensor.tile_shape)

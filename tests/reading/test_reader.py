@@ -1,6 +1,7 @@
 """The npe2 reader, and our own stores in a viewer: they come back as they were."""
 
 import json
+import math
 
 import napari
 import npe2
@@ -153,6 +154,25 @@ def test_the_slider_has_every_step_at_any_length(rate, start):
         assert dims.nsteps == (size,)
         dims.set_point(0, first + (size - 1) * scale)
         assert dims.current_step == (size - 1,)
+
+
+@pytest.mark.parametrize(
+    ("scale", "start"),
+    [
+        (0.0, 0.0),
+        (5e-324, 0.0),
+        (1e-300, 1e300),
+        (0.02, 1.7e9),
+        (1e308, 0.0),
+        (-0.02, 3.7),
+        (math.nan, 0.0),
+        (math.inf, 0.0),
+        (0.02, math.nan),
+    ],
+)
+def test_odd_scales_are_left_as_they_are(scale, start):
+    near = counted_at_any_length(scale, start)
+    assert near == pytest.approx((scale, start), rel=1e-9, abs=0.0, nan_ok=True)
 
 
 def test_sample_data_opens():

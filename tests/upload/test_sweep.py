@@ -12,7 +12,7 @@ from buckets import assert_equal_levels, local_files, make_store
 from waiting import wait_until
 
 from napari_zarr_stream import ImageDescription, ImageSet, StorageProperties, cli
-from napari_zarr_stream._upload.files import CLAIM, document_order
+from napari_zarr_stream._upload.files import CLAIM, document_order, is_of_store
 from napari_zarr_stream._upload.request import UploadRequest
 from napari_zarr_stream._upload.sending import Sending
 from napari_zarr_stream._upload.target import NotSent
@@ -286,3 +286,17 @@ def test_documents_follow_pixels_and_the_root_is_last():
         ".zattrs",
         ".zgroup",
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "is_one"),
+    [
+        ("zarr.json", True),
+        ("0/c/0/3/0/0", True),
+        ("0/zarr.json.1a2b3c4d.partial", False),
+        ("0/c/0/3.1a2b3c4d.partial/0/0", False),
+        (CLAIM, False),
+    ],
+)
+def test_what_is_on_its_way_is_not_of_the_store(key, is_one):
+    assert is_of_store(key) == is_one

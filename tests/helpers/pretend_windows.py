@@ -50,6 +50,8 @@ _TEMPORARY = os.path.realpath(tempfile.gettempdir())
 _real = ModuleType("real")
 """The calls of the system as they were."""
 
+_tests_have_ended = False
+
 _moving: set[str] = set()
 """What is replaced, renamed or deleted just now; guarded by `_looking`."""
 
@@ -67,7 +69,11 @@ def failure(number: int, path: object = None, words: str = "") -> OSError:
 
 def is_ours(path: object) -> bool:
     """Whether it is a path of a test."""
-    if isinstance(path, int) or not isinstance(path, str | os.PathLike):
+    if (
+        _tests_have_ended
+        or isinstance(path, int)
+        or not isinstance(path, str | os.PathLike)
+    ):
         return False
     return plain(path).startswith(_TEMPORARY + os.sep)
 
@@ -318,3 +324,10 @@ def install() -> None:
 def pytest_load_initial_conftests():
     """Before anything of the project is imported; in each process of xdist."""
     install()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish():
+    """Before pytest deletes the folders of earlier runs, which were of Linux."""
+    global _tests_have_ended
+    _tests_have_ended = True

@@ -1,7 +1,10 @@
 """What is said of Windows is so under `pretend_windows`: each refusal by its number."""
 
+import getpass
 import os
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -139,3 +142,26 @@ def test_a_disk_without_holes_is_found_by_trying(tmp_path, monkeypatch):
     monkeypatch.setattr(pretend_kernel, "has_holes", False)
     assert not system.has_holes(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_earlier_runs_left_is_deleted_as_linux_does_it(tmp_path):
+    runs = tmp_path / f"pytest-of-{getpass.getuser()}"
+    for number in range(5):
+        (runs / f"pytest-{number}").mkdir(parents=True)
+    runs.chmod(0o700)
+    os.makedirs(f"{PREFIX}{runs / 'pytest-0' / DEEP}")
+    (tmp_path / "test_it.py").write_text("def test_it(tmp_path):\n    pass\n")
+    surroundings = {
+        "PYTEST_DEBUG_TEMPROOT": str(tmp_path),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTHONPATH": os.path.dirname(pretend_kernel.__file__),
+    }
+    command = [sys.executable, "-m", "pytest", "-p", "pretend_windows", "-W", "error"]
+    ended = subprocess.run(
+        [*command, "--rootdir", tmp_path, tmp_path],
+        env=os.environ | surroundings,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert not (runs / "pytest-0").exists()

@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import math
 import threading
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,9 +25,10 @@ from zarr.abc.store import (
 from napari_zarr_stream._writer.errors import InvalidStore
 
 from .ahead import ahead
+from .chunk_names import Names, others_told, renamed
 from .documents import mapping, sequence
 from .kept import chunks_kept
-from .location import Within
+from .location import Refused, Within
 from .read_only_store import ReadOnlyStore
 from .side_by_side import side_by_side
 
@@ -58,6 +60,16 @@ class TreeStore(ReadOnlyStore):
         self._ahead: dict[str, dict[Span | None, bytes]] = defaultdict(dict)
         self._lock = threading.Lock()
         self._asked_ahead: set[str] = set()
+        # How chunks may be named, None for as zarr asks; the last that was met first.
+        self._names: tuple[Names | None, ...] = (None,)
+        self._tells = False
+
+    def name_also(self, others: Iterable[Names], *, tells: bool) -> None:
+        """Look for chunks under other names where there are none under their own.
+
+        With `tells`, a warning says so when the first is met.
+        """
+        self._names, self._tells = (None, *others), tells
 
     @property
     def is_far(self) -> bool:
@@ -74,8 +86,33 @@ class TreeStore(ReadOnlyStore):
         return self._asked(key, part) if data is None else data
 
     def _asked(self, key: str, part: slice) -> bytes | None:
-        where = self.location / key
-        return where.tree.files.read(where.key, part, self.most_bytes)
+        refused: Refused | None = None
+        for names in self._names:
+            where = self.location / (key if names is None else renamed(key, names))
+            try:
+                data = where.tree.files.read(where.key, part, self.most_bytes)
+            except Refused as error:  # so some say that there is none
+                refused = refused or error
+                continue
+            if data is not None:
+                self._met(names)
+                return data
+        if refused is not None:
+            raise refused
+        return None
+
+    def _met(self, names: Names | None) -> None:
+        """Try these names first from now on: a wait for others would be in vain."""
+        if names == self._names[0]:
+            return
+        with self._lock:
+            others = [each for each in self._names if each != names]
+            self._names = (names, *others)
+            tells, self._tells = self._tells, False
+        if tells and names is not None:
+            # The store and not the array, so that a pyramid or a plate says it once.
+            told = others_told(self.location.root_name, names)
+            warnings.warn(told, UserWarning, stacklevel=2)
 
     def index_of(self, key: str, part: slice) -> bytes | None:
         """The index of a shard, which is kept as chunks are."""

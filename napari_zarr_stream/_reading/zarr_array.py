@@ -7,16 +7,12 @@ whatever a shape or the head of a chunk asks for.
 import contextlib
 import json
 import math
-import re
-import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import zarr
-from zarr.abc.store import RangeByteRequest
-from zarr.storage import LocalStore
 
 from napari_zarr_stream._writer.errors import InvalidStore
 
@@ -26,100 +22,23 @@ from .array_document import (
     mended,
     no_pixels_in,
 )
+from .bounded_store import MAX_ARRAY_BYTES, BoundedStore
 from .bounds import MAX_CHUNKS, refuse_beyond_memory
-from .documents import (
-    BeyondBounds,
-    Node,
-    mapping,
-    open_node,
-    understanding,
-)
-from .location import Location, Within, entries_of
+from .chunk_names import NESTED, are_said, names_in, names_said, others_told
+from .documents import BeyondBounds, Node, open_node, understanding
+from .location import Location, Within
 from .plain_chunks import PlainChunks
-from .read_only_store import ReadOnlyStore
-from .side_by_side import side_by_side
-from .tree_store import Layout, TreeStore
+from .tree_store import Layout
 
 Stamp = tuple[int, int] | None
 """When a file was changed, in ns, and how long it is; None where there is none."""
-
-Names = tuple[str, str]
-"""How chunks are named: what stands before the numbers, and between them."""
 
 SMALL_CHUNK_BYTES = 2**16
 """What takes longer to find than to read. A plane of larger chunks is read whole,
 however many they are."""
 
-MAX_ARRAY_BYTES = 2**20
-"""Of the document of one array: zarr takes seconds for 100,000 codecs or axes."""
-
 AT_ONCE = 10
 """Chunks that zarr decodes side by side, by default."""
-
-
-class _PlainFiles(ReadOnlyStore):
-    """Regular files only, none larger than what it is for."""
-
-    most_bytes = MAX_ARRAY_BYTES
-    documents: dict[str, bytes]
-    """What takes the place of files of these names."""
-    other_names: tuple[Names, ...] = ()
-    """How chunks are named that are not where the metadata say."""
-    blosc_bytes = 0
-    """What a whole file unpacks to at the most, where it is a blosc buffer; else 0."""
-
-    def __init__(self, store: LocalStore | TreeStore) -> None:
-        super().__init__()
-        self._store = store
-
-    def _check(self, key: str, byte_range: Any) -> None:
-        if isinstance(self._store, TreeStore):  # which has bounds of its own
-            return
-        path = self._store.root / key
-        try:
-            info = path.stat()
-        except OSError:
-            return  # zarr says what it makes of that
-        if not (stat.S_ISREG(info.st_mode) or stat.S_ISDIR(info.st_mode)):
-            raise InvalidStore(f"{path} is a pipe or a device, no file")
-        if stat.S_ISREG(info.st_mode) and info.st_size > self.most_bytes:
-            raise InvalidStore(
-                f"{path} has {info.st_size} bytes, and {self.most_bytes} at the most "
-                "are what it should hold"
-            )
-        if isinstance(byte_range, RangeByteRequest) and byte_range.end > info.st_size:
-            raise InvalidStore(
-                f"{path} has {info.st_size} bytes, and says that a chunk ends at "
-                f"{byte_range.end}"
-            )
-
-    async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
-        if key in self.documents:
-            return prototype.buffer.from_bytes(self.documents[key])
-        data = None
-        for name in (key, *(_renamed(key, names) for names in self.other_names)):
-            self._check(name, byte_range)
-            data = await self._store.get(name, prototype, byte_range)
-            if data is not None:
-                break
-        if self.blosc_bytes and data is not None and len(data) >= 16:
-            head = data.as_numpy_array()[:16].tobytes()
-            if (unpacked := int.from_bytes(head[4:8], "little")) > self.blosc_bytes:
-                raise InvalidStore(
-                    f"{self._store.root / key} unpacks to {unpacked} bytes, more than "
-                    "a chunk has"
-                )
-        return data
-
-    def get_ranges(self, key: str, byte_ranges: Any, **options: Any) -> Any:
-        """Of zarr since 3.2, which asks for several as one, with what lies between."""
-        if isinstance(self._store, TreeStore):  # where chunks were asked for ahead
-            options["max_gap_bytes"] = -1
-        return super().get_ranges(key, byte_ranges, **options)
-
-    async def exists(self, key: str) -> bool:
-        return bool(await self._store.exists(key))
-
 
 MOST_UNDERSTOOD = 64
 """Documents; fields of a plate and positions have a few between them."""
@@ -157,10 +76,8 @@ class ZarrArray:
         if node is None or not node.is_array:
             raise InvalidStore(f"array {path} cannot be opened: there is none")
         self.notes.extend(node.notes)
-        self._tree = TreeStore(path) if isinstance(path, Within) else None
-        self._store = store = _PlainFiles(
-            self._tree or LocalStore(path, read_only=True)
-        )
+        self._store = store = BoundedStore(path)
+        self._tree = store.tree
         array = self._open(node)
         try:
             codecs = (*array.filters, *array.compressors)
@@ -174,6 +91,7 @@ class ZarrArray:
             raise InvalidStore(f"array {path} cannot be opened: {error}") from error
         if 0 in self.chunks:
             raise InvalidStore(f"array {path} has chunks of {self.chunks} pixels")
+        self._look_for_chunks(are_said(node.document))
         self.zarr_format: int = array.metadata.zarr_format
         self.codecs: Sequence[Any] = array.compressors
         self._array = array
@@ -188,7 +106,6 @@ class ZarrArray:
         if self._tree is not None:
             self._tree.most_bytes = store.most_bytes
             self._layout = Layout(array, node.document)
-            self._ask_for_chunks(self._tree, node.document)
 
     def __reduce__(self) -> tuple[type, tuple[Location]]:
         """Opened again in another process."""
@@ -229,12 +146,9 @@ class ZarrArray:
         text = json.dumps(given)
         self._store.documents = {name: text.encode(), ".zattrs": b"{}"}
         try:
-            if (name, text) in _understood:
-                array = zarr.Array(
-                    zarr.AsyncArray(
-                        _understood[name, text], zarr.storage.StorePath(self._store)
-                    )
-                )
+            if (known := _understood.get((name, text))) is not None:
+                place = zarr.storage.StorePath(self._store)
+                array = zarr.Array(zarr.AsyncArray(known, place))
             else:
                 array = zarr.open_array(
                     self._store, mode="r", zarr_format=3 if is_v3 else 2
@@ -244,50 +158,25 @@ class ZarrArray:
             raise InvalidStore(
                 f"array {self.path} cannot be opened: {error}"
             ) from error
-        self._look_for_chunks(given)
         self._document = given
         return array
 
-    def _look_for_chunks(self, document: dict[str, Any]) -> None:
-        """See how chunks are named: some writers do not do as they say."""
-        if len(document["shape"]) < 2 or 0 in document["shape"]:
+    def _look_for_chunks(self, are_named: bool) -> None:
+        """See how chunks are named, or look when the first is read."""
+        if len(self.shape) < 2 or 0 in self.shape:
             return
-        found, said = _names_in(self.path), _names_said(document)
-        if found is None:
-            return
-        self._store.other_names = tuple(sorted(found - {said}))
-        if not found:
+        found, said = names_in(self.path), names_said(self._document)
+        if found:
+            others = sorted(found - {said})
+            self._store.name_also(others)
+            if said not in found:
+                self.notes.append(others_told(self.path, others[0]))
+        elif found is not None:
             self.notes.append(
                 f"array {self.path} has no chunks: all that it shows is its fill value"
             )
-        elif said not in found:
-            self._note_other_names()
-
-    def _note_other_names(self) -> None:
-        example = _example(*self._store.other_names[0])
-        self.notes.append(
-            f"chunks of {self.path} are not named as its metadata say: those named as "
-            f"{example!r} are read"
-        )
-
-    def _ask_for_chunks(self, tree: TreeStore, document: Mapping[str, Any]) -> None:
-        """See how chunks are named where nothing says it and nothing is listed."""
-        is_said = "codecs" in document or document.get("dimension_separator")
-        if is_said or len(self.shape) < 2 or 0 in self.shape or _names_in(self.path):
-            return
-        sides = zip(self.shape, self.chunks, strict=True)
-        middle = [-(-size // side) // 2 for size, side in sides]
-
-        def is_there(between: str) -> bool:
-            keys = [between.join(map(str, at)) for at in (middle, [0] * len(middle))]
-            with contextlib.suppress(InvalidStore):
-                return any(tree.read(key, slice(None)) is not None for key in keys)
-            return False
-
-        flat, nested = side_by_side(is_there, "./")
-        if nested and not flat:
-            self._store.other_names = (("", "/"),)
-            self._note_other_names()
+        elif not are_named:
+            self._store.name_also([NESTED], tells=True)
 
     def stamp_of(self, chunk: tuple[int, ...]) -> Stamp:
         """What tells that the file of a chunk is another than before."""
@@ -296,7 +185,7 @@ class ZarrArray:
         per_file = zip(chunk, self.chunks, self.shards or self.chunks, strict=True)
         file = tuple(at * side // whole for at, side, whole in per_file)
         key = self._array.metadata.encode_chunk_key(file)
-        for name in (key, *(_renamed(key, names) for names in self._store.other_names)):
+        for name in self._store.keys_of(key):
             with contextlib.suppress(OSError):  # of this name there is none
                 info = (self.path / name).stat()
                 return info.st_mtime_ns, info.st_size
@@ -313,8 +202,6 @@ class ZarrArray:
             return None
         if self._tree is None:
             return self._plain.read(chunks)
-        if self._store.other_names:
-            return None
         read = self._plain.read_from(self._tree, chunks)
         if read is not None and self._tree.is_far:
             ends = zip(*chunks, strict=True)
@@ -383,38 +270,3 @@ class ZarrArray:
         return InvalidStore(
             f"array {self.path} has pixels that cannot be read: {error}"
         )
-
-
-def _names_in(path: Location) -> set[Names] | None:
-    """How chunks in the folder of an array are named; None where none can be seen."""
-    found: set[Names] = set()
-    entries = entries_of(path)
-    for entry in entries or ():
-        if match := re.fullmatch(r"(c?)(\.?)\d+(\.\d+)*", entry.name):
-            if "." in entry.name:
-                found.add((match[1], "."))
-            elif not match[1] and entry.is_folder:
-                found.add(("", "/"))
-        elif entry.name == "c" and entry.is_folder:
-            found.add(("c", "/"))
-    return None if entries is None else found
-
-
-def _names_said(document: dict[str, Any]) -> Names:
-    if "codecs" not in document:
-        return "", str(document.get("dimension_separator") or ".")
-    encoding = mapping(document.get("chunk_key_encoding"))
-    is_v2 = encoding.get("name") == "v2"
-    separator = mapping(encoding.get("configuration")).get("separator")
-    return "" if is_v2 else "c", str(separator or ("." if is_v2 else "/"))
-
-
-def _renamed(key: str, names: Names) -> str:
-    """The key of a chunk as it is where chunks are named otherwise."""
-    before, between = names
-    numbers = re.findall(r"\d+", key)
-    return between.join([*([before] if before else []), *numbers])
-
-
-def _example(before: str, between: str) -> str:
-    return between.join([*([before] if before else []), "0", "0"])

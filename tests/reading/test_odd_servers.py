@@ -3,13 +3,10 @@
 import base64
 import gzip
 import re
-import warnings
-from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 import pytest
-from odd_stores import addressed, array_v2, group_v2
+from odd_stores import addressed
 from servers import serving
 from tables import long_but
 
@@ -158,26 +155,6 @@ def test_servers_that_cannot_be_read_are_told_apart(case, odd_server):
         with pytest.raises(InvalidStore, match=words) as failure:
             layers_of(located(at(odd_server, form)))
         assert not re.search("Generic|retry|Error perf", str(failure.value))
-
-
-@pytest.mark.parametrize("between", [".", "/"], ids=["flat", "nested"])
-@pytest.mark.parametrize("said", [..., "."], ids=["not said", "said"])
-def test_chunks_are_found_where_nothing_is_listed(odd_server, between, said):
-    """ome/napari-ome-zarr 91: nested, where metadata do not say so."""
-    odd_server.instead = None
-    name = f"chunks {ord(between)} {said == '.'}"
-    array = Path(odd_server.root) / name / "0"
-    array_v2(array, PIXELS, (1, 30, 40), between, dimension_separator=said)
-    group_v2(
-        array.parent, {"multiscales": [{"axes": "tyx", "datasets": [{"path": "0"}]}]}
-    )
-    is_odd = between == "/" and said is ...
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        ((data, _, _),) = layers_of(f"{odd_server.address}/{quote(name)}")
-    assert ("are not named as" in "".join(str(w.message) for w in caught)) == is_odd
-    if is_odd or between == ".":
-        np.testing.assert_array_equal(data, PIXELS)
 
 
 def test_what_is_sent_packed_is_said(odd_server):

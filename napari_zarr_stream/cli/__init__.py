@@ -1,31 +1,15 @@
-"""The command line: record | export | acquire | upload | info | repair."""
+"""The command line: record | export | acquire | upload | info | repair.
 
-import argparse
-import errno
-import io
+What takes a second to import is imported when Ctrl-C is taken care of.
+"""
+
 import os
-import sys
+import signal
 from collections.abc import Sequence
-from importlib.metadata import version
+from types import FrameType
+from typing import Any
 
-from napari_zarr_stream._writer import system
-from napari_zarr_stream._writer.errors import InvalidProperties, ZarrStreamError
-
-from .acquire import ACQUIRE
-from .command import (
-    EXIT_CODES,
-    FAILED,
-    FRAMES_LOST,
-    INTERRUPTED,
-    REFUSED,
-    REPAIRABLE,
-    say,
-)
-from .export import EXPORT
-from .info import INFO
-from .record import RECORD
-from .repair import REPAIR
-from .upload import UPLOAD
+from .exit_codes import FAILED, FRAMES_LOST, INTERRUPTED, REFUSED, REPAIRABLE
 
 __all__ = [
     "FAILED",
@@ -38,47 +22,39 @@ __all__ = [
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code."""
-    for output in (sys.stdout, sys.stderr):
-        # Consoles of Windows, and files that they are led to, have few characters.
-        if isinstance(output, io.TextIOWrapper):
-            output.reconfigure(errors="backslashreplace")
-    given = _parser().parse_args(arguments)
+    """Run one command; returns its exit code.
+
+    Without `arguments` it is all of a program, which Ctrl-C ends quietly from here on:
+    while modules are imported, while a command runs, which cleans up, and after it.
+    """
+    if arguments is None:
+        return _program()
+    from .commands import asked, run
+
+    return run(asked(arguments))
+
+
+def _program() -> int:
+    _at_interrupt(_leave)
+    from .commands import asked, run
+
+    given = asked(None)
     try:
-        code: int = given.run(given)
-        sys.stdout.flush()
-    except ZarrStreamError as error:
-        say(str(error))
-        return REFUSED if isinstance(error, InvalidProperties) else FAILED
-    except KeyboardInterrupt:
+        try:
+            _at_interrupt(signal.default_int_handler)
+            return run(given)
+        finally:
+            _at_interrupt(_leave)
+    except KeyboardInterrupt:  # between those
         return INTERRUPTED
-    except OSError as error:
-        # Windows says so of a pipe that nobody reads any more.
-        closed = {errno.EPIPE, errno.EINVAL} if system.IS_WINDOWS else {errno.EPIPE}
-        if error.errno not in closed:
-            raise
-        # Whoever read our output has seen enough, as `head` does.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="napari-zarr-stream",
-        description="Record cameras and images into chunked, multiscale OME-Zarr.",
-        epilog=EXIT_CODES,
-    )
-    parser.add_argument(
-        "--version",
-        action="version",
-        version=f"%(prog)s {version('napari-zarr-stream')}",
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (RECORD, EXPORT, ACQUIRE, UPLOAD, INFO, REPAIR):
-        options = commands.add_parser(
-            command.name, help=command.help, description=command.description
-        )
-        command.add_options(options)
-        options.set_defaults(run=command.run)
-    return parser
+def _at_interrupt(handler: Any) -> None:
+    # A script that has it run in the background ignores Ctrl-C for it.
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, handler)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """End at once: an exception would be printed by who must not raise any."""
+    os._exit(INTERRUPTED)

@@ -23,7 +23,8 @@ from napari_zarr_stream._writer.words import (
 from napari_zarr_stream.cameras.micromanager.core import microscope
 from napari_zarr_stream.cameras.micromanager.simulated import simulated_microscope
 
-from .command import FRAMES_LOST, INTERRUPTED, Command, local_path, say
+from .command import Command, local_path, say
+from .exit_codes import FRAMES_LOST, INTERRUPTED
 from .storage import add_storage, storage_properties
 from .upload import ADDRESS, KEYS, add_upload_options, asked_keys, finish_uploads
 

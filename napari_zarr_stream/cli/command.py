@@ -1,4 +1,4 @@
-"""What a command is, and how it ends: an exit code, and a line that says why."""
+"""What a command is: what it takes, and the line that says why it failed."""
 
 import argparse
 import sys
@@ -8,14 +8,6 @@ from typing import NamedTuple
 
 from napari_zarr_stream._writer.errors import InvalidProperties
 from napari_zarr_stream._writer.names import from_home, split_scheme
-
-FAILED, REFUSED, FRAMES_LOST, REPAIRABLE, INTERRUPTED = 1, 2, 3, 4, 130
-
-EXIT_CODES = (
-    "Exit codes: 0 all is well, 1 it failed, 2 cannot be done as asked, 3 frames were "
-    "lost or planes are missing, 4 the store can be repaired, 130 interrupted before "
-    "the end."
-)
 
 
 class Command(NamedTuple):

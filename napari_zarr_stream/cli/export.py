@@ -14,7 +14,8 @@ from napari_zarr_stream._saving.script import PROPERTY_OF
 from napari_zarr_stream._writer.ozx import is_ozx
 from napari_zarr_stream._writer.properties import DeviceKind
 
-from .command import INTERRUPTED, Command, local_path, say
+from .command import Command, local_path, say
+from .exit_codes import INTERRUPTED
 from .files import layer_sources
 from .storage import add_storage, storage_properties
 

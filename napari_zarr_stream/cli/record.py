@@ -29,7 +29,8 @@ from napari_zarr_stream._writer.words import (
 )
 
 from .cameras import list_cameras, settings_of
-from .command import FAILED, FRAMES_LOST, INTERRUPTED, Command, say
+from .command import Command, say
+from .exit_codes import FAILED, FRAMES_LOST, INTERRUPTED
 from .storage import add_storage
 from .upload import (
     ADDRESS,

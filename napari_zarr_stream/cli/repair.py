@@ -14,15 +14,8 @@ from napari_zarr_stream._writer.ngff import BF2RAW
 from napari_zarr_stream._writer.record import RECORD_KEY, RecordKey
 from napari_zarr_stream._writer.repair import Progress, Report, repair_set
 
-from .command import (
-    FRAMES_LOST,
-    INTERRUPTED,
-    REPAIRABLE,
-    Command,
-    local_store,
-    plain,
-    say,
-)
+from .command import Command, local_store, plain, say
+from .exit_codes import FRAMES_LOST, INTERRUPTED, REPAIRABLE
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

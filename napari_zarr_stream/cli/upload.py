@@ -16,7 +16,8 @@ from napari_zarr_stream._upload.uploader import Uploader
 from napari_zarr_stream._writer.errors import ZarrStreamError
 from napari_zarr_stream._writer.words import count_in_words, size_in_words
 
-from .command import FAILED, INTERRUPTED, Command, local_store, say
+from .command import Command, local_store, say
+from .exit_codes import FAILED, INTERRUPTED
 
 POLL_S = 0.1
 

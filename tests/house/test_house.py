@@ -127,8 +127,8 @@ FLOORS = [
 it stands on one floor as a whole."""
 
 HARMLESS_OF_OS = {
-    "PathLike", "cpu_count", "devnull", "environ", "fspath", "name", "path.abspath",
-    "path.basename", "register_at_fork",
+    "PathLike", "_exit", "cpu_count", "devnull", "environ", "fspath", "name",
+    "path.abspath", "path.basename", "register_at_fork",
     "path.join", "path.normpath", "pathsep", "sep",
 }  # fmt: skip
 """Names of `os` that call for no file."""
@@ -158,7 +158,7 @@ FILE_CALLS_ELSEWHERE = {
         "ctypes.c_size_t",
         "ctypes.create_string_buffer",
     },
-    "cli/__init__.py": {"io.TextIOWrapper", "os.dup2", "os.open", "os.O_WRONLY"},
+    "cli/commands.py": {"io.TextIOWrapper", "os.dup2", "os.open", "os.O_WRONLY"},
 }
 """What may be asked of the system but in these two. Looking is free: pathlib
 says what is there, and whoever reads pixels has a library for it."""

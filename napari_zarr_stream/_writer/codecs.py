@@ -1,7 +1,6 @@
 """A chunk -> bytes; a shard index -> bytes. Knows no files."""
 
 import struct
-import sys
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, Self
 
@@ -38,12 +37,20 @@ MAX_OVERHEAD = 16
 MAX_BLOSC_BLOCK = 2**20
 """More does not stay in a core's cache; c-blosc allows no more where it splits."""
 
-_AT_ONCE = {"lz4": 2**17 if sys.platform == "win32" else 2**20, "zstd": 2**18}
+MIN_BLOSC_BLOCK = 2**16
+"""c-blosc makes smaller ones larger, where it splits; and they compress less."""
+
+_BEST_BLOCK = {"lz4": 2**17, "zstd": MAX_BLOSC_BLOCK}
+"""What takes the least time, where chunks and their parts can be cut so.
+
+c-blosc takes memory for two blocks at each call, which Windows has to find anew each
+time: there 512 KiB took lz4 480 µs of CPU in one block, 300 in blocks of 128 KiB. On
+Linux both are one, within some percent."""
+
+_AT_ONCE = _BEST_BLOCK | {"zstd": 2**18}
 """The same for chunks that are encoded at once, of which no block is looked for later.
 
-c-blosc takes memory for two blocks at each call. Windows has it found anew each time: a
-chunk of 512 KiB took lz4 480 µs of CPU in one block, 300 in blocks of 128 KiB; 195 and
-205 on Linux. zstd took 0.65 of the time in blocks of 256 KiB, on Windows 0.9."""
+zstd took 0.65 of the time in blocks of 256 KiB, on Windows 0.9."""
 
 EMPTY = np.uint64(2**64 - 1)
 """Offset and length of a chunk that is not there: Zarr v3 sharding, "binary format"."""
@@ -263,16 +270,26 @@ class BlockTable:
 
 
 def blosc_block(part_bytes: int, itemsize: int, codec: str) -> int:
-    """The largest block size that divides a part of a chunk, 0 if there is none.
+    """The best block size that divides a part of a chunk, 0 if there is none.
 
     c-blosc rounds the size it is asked for, `compute_blocksize` in blosc.c: where
     blocks are split by bytes (lz4), an item's byte gets at most 256 KiB of a block, and
     a block has at least 64 KiB and at most 1 MiB.
     """
+    best = _divided(part_bytes, itemsize, _BEST_BLOCK[codec])
+    return best or largest_blosc_block(part_bytes, itemsize, codec)
+
+
+def largest_blosc_block(part_bytes: int, itemsize: int, codec: str) -> int:
+    """The largest one: what versions before 0.2 took, without a word about it."""
     most = min(MAX_BLOSC_BLOCK, itemsize * 2**18) if codec == "lz4" else MAX_BLOSC_BLOCK
+    return _divided(part_bytes, itemsize, most)
+
+
+def _divided(part_bytes: int, itemsize: int, most: int) -> int:
     if part_bytes <= most:
         return part_bytes
-    for parts in range(-(-part_bytes // most), part_bytes // 2**16 + 1):
+    for parts in range(-(-part_bytes // most), part_bytes // MIN_BLOSC_BLOCK + 1):
         if part_bytes % (parts * itemsize) == 0:
             return part_bytes // parts
     return 0

@@ -5,11 +5,13 @@ import json
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from .codecs import MIN_BLOSC_BLOCK, largest_blosc_block
 from .errors import InvalidProperties
 from .plan import Plan, plan
 from .properties import StorageProperties, ZHalving
@@ -40,6 +42,8 @@ class RecordKey(StrEnum):
     DOWNSAMPLING_METHOD = "downsampling_method"
     Z_HALVING = "z_halving"
     BUFFER_S = "buffer_s"
+    BLOSC_BLOCK_BYTES = "blosc_block_bytes"
+    """Of chunks that are joined from parts: repair finds their parts by it."""
     PLANNED = "planned"
     NOTES = "notes"
     IMAGES = "images"
@@ -144,6 +148,7 @@ def beginning(properties: StorageProperties, plan: Plan) -> dict[str, Any]:
         RecordKey.DOWNSAMPLING_METHOD: str(properties.method),
         RecordKey.Z_HALVING: str(properties.z_rule),
         RecordKey.BUFFER_S: properties.buffer_s,
+        RecordKey.BLOSC_BLOCK_BYTES: plan.blosc_block_bytes,
         RecordKey.PLANNED: {
             "axes": plan.axes,
             "shape": list(plan.shape),
@@ -194,9 +199,26 @@ def planned(record: Mapping[str, Any], path: Path) -> tuple[StorageProperties, P
     scale = None
     if properties.z_rule is ZHalving.BY_VOXEL_SIZE and "z" in axes:
         scale = dict(zip("zyx", array["voxel"], strict=True))
-    return properties, plan(
-        properties, axes=axes, shape=shape, dtype=dtype, scale=scale
-    )
+    asked = plan(properties, axes=axes, shape=shape, dtype=dtype, scale=scale)
+    codec = properties.kind.compressor
+    if codec and asked.blosc_block_bytes:
+        given = record.get(RecordKey.BLOSC_BLOCK_BYTES)  # since 0.2
+        written = _block_bytes(given, asked, codec)
+        asked = replace(asked, blosc_block_bytes=written)
+    return properties, asked
+
+
+def _block_bytes(given: object, asked: Plan, codec: str) -> int:
+    """Size of the blocks that were written: each version chooses its own."""
+    part_bytes = asked.bytes_per_chunk // asked.parts_per_chunk
+    if given is None:
+        return largest_blosc_block(part_bytes, asked.dtype.itemsize, codec)
+    least = min(MIN_BLOSC_BLOCK, part_bytes)
+    if not isinstance(given, int) or given < least or part_bytes % given:
+        raise InvalidProperties(
+            f"blocks of {given!r} bytes, of which {part_bytes:,} are made, cannot be"
+        )
+    return given
 
 
 def ending(

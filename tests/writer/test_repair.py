@@ -8,6 +8,7 @@ before every 3rd call.
 import contextlib
 import itertools
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -34,6 +35,7 @@ from killed_writer import (
 from left_open import (
     arrays,
     assert_same,
+    change_record,
     left_open,
     pixels,
     set_steps,
@@ -55,7 +57,7 @@ from napari_zarr_stream import (
 from napari_zarr_stream._reading.reader import layers_of
 from napari_zarr_stream._writer import intake, slot_queue
 from napari_zarr_stream._writer import stream as stream_module
-from napari_zarr_stream._writer.codecs import encode_shard_index
+from napari_zarr_stream._writer.codecs import encode_shard_index, largest_blosc_block
 from napari_zarr_stream._writer.local_store import LocalStore
 from napari_zarr_stream._writer.marks import find_marks
 from napari_zarr_stream._writer.repair import examine, repair
@@ -624,3 +626,44 @@ def test_chunks_that_earlier_versions_encoded_at_once_are_whole(tmp_path, flat):
     assert report.planes_after == len(frames)
     assert not report.has_losses
     np.testing.assert_array_equal(zarr.open_group(path, mode="r")["0"][:], frames)
+
+
+@pytest.mark.parametrize("said", [True, False], ids=["this version", "an earlier one"])
+@pytest.mark.parametrize("has_table", [True, False], ids=["table", "no table"])
+def test_chunks_are_joined_of_the_blocks_they_were_written_in(
+    tmp_path, monkeypatch, said, has_table
+):
+    """Versions before 0.2 took larger ones, and their records tell nothing of it."""
+    if not said:
+        monkeypatch.setattr(f"{plan.__module__}.blosc_block", largest_blosc_block)
+    path = tmp_path / "a.zarr"
+    options = {"tile_width": 512, "tile_height": 256, "frames_per_chunk": 8}
+    properties = StorageProperties(path, "ZarrV3Blosc1Lz4ByteShuffle", **options)
+    frames = np.random.default_rng(0).poisson(20, (6, 256, 512)).astype("uint16")
+    live = left_open(path, frames, properties)
+    monkeypatch.undo()
+    if not said:
+        change_record(path, lambda record: record.pop("blosc_block_bytes"))
+    chunk = path / "0" / "c" / "0" / "0" / "0"
+    data = bytearray(chunk.read_bytes())
+    assert int.from_bytes(data[8:12], "little") == (2**17 if said else 2**18)
+    if not has_table:  # which comes last
+        data[: 16 + 4 * 8 * (2 if said else 1)] = bytes(16 + 4 * 8 * (2 if said else 1))
+        chunk.write_bytes(data)
+    report = repair(path)
+    assert report.planes_after == len(frames)
+    assert not report.has_losses
+    assert_same(path, live)
+    array = zarr.open_array(path / "0", mode="r")
+    np.testing.assert_array_equal(array[:], frames)
+
+
+@pytest.mark.parametrize("size", [0, -(2**17), 2**15, 2**17 + 2, 131072.0, "large"])
+def test_blocks_of_a_size_that_cannot_be_are_named(tmp_path, size):
+    path = tmp_path / "a.zarr"
+    options = {"tile_width": 512, "tile_height": 256, "frames_per_chunk": 8}
+    properties = StorageProperties(path, "ZarrV3Blosc1Lz4ByteShuffle", **options)
+    left_open(path, pixels((6, 256, 512)), properties)
+    change_record(path, lambda record: record.update(blosc_block_bytes=size))
+    with pytest.raises(InvalidStore, match=re.escape(f"blocks of {size!r} bytes")):
+        repair(path)

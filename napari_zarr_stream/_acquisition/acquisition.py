@@ -356,7 +356,9 @@ class Acquisition:
         if isinstance(failure, ZarrStreamError):
             self._error = failure
         else:
-            self._error = SourceFailed(f"Micro-Manager: {failure or repr(failure)}")
+            says_little = isinstance(failure, LookupError) or not str(failure).strip()
+            said = repr(failure) if says_little else str(failure).strip()
+            self._error = SourceFailed(f"Micro-Manager: {said}")
             self._error.__cause__ = failure
 
     def _close(self, reason: FinishReason) -> None:

@@ -26,6 +26,7 @@ from .metadata import (
     run_record,
     summary_of,
 )
+from .presets import settle_camera
 
 if TYPE_CHECKING:
     import useq
@@ -256,6 +257,8 @@ class RecordingEngine:
             core = self._core()
             self._shutter = bool(core and core.getAutoShutter())
             summary = self.inner.setup_sequence(sequence)
+            if core is not None and settle_camera(core, sequence):
+                summary = summary_of(core)
             said = summary or summary_of(core)
             layout = layout_of(sequence, frame_format(core, said))
             acquisition.open(layout, run_record(sequence, said))
@@ -302,10 +305,24 @@ class RecordingEngine:
         """Say of each event that it comes next: the runner waits for it then."""
         inner = getattr(self.inner, "event_iterator", None)
         with self._keeping_failure():
-            for event in inner(events) if inner else events:
+            coming = iter(inner(events) if inner else events)
+            while (event := self._next_of(coming)) is not None:
                 if self.acquisition is not None:
                     self.acquisition.expect(index_of(event), self._due_s(event))
                 yield event
+
+    def _next_of(self, events: "Iterator[useq.MDAEvent]") -> "useq.MDAEvent | None":
+        """The next event; None after the last."""
+        try:
+            return next(events, None)
+        except LookupError as error:  # of useq, in plans that do not go together
+            self._failure = SourceFailed(
+                f"useq cannot say which plane comes next ({error!r}): autofocus and a "
+                "shutter that is kept open do not always go with sequences that single "
+                "positions have"
+            )
+            self._failure.__cause__ = error
+            raise
 
     def _due_s(self, event: "useq.MDAEvent") -> float | None:
         core = self._core()

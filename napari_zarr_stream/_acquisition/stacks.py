@@ -70,7 +70,7 @@ def stack_of(
         Plans that cannot be carried out, or planes that would come more than once.
     """
     around, below = _sizes(sequence, frame, where), _sizes(own, frame, where)
-    kept, tiles = _kept(sequence, around), around.get("g", 1)
+    kept, tiles = _kept(sequence, around, where), around.get("g", 1)
     if own is not None and own.autofocus_plan is None:
         # What the position says anew, useq leaves out of the sequence around but once.
         plans = any((own.grid_plan, own.z_plan, own.time_plan))
@@ -85,10 +85,11 @@ def stack_of(
         for axis in "tcz":
             if axis in below:
                 kept = np.any(kept, "tcz".index(axis), keepdims=True)
-        kept = np.logical_and(kept, _kept(own, below))
+        kept = np.logical_and(kept, _kept(own, below, where))
         tiles = below.get("g", tiles)
-    elif own is not None and any(
-        plan is not None for plan in (own.time_plan, own.z_plan, own.grid_plan)
+    elif own is not None and (
+        own.channels
+        or any(plan is not None for plan in (own.time_plan, own.z_plan, own.grid_plan))
     ):
         kept[:] = False  # plans without places: useq goes nowhere
 
@@ -144,13 +145,20 @@ def _sizes(
     return {axis: size for axis, size in sizes.items() if size and axis in order}
 
 
-def _kept(sequence: "useq.MDASequence", sizes: Mapping[str, int]) -> Mask:
+def _kept(sequence: "useq.MDASequence", sizes: Mapping[str, int], where: str) -> Mask:
     """Which planes its channels take: every nth time, or the middle of a stack only."""
     kept = np.ones([sizes.get(axis, 1) for axis in "tcz"], bool)
     for c, channel in enumerate(sequence.channels if "c" in sizes else ()):
         if "t" in sizes:
             kept[np.arange(len(kept)) % channel.acquire_every != 0, c] = False
-        if not channel.do_stack and sequence.z_plan is not None and "z" in sizes:
+        if not channel.do_stack and sequence.z_plan is not None:
+            if "z" not in sizes:  # useq looks for its place, and ends with a KeyError
+                raise InvalidProperties(
+                    f"{where}: {channel.config} is to be taken in the middle of a z "
+                    "plan only, which has no planes or is not in the order of axes "
+                    f"{''.join(map(str, sequence.axis_order))!r}. Add z to the order, "
+                    "or take out the z plan"
+                )
             middle = sequence.z_plan.num_positions() // 2
             kept[:, c, np.arange(kept.shape[2]) != middle] = False
     return kept

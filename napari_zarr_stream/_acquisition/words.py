@@ -82,7 +82,7 @@ def end_in_words(status: AcquisitionStatus) -> str:
     if status.missing:
         return (
             f"Incomplete: {name}, {status.missing:,} of "
-            f"{count_in_words(status.planned, 'plane')} did not come "
+            f"{count_in_words(status.planned, 'plane')} did not come and are black "
             f"({status.missing_planes})\nSaved in {status.path}"
         )
     planes = count_in_words(status.committed, "plane")

@@ -26,6 +26,10 @@ NAMED = 4
 """Planes that are named one by one."""
 
 
+class NotAcquired(str):
+    """A note of black planes: who took them has been told in other words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Acquired:
     """How many planes there are, and how many there is room for.
@@ -156,7 +160,7 @@ def notes_of(path: Location, ask: Callable[[], Acquired | None]) -> list[str]:
     except InvalidStore as error:  # which does not hide the pixels
         return [f"{path}: which planes were acquired is not known: {error}"]
     words = acquired.in_words() if acquired else ""
-    return [f"{path}: {words}"] if words else []
+    return [NotAcquired(f"{path}: {words}")] if words else []
 
 
 def _images_in(root: Node) -> Iterator[Location]:

@@ -19,6 +19,7 @@ from napari_zarr_stream._acquisition.layout import Layout
 from napari_zarr_stream._acquisition.microscope import Microscope, look_at
 from napari_zarr_stream._acquisition.states import AcquisitionState, AcquisitionStatus
 from napari_zarr_stream._acquisition.words import end_in_words
+from napari_zarr_stream._reading.acquired import NotAcquired
 from napari_zarr_stream._reading.axes import Notes
 from napari_zarr_stream._reading.layers import LayerData
 from napari_zarr_stream._reading.positions import Positions
@@ -350,7 +351,8 @@ class Acquiring(QObject):
             if not path.exists():
                 return [], []
             layers, notes = layers_and_notes(path, positions)
-            return with_first_views(layers), notes
+            unheard = [note for note in notes if not isinstance(note, NotAcquired)]
+            return with_first_views(layers), unheard
 
         far_layers_of(self._viewer)  # begins with the layers when they come
         self._opening = in_background(read)  # its disk may not answer

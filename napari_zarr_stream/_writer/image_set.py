@@ -312,6 +312,8 @@ class ImageSet:
             self._on_disk.finish_levels()
         with self._queue.keeping_failure():
             self._queue.commit_written()
+        with self._queue.keeping_failure():
+            self._on_disk.show_all()
         status = self.status()
         if status.error:
             reason = FinishReason.FAILED

@@ -156,6 +156,18 @@ class SetOnDisk:
         """
         self._each(lambda image: image.dataset.finish_levels())
 
+    def show_all(self) -> None:
+        """Give images of which nothing came a black step, where others have some.
+
+        Many readers open no store in which an image has none.
+
+        Raises
+        ------
+        WriteFailed
+        """
+        steps = int(any(image.steps for image in self.images))
+        self.commit({i.number: steps for i in self.images if i.steps < steps}, (), {})
+
     def _each(self, act: Callable[[SetImage], object]) -> None:
         """Do it with all images, and raise a failure afterwards."""
         with contextlib.ExitStack() as each:

@@ -69,6 +69,9 @@ SEQUENCES = {
     "around": {"grid_plan": {"width": 60, "height": 40, "overlap": 10}},
     "polygon": {"grid_plan": {"vertices": [(0, 0), (90, 0), (45, 60)]}},
     "absolute stack": {"z_plan": {"absolute": [1, 4, 2]}, "channels": ["A"]},
+    "channels of one that are left out": {
+        "channels": ["A", "B"],
+        "stage_positions": own(axis_order="tz", channels=["X"])},
     "axis that is left out": {"axis_order": "tc", "time_plan": TIMES, "z_plan": STACK,
                               "channels": ["A"]},
     "plate": {"stage_positions": useq.WellPlatePlan(
@@ -153,6 +156,15 @@ REFUSED = {
     "millions of fields": ({"grid_plan": {"width": 90000, "height": 90000}}, "10,000"),
     "millions in a polygon": (
         {"grid_plan": {"vertices": [(0, 0), (1e6, 0), (0, 1e6)]}}, "10,000"),
+    "middle of a stack that is left out": (
+        {"axis_order": "tc", "z_plan": STACK,
+         "channels": [{"config": "B", "do_stack": False}]}, "Add z to the order"),
+    "middle of a stack that is left out of one position": (
+        {"stage_positions": own(z_plan=STACK, axis_order="tpc", channels=[
+            {"config": "B", "do_stack": False}])}, "position 1.* Add z"),
+    "middle of a stack of none": (
+        {"z_plan": {"relative": []}, "channels": [{"config": "B", "do_stack": False}]},
+        "has no planes"),
     "no image left": ({"time_plan": TIMES, "stage_positions": [
         {"sequence": {"z_plan": {"relative": []}}}]}, "0 planes"),
 }  # fmt: skip

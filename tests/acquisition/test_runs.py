@@ -418,6 +418,82 @@ def test_a_channel_that_is_not_there_is_named(scope, tmp_path):
         acquisition.wait()
 
 
+def test_plans_that_useq_cannot_go_through_are_told(scope, tmp_path):
+    acquisition = Acquisition(stored(tmp_path / "run.zarr"))
+    plans = {
+        "stage_positions": [{"sequence": {"z_plan": STACK}}, {"x": 1}],
+        "channels": ["DAPI"], "keep_shutter_open_across": ("p", "c", "z"),
+    }  # fmt: skip
+    recorder = RunRecorder(scope[0], lambda: acquisition)
+    with pytest.raises(KeyError):  # its own, with nothing but the letter of an axis
+        scope[0].mda.run(useq.MDASequence(**plans))
+    recorder.stop()
+    with pytest.raises(SourceFailed, match=r"useq cannot say .*KeyError.*shutter"):
+        acquisition.wait()
+    assert check_planes(acquisition, scope[1]) == acquisition.status().acquired
+
+
+FAILURES = {
+    "words": (RuntimeError("no light"), "Micro-Manager: no light"),
+    "key": (KeyError("x"), "Micro-Manager: KeyError('x')"),
+    "nothing": (MemoryError(), "Micro-Manager: MemoryError()"),
+    "lines": (ValueError("\n\n a\nb"), "Micro-Manager: a\nb"),
+}
+
+
+@pytest.mark.parametrize(("error", "said"), FAILURES.values(), ids=FAILURES.keys())
+def test_a_failure_of_devices_is_told_in_words(tmp_path, error, said):
+    acquisition = Acquisition(stored(tmp_path / "run.zarr"))
+    acquisition.begin()
+    acquisition.end(FinishReason.FAILED, error)
+    assert str(acquisition.status().error) == said
+
+
+CAMERA = {
+    "of one size": ([("Camera", "LowRes")], {(16, 24)}),
+    "with the size of now": ([("Camera", "HighRes"), "DAPI"], {(64, 96)}),
+    "of one position": (["DAPI"], "px of 16 bit now"),
+    "of two sizes": ([("Camera", "HighRes"), ("Camera", "LowRes")],
+                     "24 × 16 px of 16 bit in LowRes"),
+    "beside others": (["DAPI", ("Camera", "LowRes")], "run each by itself"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CAMERA)
+def test_presets_of_the_camera_are_tried_before_anything_is_written(
+    scope, tmp_path, case
+):
+    core, copies = scope
+    presets, expected = CAMERA[case]
+    channels = [
+        name if isinstance(name, str) else {"group": name[0], "config": name[1]}
+        for name in presets
+    ]
+    plans = {"time_plan": TIMES, "channels": channels}
+    if case == "of one position":
+        own = {"channels": [{"group": "Camera", "config": "LowRes"}]}
+        plans |= {"stage_positions": [{"x": 0}, {"x": 1, "sequence": own}]}
+    core.setConfig("Camera", "HighRes")
+    before = core.getProperty("Camera", "Binning"), core.getImageWidth()
+    path = tmp_path / "run.zarr"
+    try:
+        if isinstance(expected, str):
+            acquisition = Acquisition(stored(path))
+            assert expected in failed(scope, acquisition, plans, SourceFailed)
+            assert not path.exists()
+            assert (
+                core.getProperty("Camera", "Binning"),
+                core.getImageWidth(),
+            ) == before
+        else:
+            acquisition = ran(scope, path, plans)
+            assert check_planes(acquisition, copies) == 3 * len(channels)
+            assert {i.shape[-2:] for i in acquisition.layout.images} == expected
+    finally:
+        core.setConfig("Camera", "HighRes")
+        small(core, "Camera")
+
+
 # several cameras, colours
 
 

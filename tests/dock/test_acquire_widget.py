@@ -276,7 +276,11 @@ def test_what_goes_wrong_is_told(dock, viewer, qtbot, monkeypatch):
     assert status.finish_reason is FinishReason.INCOMPLETE
     assert (status.committed, status.missing) == (7, 1)
     assert "Incomplete: " in dock.trouble.value
-    assert "t 1" in dock.trouble.value
+    # Once, and as who looks through a microscope says it.
+    assert "1 of 8 planes did not come and are black (t 1, position " in (
+        dock.trouble.value
+    )
+    assert dock.trouble.value.count("t 1") == dock.trouble.value.count("black") == 1
     assert "FITC" in dock.trouble.value
     assert any("Incomplete" in message for message in messages())
     # A disk that fails

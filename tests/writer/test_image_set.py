@@ -361,6 +361,32 @@ def test_the_end(tmp_path):
     assert 'SizeT="1"' in (path / "OME" / "METADATA.ome.xml").read_text()
 
 
+AXES = {"tczyx": (None, C, Z), "czyx": (C, Z), "tyx": (None,), "zyx": (Z,), "yx": ()}
+
+
+@pytest.mark.parametrize("axes", AXES)
+@pytest.mark.parametrize("kind", [DeviceKind.ZARR, DeviceKind.ZARR_V3])
+def test_an_image_of_which_nothing_came_has_a_black_step(tmp_path, kind, axes):
+    """As in a run that is cancelled: others open no store in which one has none."""
+    shape = (*AXES[axes], HEIGHT, WIDTH)
+    given = {"axes": axes, "shape": shape, "scale": {}, "units": {}, "channels": None}
+    path = tmp_path / "a.zarr"
+    with ImageSet(
+        properties(path, (kind, False)), [image(name, **given) for name in "01"]
+    ) as images:
+        images.put(0, (0,) * (len(axes) - 2), plane_of((1,)))
+    assert not pixels(path, "1").any()
+    for level in (0, 1):
+        first, second = (zarr.open(path / n / str(level)).shape for n in "01")
+        assert first == second
+        assert 0 not in first
+    with ImageSet(
+        properties(tmp_path / "b.zarr", (kind, False)), [image(name) for name in "01"]
+    ):
+        pass
+    assert zarr.open(tmp_path / "b.zarr" / "1" / "0").shape[0] == 0
+
+
 def test_what_fails_is_kept_and_heard(tmp_path, monkeypatch):
     path = tmp_path / "a.zarr"
     images = ImageSet(properties(path), POSITIONS)

@@ -195,6 +195,22 @@ def left_open(path):
     (path / key).write_text(json.dumps(document))
 
 
+@pytest.mark.parametrize(("kind", "sharded"), KINDS[:2])
+def test_no_image_of_a_set_is_left_empty(tmp_path, kind, sharded):
+    path = with_holes(tmp_path / "a.zarr", kind, sharded)
+    left_open(path)
+    name = "zarr.json" if kind.zarr_format == 3 else ".zarray"
+    documents = [*(path / "1").glob(f"[0-9]/{name}")]
+    for document in documents:
+        text = json.loads(document.read_text())
+        document.write_text(json.dumps(text | {"shape": [0, *text["shape"][1:]]}))
+    list(repair_set(path))
+    assert {json.loads(each.read_text())["shape"][0] for each in documents} == {1}
+    before = bytes_of(path)
+    list(repair_set(path))
+    assert bytes_of(path) == before
+
+
 @pytest.mark.parametrize("how", ["positions", "alone"])
 def test_the_root_of_a_set_is_ended_as_well(tmp_path, how):
     path = with_holes(tmp_path / "a.zarr", *KINDS[0], how)

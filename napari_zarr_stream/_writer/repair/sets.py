@@ -52,18 +52,19 @@ class SetOfImages:
             self.images = [folder for folder in folders if group_key(folder)]
 
     def steps(self) -> int | None:
-        """Steps that all images are to have; None where each has its own.
+        """Steps that all images are to have at the least; None where nothing says it.
 
-        Readers want the fields of a plate to be of one shape.
+        Readers want the fields of a plate to be of one shape, and no image empty.
 
         Raises
         ------
         InvalidStore
             The record of an image is none of this package.
         """
-        if not self.is_plate:
+        if not (self.is_plate or self.is_open):
             return None
-        return max((Documents(image).committed() for image in self.images), default=0)
+        most = max((Documents(image).committed() for image in self.images), default=0)
+        return most if self.is_plate else min(most, 1)
 
     def ome_xml(self) -> bytes:
         """What OME-XML tells of the images, as they are now.

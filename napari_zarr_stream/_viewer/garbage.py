@@ -6,6 +6,7 @@ the GIL. Python does so where a quarter has come since: imports bring that much.
 
 import gc
 import threading
+import weakref
 from typing import Any
 
 from qtpy.QtCore import QObject, QTimer
@@ -60,7 +61,8 @@ class UnsearchedWhileOpen(QObject):
     """From the opening of a dock to its end, what was there before is left out.
 
     Where the user takes a layer away, napari looks through all of it as ever: a large
-    one is not kept.
+    one is not kept. With PySide6 what Qt deletes later holds the layer until then, and
+    it is looked for once more.
 
     Parameters
     ----------
@@ -73,7 +75,8 @@ class UnsearchedWhileOpen(QObject):
         super().__init__(watch)
         self._after_removal = QTimer(self)
         self._after_removal.setSingleShot(True)
-        self._after_removal.timeout.connect(self._begin)
+        self._after_removal.timeout.connect(self._see_removed)
+        self._removed: list[weakref.ref[Any]] = []
         self._layers = viewer.layers
         watch.closed.connect(self._end)
         watch.opened.connect(self._begin)
@@ -88,9 +91,17 @@ class UnsearchedWhileOpen(QObject):
         self._after_removal.stop()
         search_again(self)
 
+    def _see_removed(self) -> None:
+        if any(layer() is not None for layer in self._removed):
+            gc.collect()
+        self._removed.clear()
+        self._begin()
+
     def _see_removing(self, event: Any) -> None:
         with _lock:
             others = _not_searched - {self}
-        if self._layers[event.index] not in others:
+        layer = self._layers[event.index]
+        if layer not in others:
             search_again(self)
+            self._removed.append(weakref.ref(layer))
             self._after_removal.start(0)

@@ -8,6 +8,7 @@ import math
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from napari_zarr_stream._writer.errors import InvalidStore
 
 from .image import StoredImage
 from .lazy import LazyArray
-from .location import Location, is_remote
+from .location import Away, Location, insisting, is_remote
 
 OPENED_SOON = 16
 """Images that are opened while a window waits: each takes some 4 ms."""
@@ -96,11 +97,20 @@ class Fields:
         return few and not self.is_far
 
     def _at(self, place: Hashable) -> StoredImage | None:
-        """The field at a place; None where there is none that can be read."""
+        """The field at a place; None where there is none that can be read.
+
+        Raises
+        ------
+        Away
+            Nobody can tell, for now.
+        """
         if place not in self._opened:
             try:
                 path = self._paths.get(place)
-                self._opened[place] = self._open_field(path) if path else None
+                opening = partial(self._open_field, path) if path else None
+                self._opened[place] = insisting(self.root, opening) if opening else None
+            except Away:
+                raise
             except InvalidStore as error:
                 self._leave_out(place, error)
         return self._opened[place]
@@ -113,6 +123,11 @@ class Fields:
         pixels: npt.NDArray[np.generic],
     ) -> None:
         """Lay what a field has of spans of its room where it belongs in `pixels`.
+
+        Raises
+        ------
+        Away
+            Nobody answers, for now.
 
         Warns
         -----
@@ -136,7 +151,9 @@ class Fields:
         if all(there):
             wanted = tuple(slice(span.start, span.stop, span.step) for span in there)
             try:
-                part = np.asarray(level[wanted])
+                part = insisting(self.root, lambda: np.asarray(level[wanted]))
+            except Away:
+                raise
             except InvalidStore as error:
                 self._leave_out_level(place, number, error)
                 self.lay(place, room, spans, pixels)

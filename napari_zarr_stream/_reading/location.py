@@ -7,11 +7,11 @@ questions. Both are joined with "/" and say where they are in messages.
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote
 
 from napari_zarr_stream._writer.errors import InvalidStore
@@ -20,6 +20,8 @@ from napari_zarr_stream._writer.record import RECORD_KEY, is_left_open
 from napari_zarr_stream._writer.store import MAX_DOCUMENT_BYTES, parse_json, read_json
 
 from .side_by_side import side_by_side
+
+Answer = TypeVar("Answer")
 
 DOCUMENTS = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
 """Of a group or an array, of Zarr v3 and v2: asked for together, in one wait."""
@@ -41,6 +43,17 @@ class Refused(Unreachable):
     So it is of what is not there, too: a bucket that may not be listed refuses it, and
     some servers have a page for it.
     """
+
+
+class Away(Unreachable):
+    """Nobody answers at all: what was asked for may be there when somebody does."""
+
+
+def may_come(error: object) -> bool:
+    """Whether something failed for want of an answer, and may not the next time."""
+    while isinstance(error, BaseException) and not isinstance(error, Unreachable):
+        error = error.__cause__
+    return isinstance(error, Unreachable) and not isinstance(error, Refused)
 
 
 class Files(Protocol):
@@ -76,6 +89,11 @@ class Entry:
     is_folder: bool
 
 
+Found = dict[str, Any] | InvalidStore | None
+"""What an answer was: a document, why there is none that can be read, or that none is
+there."""
+
+
 class Tree:
     """The files of a store, with the documents that were read of it.
 
@@ -87,7 +105,7 @@ class Tree:
     def __init__(self, files: Files) -> None:
         self.files = files
         self.is_written = False
-        self._documents: dict[str, dict[str, Any] | InvalidStore | None] = {}
+        self._documents: dict[str, Found] = {}
         self._lock = threading.Lock()  # of the one before
 
     def document(self, key: str) -> dict[str, Any] | None:
@@ -98,31 +116,62 @@ class Tree:
         InvalidStore
             It cannot be read, or is none.
         """
-        self._see(key)
-        found = self._documents[key]
+        found = self._found(key)
         if isinstance(found, InvalidStore):
-            known = any(isinstance(other, dict) for other in self._documents.values())
+            with self._lock:
+                others = self._documents.values()
+                known = any(isinstance(other, dict) for other in others)
             if not (isinstance(found, Refused) and known):
                 raise found
             return None
         return found
 
-    def _see(self, key: str) -> None:
-        """Have a document asked for."""
-        folder, _, name = key.rpartition("/")
-        if key not in self._documents:
-            self.look_up([folder] if name in DOCUMENTS else [], [key])
-
-    def look_up(self, folders: Iterable[str], keys: Iterable[str] = ()) -> None:
-        """Ask for the documents of folders, all at once."""
-        named = {_key(folder, name) for folder in folders for name in DOCUMENTS}
-        unknown = sorted(({*keys} | named) - self._documents.keys())
-        ask = side_by_side if self.files.is_far else map
-        answers = list(ask(self._ask, unknown))
+    def _found(self, key: str) -> Found:
+        """What the answer was, of a document that is asked for if it was not."""
         with self._lock:
-            self._documents.update(zip(unknown, answers, strict=True))
+            if key in self._documents:
+                return self._documents[key]
+        folder, _, name = key.rpartition("/")
+        return self.look_up([folder] if name in DOCUMENTS else [], [key])[key]
 
-    def _ask(self, key: str) -> dict[str, Any] | InvalidStore | None:
+    def look_up(
+        self, folders: Iterable[str], keys: Iterable[str] = ()
+    ) -> dict[str, Found]:
+        """What the answers were, of all documents of folders: asked for at once."""
+        wanted = {_key(folder, name) for folder in folders for name in DOCUMENTS}
+        wanted.update(keys)
+        with self._lock:
+            known = {key: self._documents[key] for key in wanted & {*self._documents}}
+        unknown = sorted(wanted - known.keys())
+        ask = side_by_side if self.files.is_far else map
+        answers = dict(zip(unknown, ask(self._ask, unknown), strict=True))
+        with self._lock:
+            self._documents.update(answers)
+        return known | answers
+
+    def insist(self, read: Callable[[], Answer]) -> Answer:
+        """What `read` returns; read twice, if nobody answered and somebody does now.
+
+        So what fails by itself is told from what a network keeps back for a while.
+
+        Raises
+        ------
+        Away
+            Nobody does.
+        """
+        try:
+            return read()
+        except InvalidStore as error:
+            if not may_come(error):
+                raise
+            if may_come(self._ask(DOCUMENTS[0])):
+                raise Away(str(error)) from error
+        with self._lock:
+            known = self._documents.items()
+            self._documents = {key: was for key, was in known if not may_come(was)}
+        return read()
+
+    def _ask(self, key: str) -> Found:
         try:
             data = self.files.read(key, slice(None), MAX_DOCUMENT_BYTES)
             where = f"{self.files.name}/{key}"
@@ -145,8 +194,7 @@ class Tree:
         Unreachable
             Nobody can tell.
         """
-        self._see(key)
-        found = self._documents[key]
+        found = self._found(key)
         if isinstance(found, Unreachable):
             return self.document(key) is not None
         return isinstance(found, dict)
@@ -260,6 +308,11 @@ def document_at(place: Location) -> dict[str, Any] | None:
 def is_remote(place: Location) -> bool:
     """Whether what is asked of it takes longer than all that is done with it."""
     return isinstance(place, Within) and place.tree.files.is_far
+
+
+def insisting(place: Location, read: Callable[[], Answer]) -> Answer:
+    """As of `Tree`; in a folder there is nobody to wait for."""
+    return place.tree.insist(read) if isinstance(place, Within) else read()
 
 
 def title_of(place: Location) -> str:

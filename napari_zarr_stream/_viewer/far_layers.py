@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_warning
 from qtpy.compat import isalive
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_zarr_stream._reading.far import is_far, without_waiting
+from napari_zarr_stream._reading.location import may_come
 from napari_zarr_stream._reading.side_by_side import side_by_side
 
 from .background import in_background
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
 MOST_FETCHED = 3
 """Views of one layer at a time: a slider that is dragged passes by many."""
+
+
+AGAIN_MS, MOST_AGAIN_MS = 1000, 16_000
+"""What nobody answered is asked for again, as often as it fails after twice the time:
+so it comes at the latest when the network is back for as long as it was away."""
 
 
 class FarLayer(QObject):
@@ -42,7 +48,12 @@ class FarLayer(QObject):
         super().__init__(parent)
         self._layer = layer
         self._fetching: set[Future[Any]] = set()
+        self._passed_by = False
         self._said = ""
+        self._again = QTimer(self)
+        self._again.setSingleShot(True)
+        self._again.timeout.connect(self._look)
+        self._wait_ms = AGAIN_MS
         self.came.connect(self._show)
         slice_by(layer, self._slice)
 
@@ -57,7 +68,8 @@ class FarLayer(QObject):
             response = ask()
         if not missing:
             return response
-        if len(self._fetching) < MOST_FETCHED:
+        self._passed_by = len(self._fetching) >= MOST_FETCHED
+        if not self._passed_by:
             fetch = partial(side_by_side, lambda read: read(), missing)
             fetching = in_background(fetch, may_be_dropped=True)
             self._fetching.add(fetching)
@@ -71,14 +83,27 @@ class FarLayer(QObject):
     def _show(self) -> None:
         """Show what has come, or say why it does not."""
         ended = {fetching for fetching in self._fetching if fetching.done()}
+        if not ended:  # shown already, with another that ended
+            return
         self._fetching -= ended
-        failures = [f.exception() for f in ended if f.exception()]
+        failures = [error for fetching in ended if (error := fetching.exception())]
+        will_ask = any(map(may_come, failures))
+        if failures and str(failures[0]) != self._said:
+            self._said = str(failures[0])  # once for each failure, not each step
+            more = ". What is looked at is asked for again until it comes"
+            show_warning(f"{self._said}{more if will_ask else ''}")
+        if len(failures) < len(ended) or self._passed_by:
+            self._look()
         if not failures:
-            self._said = ""
-            self._layer.refresh(extent=False, highlight=False)
-        elif str(failures[0]) != self._said:  # once for each failure, not each step
-            self._said = str(failures[0])
-            show_warning(self._said)
+            self._said, self._wait_ms = "", AGAIN_MS
+        elif will_ask and not self._again.isActive():
+            self._again.start(self._wait_ms)
+            self._wait_ms = min(2 * self._wait_ms, MOST_AGAIN_MS)
+
+    def _look(self) -> None:
+        """Look at what the sliders are at, which is fetched where it is not at hand."""
+        self._passed_by = False
+        self._layer.refresh(extent=False, highlight=False)
 
 
 class FarLayers(QObject):

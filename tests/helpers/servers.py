@@ -41,7 +41,7 @@ class Server:
         self.root = os.path.realpath(root)
         self.delay_s, self.has_ranges = 0.0, True
         self.refusing, self.page, self.moved_to = set(), None, None
-        self.instead = None
+        self.instead, self.is_away = None, False
         self.gate = threading.Event()
         self.gate.set()
         self.asked = []
@@ -64,6 +64,15 @@ class Server:
             yield
         finally:
             self.gate.set()
+
+    @contextlib.contextmanager
+    def away(self):
+        """Connections are closed without an answer meanwhile."""
+        self.is_away = True
+        try:
+            yield
+        finally:
+            self.is_away = False
 
     def hold(self):
         """Keep all waiting that arrive from now on, but for those `let_through`."""
@@ -150,6 +159,9 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             of.gate.wait()
             time.sleep(of.delay_s)
+            if of.is_away:
+                self.close_connection = True
+                return
             with contextlib.suppress(ConnectionError):
                 self._send(of, path, has_body)
         finally:

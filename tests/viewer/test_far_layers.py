@@ -1,5 +1,6 @@
 """Layers of a store far away: no slider waits, and what comes is shown."""
 
+import math
 import threading
 
 import numpy as np
@@ -13,7 +14,7 @@ from waiting import PATIENCE_S
 from napari_zarr_stream import DeviceKind, StorageProperties, ZarrStream
 from napari_zarr_stream._reading.far import without_waiting
 from napari_zarr_stream._reading.kept import Chunks
-from napari_zarr_stream._viewer.far_layers import far_layers_of
+from napari_zarr_stream._viewer.far_layers import MOST_FETCHED, far_layers_of
 from napari_zarr_stream._viewer.opening import read_for
 
 FRAMES = 9
@@ -127,3 +128,53 @@ def test_a_server_that_is_gone_is_said_once(make_napari_viewer, server, qtbot):
     come(viewer, qtbot)
     level = layer.data_level
     np.testing.assert_array_equal(shown(layer), np.asarray(layer.data[level])[6])
+
+
+def test_what_was_looked_at_is_shown_when_the_network_is_back(
+    make_napari_viewer, server, qtbot
+):
+    """Nobody touches a slider any more: it is asked for again by itself."""
+    viewer = make_napari_viewer()
+    (layer,) = viewer.open(f"{server.address}/a.zarr", plugin="napari-zarr-stream")
+    come(viewer, qtbot)
+    expected = np.asarray(layer.data[layer.data_level])
+    before = shown(layer)
+    forget(layer)
+    with server.away():
+        viewer.dims.set_current_step(0, 7)
+        for _ in range(2):  # once more by itself, which is not said again
+            server.asked.clear()
+            qtbot.waitUntil(lambda: bool(server.asked), timeout=1000 * PATIENCE_S)
+            come(viewer, qtbot)
+        np.testing.assert_array_equal(shown(layer), before)
+    said = [str(record.message) for record in notification_manager.records]
+    assert sum("closed the connection" in message for message in said) == 1
+    assert "is asked for again until it comes" in said[-1]
+    qtbot.waitUntil(
+        lambda: np.array_equal(shown(layer), expected[7]), timeout=1000 * PATIENCE_S
+    )
+
+
+def test_what_a_dragged_slider_stops_at_is_fetched_where_all_before_it_failed(
+    make_napari_viewer, server, qtbot
+):
+    viewer = make_napari_viewer()
+    (layer,) = viewer.open(f"{server.address}/a.zarr", plugin="napari-zarr-stream")
+    come(viewer, qtbot)
+    level = layer.data[layer.data_level]
+    expected = np.asarray(level)
+    shards = math.prod(-(-size // 16) for size in level.shape[1:])
+    forget(layer)
+    server.asked.clear()
+    server.refusing = {""}
+    server.hold()
+    for step in (7, 1, 6, 3):  # one more than are fetched at a time
+        viewer.dims.set_current_step(0, step)
+    server.let_through(MOST_FETCHED * shards)
+    qtbot.waitUntil(
+        lambda: len(server.asked) > MOST_FETCHED * shards, timeout=1000 * PATIENCE_S
+    )
+    server.refusing = set()
+    server.go_on()
+    come(viewer, qtbot)
+    np.testing.assert_array_equal(shown(layer), expected[3])

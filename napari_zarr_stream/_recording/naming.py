@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_zarr_stream._writer.errors import InvalidProperties
-from napari_zarr_stream._writer.local_store import MAX_NAME
 from napari_zarr_stream._writer.names import is_store_name, split_ending
+from napari_zarr_stream._writer.refusals import MAX_NAME
 
 from .name_template import NameTemplate
 

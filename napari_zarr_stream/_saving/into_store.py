@@ -16,7 +16,7 @@ from napari_zarr_stream._reading.image import open_image
 from napari_zarr_stream._sources.layer import LayerSource
 from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.errors import InvalidProperties, StoreExists
-from napari_zarr_stream._writer.local_store import LocalStore, writing
+from napari_zarr_stream._writer.local_store import LocalStore
 from napari_zarr_stream._writer.lock import StoreLock, check_free
 from napari_zarr_stream._writer.memory import check_memory
 from napari_zarr_stream._writer.ngff import Document, serializer_of
@@ -26,6 +26,7 @@ from napari_zarr_stream._writer.properties import (
     StorageProperties,
 )
 from napari_zarr_stream._writer.record import RECORD_KEY
+from napari_zarr_stream._writer.refusals import writing
 from napari_zarr_stream._writer.store import read_json
 
 from .arranging import arranged

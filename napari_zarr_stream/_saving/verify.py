@@ -18,11 +18,11 @@ from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.codecs import EMPTY, parse_shard_index
 from napari_zarr_stream._writer.errors import WriteFailed
 from napari_zarr_stream._writer.grid import ceil_div
-from napari_zarr_stream._writer.local_store import writing
 from napari_zarr_stream._writer.memory import WORKERS
 from napari_zarr_stream._writer.ngff import CHUNK_PREFIX
 from napari_zarr_stream._writer.plan import Plan
 from napari_zarr_stream._writer.properties import DeviceKind
+from napari_zarr_stream._writer.refusals import writing
 from napari_zarr_stream._writer.store import read_json
 
 from .course import Course

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.errors import WriteFailed
-from napari_zarr_stream._writer.local_store import writing
+from napari_zarr_stream._writer.refusals import writing
 
 from .files import files_in
 from .target import Entry, LocalGone, NotSent, Taken, pieces

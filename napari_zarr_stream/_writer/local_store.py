@@ -1,181 +1,20 @@
 """A store on a local disk: a folder that appears as a whole, under a lock."""
 
 import contextlib
-import errno
 import json
-import threading
 import uuid
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from . import system
 from .codecs import Encoded
-from .errors import DocumentInUse, StoreExists, WriteFailed, ZarrStreamError
+from .errors import StoreExists, WriteFailed
 from .lease import Patience
+from .local_file import AppearingFile, LocalFile
 from .lock import StoreLock, check_free
-from .memory import MAX_OPEN_FILES
-
-_HINTS = {
-    errno.ENOSPC: "the disk is full: free some space or record elsewhere",
-    errno.EDQUOT: "the disk quota is used up: free some space or record elsewhere",
-    errno.EACCES: "permission denied: choose a folder that you may write to",
-    errno.EROFS: "the disk is read-only: choose another folder",
-    errno.ENOENT: "the folder is gone: was it moved, deleted or unplugged?",
-    errno.ENOTDIR: "a file is where a folder should be: choose another place",
-    errno.EEXIST: "a file is where a folder should be: choose another place",
-    errno.EISDIR: "a folder is where a file should be: move it away",
-    errno.EFBIG: "this disk takes no file of that size: choose a lower chunk cap",
-    errno.EBUSY: "it is a drive of its own: choose a folder in it",
-    errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
-}
-
-
-MAX_NAME = 255
-"""Of characters: no disk takes more."""
-
-_kept_open = threading.BoundedSemaphore(MAX_OPEN_FILES)
-"""Files that all stores of this program keep open."""
-
-
-@contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Failures of the system become those of a store, which name the path."""
-    try:
-        yield
-    except ZarrStreamError:
-        raise
-    except OSError as error:
-        raise _failure(path, error) from error
-
-
-def _failure(path: Path, error: OSError) -> WriteFailed:
-    hint = _HINTS.get(error.errno or 0, error.strerror or str(error))
-    if len(path.name) > MAX_NAME:  # systems have several words for it
-        hint = _HINTS[errno.ENAMETOOLONG]
-    elif system.is_in_use(error):
-        hint = (
-            "another program has it open, or it may not be written: close it there (a "
-            "viewer, an explorer, a virus scanner, a backup), or choose another folder"
-        )
-    message = f"{path} could not be written: {hint}"
-    kind = DocumentInUse if system.is_in_use(error) else WriteFailed
-    return kind(error.errno, message, str(path))
-
-
-class LocalFile:
-    """A file on a local disk.
-
-    Opened for each write unless `keep_open`, while not too many are: thousands are
-    written at once where a tile holds one of many planes, and a process may have about
-    a thousand open.
-    """
-
-    def __init__(self, path: Path, keep_open: bool, patience: Patience) -> None:
-        self._path = path
-        self._patience = patience
-        self._descriptor: int | None = None
-        with writing(path):
-            descriptor = system.create(path)
-            system.allow_holes(descriptor)
-            if keep_open and _kept_open.acquire(blocking=False):
-                self._descriptor = descriptor
-            else:
-                system.close(descriptor)
-
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[int]:
-        with writing(self._path):
-            if self._descriptor is not None:
-                yield self._descriptor
-                return
-            with system.closing(system.open_to_write(self._path)) as descriptor:
-                yield descriptor
-
-    def write_at(self, offset: int, *pieces: Encoded) -> None:
-        """See `StoredFile.write_at`."""
-        if self._descriptor is None:
-            with self._open() as descriptor:
-                system.write_at(descriptor, offset, pieces)
-            return
-        # As above, for the one call that is made for every chunk: no context to enter.
-        try:
-            system.write_at(self._descriptor, offset, pieces)
-        except OSError as error:
-            raise _failure(self._path, error) from error
-
-    def _alone_with(self, descriptor: int) -> AbstractContextManager[None]:
-        """While its end is moved."""
-        return self._patience.alone_with(descriptor)
-
-    def lengthen(self, size: int) -> None:
-        """See `StoredFile.lengthen`."""
-        with self._open() as descriptor:
-            system.set_size(descriptor, size)
-
-    def end_with(self, offset: int, data: bytes) -> None:
-        """See `StoredFile.end_with`."""
-        end = offset + len(data)
-        with self._open() as descriptor:
-            grows = system.size_of(descriptor) < end
-            if not grows:
-                system.write_at(descriptor, offset, (data,))  # where nobody looks yet
-            with self._alone_with(descriptor):
-                if grows:
-                    system.write_at(descriptor, offset, (data,))
-                else:
-                    system.set_size(descriptor, end)
-
-    def appear(self) -> None:
-        """See `StoredFile.appear`: it is there already."""
-
-    def close(self) -> None:
-        """See `StoredFile.close`."""
-        if self._descriptor is not None:
-            descriptor, self._descriptor = self._descriptor, None
-            _kept_open.release()
-            with writing(self._path):
-                system.close(descriptor)
-
-
-class AppearingFile(LocalFile):
-    """A file that is at its place only when it can be read: where readers look already.
-
-    Parameters
-    ----------
-    path : Path
-    keep_open : bool
-    patience : Patience
-    """
-
-    def __init__(self, path: Path, keep_open: bool, patience: Patience) -> None:
-        # Windows moves no file that is open.
-        keep_open = keep_open and not system.IS_WINDOWS
-        super().__init__(system.partial_beside(path), keep_open, patience)
-        self._place = path
-        self._moving = threading.Lock()  # nobody opens it meanwhile
-
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[int]:
-        with contextlib.ExitStack() as opened:
-            with self._moving:
-                descriptor = opened.enter_context(super()._open())
-            yield descriptor
-
-    def _alone_with(self, descriptor: int) -> AbstractContextManager[None]:
-        """See `LocalFile`: nobody looks for it before it has appeared."""
-        if self._path != self._place:
-            return contextlib.nullcontext()
-        return super()._alone_with(descriptor)
-
-    def appear(self) -> None:
-        """See `StoredFile.appear`."""
-        with self._moving, writing(self._place):
-            if self._path != self._place:
-                system.replace(self._path, self._place)
-                self._path = self._place
+from .refusals import writing
 
 
 class LocalFolder:

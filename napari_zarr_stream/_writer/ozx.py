@@ -12,7 +12,8 @@ from pathlib import Path
 
 from . import system
 from .errors import InvalidStore, StoreExists
-from .local_store import LocalStore, writing
+from .local_store import LocalStore
+from .refusals import writing
 
 ENDING = ".ozx"
 

@@ -4,7 +4,8 @@ import os
 import threading
 
 from napari_zarr_stream import WriteFailed
-from napari_zarr_stream._writer.local_store import LocalStore, writing
+from napari_zarr_stream._writer.local_store import LocalStore
+from napari_zarr_stream._writer.refusals import writing
 
 
 def os_failure(root, number):

@@ -93,7 +93,7 @@ FLOORS = [
     {"windows"},
     {"system"},
     {"computer", "errors", "colours", "left_open", "names"},
-    {"stream_status", "properties", "kernels", "grid", "tiles", "axes"},
+    {"stream_status", "properties", "kernels", "grid", "tiles", "axes", "refusals"},
     {
         "downsample",
         "codecs",
@@ -106,7 +106,8 @@ FLOORS = [
         "memory",
     },
     {"plan", "store", "workers"},
-    {"record", "part_files", "local_store"},
+    {"record", "part_files", "local_file"},
+    {"local_store"},
     {"ozx"},
     {"plate", "plane_rows"},
     {"ome_xml"},

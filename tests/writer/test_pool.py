@@ -21,7 +21,7 @@ from napari_zarr_stream import (
     WriteFailed,
     ZarrStream,
 )
-from napari_zarr_stream._writer import local_store
+from napari_zarr_stream._writer import local_file
 from napari_zarr_stream._writer import workers as workers_module
 from napari_zarr_stream._writer.memory import MAX_OPEN_FILES, WORKERS
 from napari_zarr_stream._writer.workers import Workers, pool
@@ -33,7 +33,7 @@ SIDE = 64
 def _a_pool_of_its_own(monkeypatch):
     """Streams that other tests have left open are none of ours."""
     kept = threading.BoundedSemaphore(MAX_OPEN_FILES)
-    monkeypatch.setattr(local_store, "_kept_open", kept)
+    monkeypatch.setattr(local_file, "_kept_open", kept)
     monkeypatch.setattr(workers_module, "_pool", Workers())
 
 

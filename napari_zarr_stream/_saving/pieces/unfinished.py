@@ -11,8 +11,9 @@ from typing import Any
 from napari_zarr_stream._saving.image import PlannedImage
 from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.errors import InvalidProperties, InvalidStore
-from napari_zarr_stream._writer.local_store import LocalStore, writing
+from napari_zarr_stream._writer.local_store import LocalStore
 from napari_zarr_stream._writer.record import beginning
+from napari_zarr_stream._writer.refusals import writing
 from napari_zarr_stream._writer.store import read_json
 
 from .note import FOLDER, STOP_KEY

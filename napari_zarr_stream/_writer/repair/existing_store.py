@@ -9,8 +9,10 @@ from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.codecs import Encoded
 from napari_zarr_stream._writer.errors import WriteFailed
 from napari_zarr_stream._writer.lease import Patience
-from napari_zarr_stream._writer.local_store import LocalFile, LocalStore, writing
+from napari_zarr_stream._writer.local_file import LocalFile
+from napari_zarr_stream._writer.local_store import LocalStore
 from napari_zarr_stream._writer.lock import StoreLock
+from napari_zarr_stream._writer.refusals import writing
 
 _PIECE_BYTES = 16 * 2**20
 """Files are copied in pieces of this size."""

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from napari_zarr_stream._writer.contrast import range_of
 from napari_zarr_stream._writer.errors import InvalidStore
-from napari_zarr_stream._writer.ngff import range_of
 
 from .documents import mapping, open_node, sequence, whole_number
 from .location import Location

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_zarr_stream._writer.colours import NAMED, hex_of
-from napari_zarr_stream._writer.ngff import range_of
+from napari_zarr_stream._writer.contrast import range_of
 
 from .axes import Notes
 from .documents import mapping, number, sequence, short

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import psutil
 
-from napari_zarr_stream._writer.contrast import limits_of_values
+from napari_zarr_stream._writer.contrast import limits_of_values, range_of
 from napari_zarr_stream._writer.errors import InvalidStore
-from napari_zarr_stream._writer.ngff import range_of
 
 from .axes import Notes
 from .channels import Span

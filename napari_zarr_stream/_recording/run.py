@@ -13,8 +13,8 @@ from typing import Any
 
 from napari_zarr_stream._sources.open_stream import channels_of
 from napari_zarr_stream._sources.source import Source, SourceDescription
+from napari_zarr_stream._writer.contrast import range_of
 from napari_zarr_stream._writer.errors import SourceFailed, ZarrStreamError
-from napari_zarr_stream._writer.ngff import range_of
 from napari_zarr_stream._writer.properties import Channel
 from napari_zarr_stream._writer.record import RecordKey, universal_time
 from napari_zarr_stream._writer.stream import ZarrStream

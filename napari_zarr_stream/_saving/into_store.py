@@ -19,7 +19,8 @@ from napari_zarr_stream._writer.errors import InvalidProperties, StoreExists
 from napari_zarr_stream._writer.local_store import LocalStore
 from napari_zarr_stream._writer.lock import StoreLock, check_free
 from napari_zarr_stream._writer.memory import check_memory
-from napari_zarr_stream._writer.ngff import Document, serializer_of
+from napari_zarr_stream._writer.ngff import serializer_of
+from napari_zarr_stream._writer.ngff_image import Document
 from napari_zarr_stream._writer.properties import (
     NGFF_VERSIONS,
     DeviceKind,

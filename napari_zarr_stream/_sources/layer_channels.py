@@ -21,7 +21,7 @@ from napari_zarr_stream._writer.colours import (
     given_color,
     hex_of,
 )
-from napari_zarr_stream._writer.ngff import range_of
+from napari_zarr_stream._writer.contrast import range_of
 from napari_zarr_stream._writer.properties import Channel
 
 Meta = Mapping[str, Any]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from napari_zarr_stream._writer.ngff import Image, check_channels
+from napari_zarr_stream._writer.ngff_image import Image, check_channels
 from napari_zarr_stream._writer.plan import Plan, plan
 from napari_zarr_stream._writer.properties import Channel, StorageProperties
 from napari_zarr_stream._writer.store import Store, lies_in_image

@@ -12,7 +12,7 @@ from napari_zarr_stream._reading.growing import GrowingArray
 from napari_zarr_stream._reading.layers import counted_at_any_length
 from napari_zarr_stream._sources.source import SourceDescription
 from napari_zarr_stream._writer.colours import colormap_of
-from napari_zarr_stream._writer.ngff import range_of
+from napari_zarr_stream._writer.contrast import range_of
 from napari_zarr_stream.cameras.viewfinder import picture_of
 
 from .garbage import remove_layer

@@ -13,8 +13,7 @@ from napari_zarr_stream._acquisition.states import AcquisitionStatus
 from napari_zarr_stream._reading.growing import GrowingArray
 from napari_zarr_stream._reading.layers import counted_at_any_length
 from napari_zarr_stream._writer.colours import colormap_of
-from napari_zarr_stream._writer.contrast import WideningLimits
-from napari_zarr_stream._writer.ngff import range_of
+from napari_zarr_stream._writer.contrast import WideningLimits, range_of
 
 from .acquired_planes import Alike, ChannelPlanes, StoredPlanes, alike_in, words_of
 from .garbage import remove_layer

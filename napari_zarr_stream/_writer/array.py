@@ -17,7 +17,8 @@ import numpy.typing as npt
 from .codecs import Blosc, Codec, Encoded
 from .grid import ceil_div, in_shard
 from .memory import MAX_OPEN_FILES
-from .ngff import Document, Serializer
+from .ngff import Serializer
+from .ngff_image import Document
 from .part_files import BloscChunk, Part, PartFile, RawChunk, Shard
 from .plan import Plan
 from .store import Store

@@ -17,6 +17,14 @@ LOOK_S, LATER_LOOK_S = 0.05, 1.0
 """Between two looks, of 2 ms each: at first, and after that."""
 
 
+def range_of(dtype: np.dtype[np.generic]) -> tuple[float, float]:
+    """Smallest and largest value; 0 and 1 for bool and floats."""
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype.str[1:])
+        return float(limits.min), float(limits.max)
+    return 0.0, 1.0
+
+
 def contrast_limits_of(plane: npt.NDArray[np.generic]) -> tuple[float, float]:
     """Limits that show a plane well: its 0.5 and 99.8 percentiles, never equal.
 

@@ -15,7 +15,8 @@ from .axes import check_scale
 from .codecs import codec_of
 from .errors import InvalidProperties
 from .frame_log import FrameLog
-from .ngff import Document, Image, check_channels, serializer_of
+from .ngff import serializer_of
+from .ngff_image import Document, Image, check_channels
 from .properties import Channel, StorageProperties
 from .record import FinishReason, beginning, check_record, ending
 from .store import Store

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from .codecs import Raw, stored_dtype
 from .errors import InvalidProperties
-from .ngff import Document, Serializer
+from .ngff import Serializer
+from .ngff_image import Document
 from .store import Store, StoredFile
 
 FRAME_LOG = "frame_log"

@@ -13,7 +13,8 @@ from .dataset import Dataset
 from .frame_log import FrameLog
 from .local_store import LocalStore
 from .logged import rows_of
-from .ngff import Image, check_channels, serializer_of
+from .ngff import serializer_of
+from .ngff_image import Image, check_channels
 from .ome_xml import OME_XML, PLANE_COLUMNS, OmeImage, ome_xml
 from .plan import Plan
 from .plane_rows import columns_of

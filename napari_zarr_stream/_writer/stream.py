@@ -19,7 +19,7 @@ from .left_open import is_closed, is_open
 from .local_store import LocalStore
 from .memory import check_memory, check_open_files
 from .names import image_name
-from .ngff import Image, check_channels
+from .ngff_image import Image, check_channels
 from .plan import plan
 from .properties import Channel, StorageProperties
 from .record import FinishReason, RecordKey, check_record

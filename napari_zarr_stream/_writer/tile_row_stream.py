@@ -13,7 +13,7 @@ from .errors import FrameMismatch, IllegalTransition, InvalidProperties
 from .grid import Grid
 from .left_open import is_closed, is_open
 from .memory import ENCODER_BYTES, WORKERS, Memory, check_memory, check_open_files
-from .ngff import Image
+from .ngff_image import Image
 from .plan import Plan
 from .properties import Channel, StorageProperties
 from .record import FinishReason

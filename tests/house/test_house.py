@@ -111,6 +111,7 @@ FLOORS = [
     {"ozx"},
     {"plate", "plane_rows"},
     {"ome_xml"},
+    {"ngff_image"},
     {"ngff"},
     {"array", "frame_log"},
     {"logged"},

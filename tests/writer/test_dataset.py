@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_zarr_stream import InvalidProperties, StorageProperties, plan
-from napari_zarr_stream._writer import ngff
+from napari_zarr_stream._writer import ngff_image
 from napari_zarr_stream._writer.dataset import Dataset, check_record
 from napari_zarr_stream._writer.record import RECORD_KEY, FinishReason
 
@@ -45,9 +45,9 @@ def store():
 def dataset_of(store, axes="tyx", shape=(None, 64, 64), kind="ZarrV3", **record):
     properties = StorageProperties("a.zarr", kind, tile_width=16, tile_height=16)
     p = plan(properties, axes=axes, shape=shape, dtype="uint16")
-    image = ngff.Image(
+    image = ngff_image.Image(
         p, "a", properties.method, (1.0,) * len(axes), (0.0,) * len(axes),
-        (None,) * len(axes), ngff.check_channels(None, p), record=record,
+        (None,) * len(axes), ngff_image.check_channels(None, p), record=record,
     )  # fmt: skip
     return Dataset(store, properties, image)
 

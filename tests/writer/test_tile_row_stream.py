@@ -16,7 +16,7 @@ from napari_zarr_stream import (
     ZarrStream,
 )
 from napari_zarr_stream._writer.local_store import LocalStore
-from napari_zarr_stream._writer.ngff import Image, check_channels
+from napari_zarr_stream._writer.ngff_image import Image, check_channels
 from napari_zarr_stream._writer.plan import plan
 from napari_zarr_stream._writer.record import RECORD_KEY
 from napari_zarr_stream._writer.tile_row_stream import TileRowStream, rows_memory

@@ -26,7 +26,8 @@ from napari_zarr_stream._writer.downsample import TileHalver, halve
 from napari_zarr_stream._writer.errors import InvalidStore, WriteFailed
 from napari_zarr_stream._writer.grid import ceil_div
 from napari_zarr_stream._writer.local_store import LocalFolder
-from napari_zarr_stream._writer.ngff import Image, serializer_of
+from napari_zarr_stream._writer.ngff import serializer_of
+from napari_zarr_stream._writer.ngff_image import Image
 from napari_zarr_stream._writer.properties import StorageProperties
 
 from .cut import READ_BYTES, Piece, Place, boxes

@@ -9,7 +9,8 @@ from typing import Any
 
 from napari_zarr_stream._writer.codecs import codec_of
 from napari_zarr_stream._writer.errors import InvalidProperties, InvalidStore
-from napari_zarr_stream._writer.ngff import Document, serializer_of
+from napari_zarr_stream._writer.ngff import serializer_of
+from napari_zarr_stream._writer.ngff_image import Document
 from napari_zarr_stream._writer.ome_xml import OmeImage
 from napari_zarr_stream._writer.plan import Plan
 from napari_zarr_stream._writer.properties import Channel, StorageProperties

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.logged import SetLog, place_in_set
-from napari_zarr_stream._writer.ngff import Document
+from napari_zarr_stream._writer.ngff_image import Document
 from napari_zarr_stream._writer.record import FinishReason
 
 from .documents import Documents, group_key

@@ -7,7 +7,7 @@ from napari_zarr_stream._writer import system
 from napari_zarr_stream._writer.errors import InvalidStore
 from napari_zarr_stream._writer.frame_log import FRAME_LOG
 from napari_zarr_stream._writer.logged import place_in_set, rows_of
-from napari_zarr_stream._writer.ngff import Document
+from napari_zarr_stream._writer.ngff_image import Document
 from napari_zarr_stream._writer.ome_xml import PLANE_COLUMNS, ome_xml
 from napari_zarr_stream._writer.plate import Plate
 from napari_zarr_stream._writer.record import (

@@ -11,8 +11,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from ctypes import wintypes
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 assert sys.platform == "win32"  # what follows is there on Windows only
 
@@ -36,6 +38,8 @@ _MOST_AT_ONCE = 2**30
 _JOINED = 2**16
 """Bytes that are copied to be written by one call: two calls take longer than that."""
 
+_Memory = npt.NDArray[np.uint8]
+
 _LONG = 240
 """Longer paths need another form: those of folders may have 248 characters."""
 
@@ -49,11 +53,20 @@ _kernel.DeviceIoControl.argtypes = [
     wintypes.HANDLE, wintypes.DWORD, ctypes.c_void_p, wintypes.DWORD,
     ctypes.c_void_p, wintypes.DWORD, ctypes.c_void_p, ctypes.c_void_p,
 ]  # fmt: skip
-for _call in (_kernel.ReadFile, _kernel.WriteFile):
+
+_nt = ctypes.WinDLL("ntdll")
+# What ReadFile and WriteFile call as well; but those, given an offset, also tell of it
+# who waits for completions. Wine asks another process for that: half of a call's time.
+for _call in (_nt.NtReadFile, _nt.NtWriteFile):
     _call.argtypes = [
-        wintypes.HANDLE, ctypes.c_void_p, wintypes.DWORD, ctypes.c_void_p,
+        wintypes.HANDLE, wintypes.HANDLE, ctypes.c_void_p, ctypes.c_void_p,
+        ctypes.c_void_p, ctypes.c_void_p, wintypes.ULONG, ctypes.c_void_p,
         ctypes.c_void_p,
     ]  # fmt: skip
+    _call.restype = wintypes.LONG  # less than 0 where it fails
+_nt.RtlNtStatusToDosError.argtypes = [wintypes.LONG]
+_nt.RtlNtStatusToDosError.restype = wintypes.ULONG
+
 for _call in (
     _kernel.SetFileInformationByHandle, _kernel.GetFileInformationByHandleEx
 ):  # fmt: skip
@@ -67,7 +80,7 @@ _kernel.CloseHandle.argtypes = [wintypes.HANDLE]
 
 def _takes_long_paths() -> bool:
     """Whether all programs here may; those before Windows 10 know no such switch."""
-    switch = getattr(ctypes.WinDLL("ntdll"), "RtlAreLongPathsEnabled", None)
+    switch = getattr(_nt, "RtlAreLongPathsEnabled", None)
     return switch is None or bool(switch() & 0xFF)
 
 
@@ -75,18 +88,8 @@ LONGEST_PATH = 32_766 if _takes_long_paths() else 259
 """Longer ones could be written here, but readers could not open them."""
 
 
-class _Overlapped(ctypes.Structure):
-    _fields_ = (
-        ("internal", ctypes.c_void_p),
-        ("internal_high", ctypes.c_void_p),
-        ("offset", wintypes.DWORD),
-        ("offset_high", wintypes.DWORD),
-        ("event", wintypes.HANDLE),
-    )
-
-    @classmethod
-    def at(cls, offset: int) -> "_Overlapped":
-        return cls(0, 0, offset & 0xFFFFFFFF, offset >> 32, 0)
+class _Done(ctypes.Structure):
+    _fields_ = (("status", ctypes.c_void_p), ("size", ctypes.c_size_t))
 
 
 class _AttributeTagInfo(ctypes.Structure):
@@ -104,7 +107,10 @@ class _StandardInfo(ctypes.Structure):
 
 
 def _error(path: str | None = None) -> OSError:
-    code = ctypes.get_last_error()
+    return _error_of(ctypes.get_last_error(), path)
+
+
+def _error_of(code: int, path: str | None = None) -> OSError:
     return OSError(0, ctypes.FormatError(code), path, code)
 
 
@@ -171,52 +177,50 @@ def _joined(pieces: Sequence[bytes | memoryview]) -> Iterator[bytes | memoryview
         yield small[0] if len(small) == 1 else b"".join(small)
 
 
+def _transfer(call: Any, descriptor: int, data: _Memory, offset: int) -> int:
+    """Read into memory, or write it, at a place of a file: how many bytes that were.
+
+    None are read behind the end.
+    """
+    done, place = _Done(), ctypes.c_int64(offset)
+    status = call(
+        msvcrt.get_osfhandle(descriptor), None, None, None, ctypes.byref(done),
+        data.ctypes.data, min(len(data), _MOST_AT_ONCE), ctypes.byref(place), None,
+    )  # fmt: skip
+    if status < 0:
+        code = _nt.RtlNtStatusToDosError(status)
+        if code == _HANDLE_EOF:
+            return 0
+        raise _error_of(code)
+    return int(done.size)
+
+
 def write_at(
     descriptor: int, offset: int, pieces: Sequence[bytes | memoryview]
 ) -> None:
     """See `system.write_at`."""
-    handle = msvcrt.get_osfhandle(descriptor)
-    done = wintypes.DWORD()
     for piece in _joined(pieces):
         data = np.frombuffer(piece, np.uint8)
-        at = 0
-        while at < len(data):
-            size = min(len(data) - at, _MOST_AT_ONCE)
-            place = _Overlapped.at(offset)
-            if not _kernel.WriteFile(
-                handle, data.ctypes.data + at, size,
-                ctypes.byref(done), ctypes.byref(place),
-            ):  # fmt: skip
-                raise _error()
-            if not done.value:
+        while len(data):
+            written = _transfer(_nt.NtWriteFile, descriptor, data, offset)
+            if not written:
                 raise OSError(
                     0, "the disk takes nothing, and does not say why", None, 29
                 )
-            at += done.value
-            offset += done.value
+            data, offset = data[written:], offset + written
 
 
 def read_at(descriptor: int, size: int, offset: int) -> bytes:
     """See `system.read_at`."""
-    handle = msvcrt.get_osfhandle(descriptor)
     size = max(0, min(size, size_of(descriptor) - offset))
     data = np.empty(size, np.uint8)
-    done = wintypes.DWORD()
-    at = 0
-    while at < size:
-        place = _Overlapped.at(offset + at)
-        wanted = min(size - at, _MOST_AT_ONCE)
-        if not _kernel.ReadFile(
-            handle, data.ctypes.data + at, wanted,
-            ctypes.byref(done), ctypes.byref(place),
-        ):  # fmt: skip
-            if ctypes.get_last_error() == _HANDLE_EOF:
-                break
-            raise _error()
-        if not done.value:
+    there = 0
+    while there < size:
+        read = _transfer(_nt.NtReadFile, descriptor, data[there:], offset + there)
+        if not read:
             break
-        at += done.value
-    return data[:at].tobytes()
+        there += read
+    return data[:there].tobytes()
 
 
 def set_size(descriptor: int, size: int) -> None:

@@ -95,8 +95,22 @@ def _close(handle):
     return 1
 
 
-def _write(handle, address, size, done, place):
-    identity, offset = _identity(handle), _offset(place)
+def _status_call(of):
+    """A function of the kernel that returns its failure: as facility 7 has it."""
+
+    def call(handle, event, apc, context, done, address, size, place, key):
+        try:
+            done._obj.size = of(handle, address, size, place._obj.value)
+        except OSError as error:
+            code = getattr(error, "winerror", None) or _WINERROR.get(error.errno, 87)
+            return (0xC0070000 | code) - 2**32
+        return 0
+
+    return call
+
+
+def _write(handle, address, size, offset):
+    identity = _identity(handle)
     data = (ctypes.c_char * size).from_address(address)
     # Nobody writes while zeros are put: they would be over what came meanwhile.
     with contextlib.nullcontext() if identity in _sparse else _writing:
@@ -104,21 +118,16 @@ def _write(handle, address, size, done, place):
         if offset > valid and identity not in _sparse:
             written["zeros"] += offset - valid
             _real.pwrite(handle, bytes(offset - valid), valid)
-        done._obj.value = _real.pwrite(handle, data, offset)
-        written["asked"] += done._obj.value
-        _valid[identity] = max(valid, offset + done._obj.value)
-    return 1
+        done = _real.pwrite(handle, data, offset)
+        written["asked"] += done
+        _valid[identity] = max(valid, offset + done)
+    return done
 
 
-def _read(handle, address, size, done, place):
-    data = _real.pread(handle, size, _offset(place))
+def _read(handle, address, size, offset):
+    data = _real.pread(handle, size, offset)
     ctypes.memmove(address, data, len(data))
-    done._obj.value = len(data)
-    return 1
-
-
-def _offset(place):
-    return place._obj.offset | (place._obj.offset_high << 32)
+    return len(data)
 
 
 def _is_mapped(handle):
@@ -169,8 +178,9 @@ def _set_attributes(text, attributes):
 
 _KERNEL = SimpleNamespace(
     CreateFileW=_call(_create),
-    WriteFile=_call(_write),
-    ReadFile=_call(_read),
+    NtWriteFile=_status_call(_write),
+    NtReadFile=_status_call(_read),
+    RtlNtStatusToDosError=lambda status: status & 0xFFFF,
     SetFileInformationByHandle=_call(_set_information),
     DeviceIoControl=_call(_control),
     GetFileInformationByHandleEx=_call(_information),

@@ -91,7 +91,8 @@ class LayerSource:
         first_level: int = 0,
     ) -> None:
         given_name = meta.get("name")
-        self.name = given_name if isinstance(given_name, str) else layer_type
+        has_name = isinstance(given_name, str) and given_name.strip()
+        self.name = str(given_name) if has_name else layer_type
         self._who = who = f"layer {self.name!r}"
         if layer_type not in self.KINDS:
             raise InvalidProperties(
@@ -118,6 +119,11 @@ class LayerSource:
         self.guessed = ""
         if axes is None:
             axes, self.guessed = axes_of(who, labels_of(who, meta, ndim), units)
+        if is_rgb and "c" in axes[:ndim]:
+            raise InvalidProperties(
+                f"{who} has colours, which are stored as its channels, and an axis c "
+                f"beside them ({axes}): split that into layers, or give it another name"
+            )
         if channel_axis is not None and len(axes) == ndim:
             axes = f"{axes[:channel_axis]}c{axes[channel_axis:]}"
         check_axes(who, axes, len(shape))

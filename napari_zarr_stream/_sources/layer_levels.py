@@ -21,12 +21,24 @@ Meta = Mapping[str, Any]
 
 
 def levels_of(data: Any, meta: Meta) -> list[Any]:
-    """The arrays of a layer, full size first; one if it is not multiscale."""
+    """The arrays of a layer, full size first; one if it is not multiscale.
+
+    Raises
+    ------
+    InvalidProperties
+        One of dask does not know how large it is.
+    """
     many = meta.get("multiscale")
     if many is None:
         many = isinstance(data, list | tuple) and hasattr(data[0], "shape")
     arrays = list(data) if many else [data]
-    return [each if hasattr(each, "shape") else np.asarray(each) for each in arrays]
+    arrays = [each if hasattr(each, "shape") else np.asarray(each) for each in arrays]
+    if any(size != size for each in arrays for size in each.shape):  # not a number
+        raise InvalidProperties(
+            f"layer {meta.get('name')!r} does not know how large it is: call "
+            "compute_chunk_sizes() of its dask array first"
+        )
+    return arrays
 
 
 def halvings(above: Sequence[int], below: Sequence[int]) -> tuple[int, ...] | None:

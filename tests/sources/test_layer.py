@@ -131,12 +131,32 @@ def test_what_was_guessed_is_known(ndim, labels, units, guessed):
         ({"affine": [[0, 1, 0], [1, 0, 0], [0, 0, 1]]}, (2, 2), "affine"),
         ({}, (0, 2, 2), r"\(0, 2, 2\)"),
         ({}, (2,), r"\(2,\)"),
+        ({"rgb": True, "axis_labels": ("c", "y", "x")}, (2, 9, 9, 3), "has colours"),
+        ({"rgb": True}, (2, 2, 2, 9, 9, 3), "has colours.*tczyx"),
     ],
 )
 def test_what_cannot_be_stored_is_refused_by_name(meta, shape, said):
     with pytest.raises(InvalidProperties, match=said) as caught:
         LayerSource(np.zeros(shape, "u1"), {"name": "my layer", "rgb": False} | meta)
     assert "my layer" in str(caught.value) or "positive" in said or "finite" in said
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+def test_a_dask_array_of_unknown_size_is_refused(levels):
+    unknown = da.zeros((8, 8), chunks=4, dtype="u1")
+    unknown = unknown[(unknown == 0).all(axis=1)]
+    data = [np.zeros((16, 16), "u1"), unknown][-levels:]
+    meta = {"name": "my layer", "multiscale": levels > 1}
+    with pytest.raises(InvalidProperties, match=r"my layer.*compute_chunk_sizes"):
+        LayerSource(data if levels > 1 else unknown, meta)
+
+
+@pytest.mark.parametrize("kind", LayerSource.KINDS)
+@pytest.mark.parametrize("meta", [{}, {"name": ""}, {"name": " "}, {"name": None}])
+def test_a_layer_without_a_name_is_called_by_its_kind(meta, kind):
+    """And not as the folder that it is written in before that has its name."""
+    source = LayerSource(np.zeros((4, 4), "u1"), meta, kind)
+    assert source.name == source.describe().name == kind
 
 
 @pytest.mark.parametrize("dtype", ["f2", "c8", "U3", "O", "M8[s]"])

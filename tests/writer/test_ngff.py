@@ -12,7 +12,7 @@ from napari_zarr_stream import (
     StorageProperties,
     plan,
 )
-from napari_zarr_stream._writer import ngff
+from napari_zarr_stream._writer import ngff, ngff_image
 from napari_zarr_stream._writer.axes import check_scale, check_translation, check_units
 from napari_zarr_stream._writer.codecs import Blosc, Raw
 from napari_zarr_stream._writer.record import RECORD_KEY
@@ -27,14 +27,14 @@ def image_of(axes="tyx", shape=(None, 64, 64), dtype="uint16", method=MEAN, **gi
         "a.zarr", tile_width=16, tile_height=16, tile_planes=2
     )
     p = plan(properties, axes=axes, shape=shape, dtype=dtype)
-    return ngff.Image(
+    return ngff_image.Image(
         plan=p,
         name="cells",
         method=method,
         scale=check_scale(given.get("scale"), axes),
         translation=check_translation(given.get("translation"), axes),
         units=check_units(given.get("units"), axes),
-        channels=ngff.check_channels(given.get("channels"), p),
+        channels=ngff_image.check_channels(given.get("channels"), p),
         is_label=given.get("is_label", False),
         inside_image=given.get("inside_image", False),
         record=given.get("record", {}),
@@ -180,10 +180,10 @@ def test_scale_comes_before_translation():
 
 
 def test_channels_of_our_own_making():
-    channels = ngff.check_channels(None, image_of("cyx", (3, 64, 64)).plan)
+    channels = ngff_image.check_channels(None, image_of("cyx", (3, 64, 64)).plan)
     assert len({channel.color for channel in channels}) == 3
     assert [channel.name for channel in channels] == [f"channel {i}" for i in range(3)]
-    (one,) = ngff.check_channels(None, image_of().plan)
+    (one,) = ngff_image.check_channels(None, image_of().plan)
     assert one.color == "FFFFFF"
 
 

@@ -149,9 +149,6 @@ def _plate_plan(plate: AskedPlate) -> Any:
     )
 
 
-_WELL = r"([A-Z]{1,2})(\d{1,2})"
-
-
 def wells_in(text: str, rows: int, columns: int) -> list[tuple[int, int]]:
     """Rows and columns, from 0, of wells as people write them.
 

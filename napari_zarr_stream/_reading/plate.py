@@ -8,7 +8,7 @@ are looked at.
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from operator import itemgetter
 from typing import Any
@@ -47,12 +47,6 @@ MAX_SAMPLES = 4
 """Fields in which contrast is looked for."""
 
 Group = int | str | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Well:
-    place: Place
-    path: Location
 
 
 def plate_images(node: Node, notes: Notes) -> Iterator[StoredImage]:

@@ -320,12 +320,6 @@ def codec_of(kind: DeviceKind, block_bytes: int = 0, level: int = 1) -> Codec:
     return Blosc(kind.compressor, block_bytes, level) if kind.compressor else Raw()
 
 
-def checksum_of(pixels: npt.NDArray[np.generic]) -> int:
-    """The CRC-32C of the bytes of a C-contiguous array."""
-    checksum: int = google_crc32c.value(pixels.reshape(-1).view(np.uint8))
-    return checksum
-
-
 def empty_shard_index(chunks: int) -> npt.NDArray[np.uint64]:
     """Make an index, (chunks, 2) of offset and length, in which nothing is there."""
     return np.full((chunks, 2), EMPTY, dtype="<u8")

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -34,10 +34,8 @@ def _fill_value(dtype: np.dtype[np.generic]) -> bool | int | float:
     return {"b": False, "f": 0.0}.get(dtype.kind, 0)
 
 
-class Serializer(ABC):
-    """Documents by their keys, as one version of Zarr and of OME-NGFF wants them."""
-
-    chunk_prefix: ClassVar[str]
+class _Groups(ABC):
+    """Documents of groups by their keys, as both versions of Zarr have them."""
 
     _of_image: Document
     """The version, where images say it each by themselves."""
@@ -49,20 +47,6 @@ class Serializer(ABC):
         self, path: str, attributes: Document | None = None
     ) -> dict[str, Document]:
         """Documents by key of a group at `path` ("" or ending in "/")."""
-
-    @abstractmethod
-    def array(
-        self,
-        path: str,
-        *,
-        shape: Sequence[int],
-        chunk_shape: Sequence[int],
-        shard_shape: Sequence[int] | None,
-        dtype: np.dtype[np.generic],
-        codec: Codec,
-        names: Sequence[str],
-    ) -> dict[str, Document]:
-        """Documents by key of an array at `path`."""
 
     @abstractmethod
     def _said(self, metadata: Document) -> Document:
@@ -104,7 +88,7 @@ class Serializer(ABC):
         return documents
 
 
-class ZarrV2(Serializer):
+class ZarrV2(_Groups):
     """Zarr v2 with OME-NGFF 0.4: `.zgroup`, `.zattrs`, `.zarray`."""
 
     chunk_prefix = CHUNK_PREFIX[2]
@@ -114,7 +98,7 @@ class ZarrV2(Serializer):
     def group(
         self, path: str, attributes: Document | None = None
     ) -> dict[str, Document]:
-        """See `Serializer.group`."""
+        """Documents by key of a group at `path` ("" or ending in "/")."""
         documents: dict[str, Document] = {f"{path}.zgroup": {"zarr_format": 2}}
         if attributes:
             documents[f"{path}.zattrs"] = attributes
@@ -134,7 +118,7 @@ class ZarrV2(Serializer):
         codec: Codec,
         names: Sequence[str],
     ) -> dict[str, Document]:
-        """See `Serializer.array`."""
+        """Documents by key of an array at `path`."""
         assert shard_shape is None, "Zarr v2 has no shards"
         array = {
             "zarr_format": 2,
@@ -153,7 +137,7 @@ class ZarrV2(Serializer):
         }
 
 
-class ZarrV3(Serializer):
+class ZarrV3(_Groups):
     """Zarr v3 with OME-NGFF 0.5 or 0.6: `zarr.json`.
 
     Parameters
@@ -175,7 +159,7 @@ class ZarrV3(Serializer):
     def group(
         self, path: str, attributes: Document | None = None
     ) -> dict[str, Document]:
-        """See `Serializer.group`."""
+        """Documents by key of a group at `path` ("" or ending in "/")."""
         group = {
             "zarr_format": 3,
             "node_type": "group",
@@ -200,7 +184,7 @@ class ZarrV3(Serializer):
         codec: Codec,
         names: Sequence[str],
     ) -> dict[str, Document]:
-        """See `Serializer.array`."""
+        """Documents by key of an array at `path`."""
         codecs = codec.v3(dtype)
         if shard_shape is not None:
             configuration = {
@@ -229,6 +213,9 @@ class ZarrV3(Serializer):
             "attributes": {},
         }
         return {f"{path}/zarr.json": array}
+
+
+Serializer = ZarrV2 | ZarrV3
 
 
 def serializer_of(version: str) -> Serializer:

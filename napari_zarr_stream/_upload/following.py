@@ -51,10 +51,10 @@ class FollowedFile:
         self._file.lengthen(size)
         self._end = max(self._end, size)
 
-    def end_with(self, offset: int, data: bytes) -> None:
+    def end_with(self, offset: int, data: bytes) -> int:
         """See `StoredFile.end_with`."""
-        self._file.end_with(offset, data)
-        self._end = offset + len(data)
+        self._end = self._file.end_with(offset, data)
+        return self._end
 
     def appear(self) -> None:
         """See `StoredFile.appear`."""

@@ -16,6 +16,20 @@ _kept_open = threading.BoundedSemaphore(MAX_OPEN_FILES)
 """Files that all stores of this program keep open."""
 
 
+def _is_cut(descriptor: int, size: int) -> bool:
+    """Cut a file; False where Windows refuses it, as somebody has it mapped.
+
+    For who knows how long: no recording waits for that.
+    """
+    try:
+        system.set_size(descriptor, size)
+    except OSError as error:
+        if not system.is_in_use(error):
+            raise
+        return False
+    return True
+
+
 class LocalFile:
     """A file on a local disk.
 
@@ -66,18 +80,19 @@ class LocalFile:
         with self._open() as descriptor:
             system.set_size(descriptor, size)
 
-    def end_with(self, offset: int, data: bytes) -> None:
+    def end_with(self, offset: int, data: bytes) -> int:
         """See `StoredFile.end_with`."""
-        end = offset + len(data)
         with self._open() as descriptor:
-            grows = system.size_of(descriptor) < end
+            size = system.size_of(descriptor)
+            grows = size < offset + len(data)
             if not grows:
                 system.write_at(descriptor, offset, (data,))  # where nobody looks yet
             with self._alone_with(descriptor):
+                if not grows and not _is_cut(descriptor, offset + len(data)):
+                    grows, offset = True, size
                 if grows:
                     system.write_at(descriptor, offset, (data,))
-                else:
-                    system.set_size(descriptor, end)
+        return offset + len(data)
 
     def appear(self) -> None:
         """See `StoredFile.appear`: it is there already."""

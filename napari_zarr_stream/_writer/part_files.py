@@ -267,7 +267,7 @@ class Shard(_GrowingFile[Encoded]):
             end = self._end - len(index)
             if end - len(index) < self._floor:
                 end = self._far_end
-            self._file.end_with(end - len(index), index)
+            end = self._file.end_with(end - len(index), index)
             self._file.appear()
             # Not before: what is refused is tried again at the next commit.
             self._is_new = False

@@ -23,8 +23,11 @@ class StoredFile(Protocol):
     def lengthen(self, size: int) -> None:
         """Make the file `size` bytes long; what was never written reads as zeros."""
 
-    def end_with(self, offset: int, data: bytes) -> None:
-        """Have the file end with `data` at `offset`, for whoever opens it."""
+    def end_with(self, offset: int, data: bytes) -> int:
+        """Have the file end with `data`, for whoever opens it; returns where it ends.
+
+        `data` lies at `offset`, or further behind if the file cannot be cut off there.
+        """
 
     def appear(self) -> None:
         """Be at its place for readers, if it is not yet: it can be read now."""

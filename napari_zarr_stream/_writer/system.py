@@ -84,12 +84,9 @@ if sys.platform == "win32":
     allow_holes = windows.allow_holes
     hide = windows.hide
     may_write = windows.may_write
+    set_size = windows.set_size
     LONGEST_PATH = windows.LONGEST_PATH
     path_length = windows.path_length
-
-    def set_size(descriptor: int, size: int) -> None:
-        """Cut a file, which is refused while somebody has it mapped; or lengthen it."""
-        _patiently(lambda: windows.set_size(descriptor, size))
 
     def most_open_files() -> int:
         """How many files the C runtime of Windows knows at once."""
@@ -133,7 +130,7 @@ else:
         return data
 
     def set_size(descriptor: int, size: int) -> None:
-        """Cut a file, or lengthen it by what reads as zeros."""
+        """Cut a file, unless Windows refuses it; or lengthen it by what reads as 0."""
         os.ftruncate(descriptor, size)
 
     def allow_holes(descriptor: int) -> bool:
@@ -218,6 +215,11 @@ def open_to_change(path: Path) -> int:
 def open_to_read(path: Path) -> int:
     """Open a file that is there to read, if it is no link."""
     return _patiently(lambda: _open(path, _READ))
+
+
+def cut(descriptor: int, size: int) -> None:
+    """Cut a file, which Windows refuses while somebody has it mapped."""
+    _patiently(lambda: set_size(descriptor, size))
 
 
 def close(descriptor: int) -> None:

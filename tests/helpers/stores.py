@@ -119,7 +119,7 @@ class _TestedFile:
 
     def end_with(self, offset, data):
         self._store._enter("end_with", self._key)
-        self._file.end_with(offset, data)
+        return self._file.end_with(offset, data)
 
     def appear(self):
         self._store._enter("appear", self._key)

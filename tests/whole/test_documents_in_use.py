@@ -77,35 +77,33 @@ def test_at_the_end_a_document_must_be_written(tmp_path, monkeypatch, way):
     assert repair(path).planes_after == 16
 
 
-def test_a_shard_that_somebody_has_mapped(tmp_path, monkeypatch):
-    """Windows does not cut it off: it is tried again at the next commit."""
-    monkeypatch.setattr(system, "_PAUSES_S", (0.001,))
-    refused, real = [], system.set_size
-
-    def set_size(descriptor, size):
-        try:
-            real(descriptor, size)
-        except OSError:
-            refused.append(size)
-            raise
-
-    monkeypatch.setattr(system, "set_size", set_size)
+@pytest.mark.parametrize("until", [24, 40], ids=["while it fills", "until it is full"])
+def test_a_shard_that_somebody_has_mapped(tmp_path, monkeypatch, until):
+    """Windows does not cut it off: it grows instead, and nobody waits for an end."""
+    monkeypatch.setattr(system, "_PAUSES_S", ())
+    side = 512
+    frames = planes(48, (side, side))
     path = tmp_path / "a.zarr"
-    stream = stream_of(path, "sharded")
-    stream.append(planes(8, SHAPE))
-    wait_until(lambda: stream.status().frames_committed == 8)
+    stream = stream_of(path, "sharded", (side, side), tile=side)
+    assert stream.plan.shard_shape[0] == 32
+
+    def add(first, end):
+        stream.append(frames[first:end])
+        wait_until(lambda: stream.status().frames_committed == end)
+        np.testing.assert_array_equal(read(path), frames[:end])
+
+    add(0, 8)
     with (
         open(path / "0/c/0/0/0", "rb") as shard,
         mmap.mmap(shard.fileno(), 0, access=mmap.ACCESS_READ),
     ):
-        stream.append(planes(8, SHAPE, first=8))
-        wait_until(lambda: len(refused) > 2 or stream.status().frames_committed == 16)
-        assert stream.status().error is None
-        assert (stream.status().frames_committed == 8) == bool(refused)
-        np.testing.assert_array_equal(read(path)[:8], planes(8, SHAPE))
-    wait_until(lambda: stream.status().frames_committed == 16)
+        add(8, 16)
+        add(16, until)
+    add(until, 48)
     stream.close()
-    np.testing.assert_array_equal(read(path), planes(16, SHAPE))
+    np.testing.assert_array_equal(read(path), frames)
+    report = repair(path)
+    assert not report.has_losses
 
 
 READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)

@@ -37,6 +37,7 @@ class MemoryFile:
     def end_with(self, offset, data):
         self.write_at(offset, data)
         del self.content[offset + len(data) :]
+        return offset + len(data)
 
     def appear(self):
         pass

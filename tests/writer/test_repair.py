@@ -295,7 +295,7 @@ class WatchedFile:
     def end_with(self, offset, data):
         # An index of a page is written as a whole; then nothing was cut off yet.
         with self._watching("end_with", offset, data):
-            self._file.end_with(offset, data)
+            return self._file.end_with(offset, data)
 
     def appear(self):
         self._file.appear()

@@ -174,7 +174,7 @@ class ExistingStore(LocalStore):
             system.write_at(descriptor, offset, (data,))
             system.sync(descriptor)
             with self._patience.alone_with(descriptor):
-                system.set_size(descriptor, offset + len(data))
+                system.cut(descriptor, offset + len(data))
 
     def lengthen(self, key: str, size: int) -> None:
         """Make a file `size` bytes long, with zeros, at once."""

@@ -349,7 +349,8 @@ class RecordingEngine:
     def _end(self, sequence: "useq.MDASequence") -> None:
         core, acquisition = self._core(), self.acquisition
         teardown = getattr(self.inner, "teardown_sequence", None)
-        if acquisition is not None and self._has_failed(core):
+        is_whole = self._reason(core) is FinishReason.COMPLETED
+        if acquisition is not None and not is_whole:
             self._safely(_put_at_rest, core, self._shutter)
         if teardown is not None:
             self._safely(teardown, sequence)
@@ -371,9 +372,6 @@ class RecordingEngine:
         except Exception as error:
             self._failure = self._failure or error
             raise
-
-    def _has_failed(self, core: "CMMCorePlus | None") -> bool:
-        return self._reason(core) is FinishReason.FAILED
 
     def _reason(self, core: "CMMCorePlus | None") -> FinishReason:
         """Why the run ends, as the runner has it."""
@@ -399,7 +397,10 @@ class RecordingEngine:
 
 
 def _put_at_rest(core: "CMMCorePlus | None", had_autoshutter: bool) -> None:
-    """Stop the camera, close the shutter: after a failure nobody else does."""
+    """Stop the camera, close the shutter: nobody else does after a failure.
+
+    Nor after a cancel where the shutter was kept open from one plane to the next.
+    """
     if core is None:
         return
     if core.isSequenceRunning():

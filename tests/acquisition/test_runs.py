@@ -283,6 +283,37 @@ def test_a_long_wait_is_cancelled(scope, tmp_path):
     assert status.missing_planes == "t 1, position p0, DAPI"
 
 
+class CancelsAt(Acquisition):
+    """Has its run cancelled once it has so many planes."""
+
+    def __init__(self, properties, core, planes):
+        super().__init__(properties)
+        self.core, self.planes = core, planes
+
+    def take(self, *arguments):
+        super().take(*arguments)
+        if self.status().acquired == self.planes:
+            self.core.mda.cancel()
+
+
+@pytest.mark.parametrize("has_autoshutter", [True, False])
+@pytest.mark.parametrize("planes", [1, 2, 3])
+def test_a_shutter_that_is_kept_open_is_closed_by_a_cancel(
+    scope, tmp_path, planes, has_autoshutter
+):
+    """Micro-Manager leaves it open, and the light bleaches; by hand it stays so."""
+    core, copies = scope
+    core.setAutoShutter(has_autoshutter)
+    acquisition = CancelsAt(stored(tmp_path / "run.zarr"), core, planes)
+    plans = {"z_plan": STACK, "time_plan": TIMES, "keep_shutter_open_across": ("z",)}
+    with recording_of(core, acquisition):
+        core.run_mda(useq.MDASequence(**plans))
+    assert acquisition.status().finish_reason is FinishReason.CANCELED
+    assert check_planes(acquisition, copies) == planes
+    assert core.getAutoShutter() == has_autoshutter
+    assert not core.getShutterOpen()
+
+
 def test_a_hardware_sequence_is_cancelled(scope, tmp_path):
     core, copies = scope
     copies.inner.use_hardware_sequencing = True

@@ -138,6 +138,11 @@ def _said_above(path: Location) -> Node | None:
     return None
 
 
+def is_consolidated(folder: Location) -> bool:
+    """Whether a group has a copy of all documents below it: some ask for that only."""
+    return any(_consolidated(folder))
+
+
 def _consolidated(folder: Location) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Documents by their key, of Zarr v2 and v3; empty where there are none."""
     found = []

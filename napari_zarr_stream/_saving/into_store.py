@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from napari_zarr_stream._reading.documents import Node, open_node
+from napari_zarr_stream._reading.documents import Node, is_consolidated, open_node
 from napari_zarr_stream._reading.image import open_image
 from napari_zarr_stream._sources.layer import LayerSource
 from napari_zarr_stream._writer import system
@@ -30,7 +30,7 @@ from napari_zarr_stream._writer.record import RECORD_KEY
 from napari_zarr_stream._writer.refusals import writing
 from napari_zarr_stream._writer.store import read_json
 
-from .arranging import arranged
+from .arranging import Tell, arranged, warn
 from .course import Course, Progress, Stopped
 from .image import planned_image, write_image
 
@@ -72,6 +72,7 @@ def save_into(
     properties: StorageProperties,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
+    tell: Tell = warn,
     *,
     verify: bool = True,
 ) -> bool:
@@ -87,8 +88,9 @@ def save_into(
         The last part of its path is the name of the labels. Its format gives way to
         that of the store, its levels to those of the image, decimated. With
         `overwrite`, labels of that name that are ours are replaced.
-    progress, should_stop, verify
-        As for `export_layers`.
+    progress, should_stop, tell, verify
+        As for `export_layers`. `tell` hears of consolidated metadata, which are left as
+        they are.
 
     Returns
     -------
@@ -139,6 +141,12 @@ def save_into(
         return False
     finally:
         lock.release()
+    if is_consolidated(store):
+        tell(
+            f"{store} has consolidated metadata of another program, which do not name "
+            f"the labels {name!r}. Programs that read nothing else see them after "
+            f"zarr.consolidate_metadata({str(store)!r})"
+        )
     return True
 
 

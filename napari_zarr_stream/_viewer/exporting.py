@@ -155,6 +155,7 @@ class Exporting(QObject):
                     job.properties,
                     progress,
                     lambda: self._stop,
+                    self._told.append,
                     verify=how.verify,
                 )
             else:

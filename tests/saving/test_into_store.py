@@ -112,6 +112,24 @@ def test_labels_are_there_and_nothing_else_changed(name, tmp_path):
     assert "cells" in group.attrs.get("ome", group.attrs)["labels"]
 
 
+@pytest.mark.filterwarnings("ignore:Consolidated metadata is currently")
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_consolidated_metadata_stay_and_that_is_told(tmp_path, version):
+    store = tmp_path / "a.zarr"
+    by_hand(store, version)
+    zarr.consolidate_metadata(store)
+    before, told = state_of(store), []
+    properties = default_properties(store / "labels" / "cells")
+    assert save_into(store, labels(), properties, tell=told.append)
+    after = state_of(store)
+    assert {key: after[key] for key in before} == before
+    assert "zarr.consolidate_metadata" in told[0]
+    zarr.consolidate_metadata(store)
+    assert "labels/cells" in dict(zarr.open_consolidated(store).members(None))
+    by_hand(tmp_path / "b.zarr", version)
+    assert into(tmp_path / "b.zarr", labels())  # and no warning: it would be an error
+
+
 def test_labels_of_ours_are_replaced_where_that_is_asked_for(tmp_path):
     store = tmp_path / "a.zarr"
     with_labels(store)

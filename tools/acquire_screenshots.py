@@ -56,7 +56,7 @@ class Stage:
         dock.window().resizeDocks([dock], [360], Qt.Orientation.Horizontal)
         self.acquiring = acquiring_of(self.viewer)
         widget.simulated.native.click()
-        self.wait_for(lambda: self.acquiring.microscope is not None)
+        self.wait_for(lambda: self.acquiring.followed.microscope is not None)
         widget.form.channels.choose(["DAPI", "FITC"])
 
     def look(self, seconds: float) -> None:
@@ -101,7 +101,7 @@ class Stage:
 
     def close(self) -> None:
         """Close the window."""
-        self.acquiring.end_simulation()
+        self.acquiring.followed.end_simulation()
         self.viewer.close()
         QApplication.processEvents()
 

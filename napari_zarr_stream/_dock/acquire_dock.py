@@ -103,7 +103,7 @@ class AcquireDock:
             field.changed.connect(self._show_plan)
             field.changed.connect(self._kept.keep_soon)
         self.form.changed.connect(self._show_plan)
-        self.form.wanted.connect(self._acquiring.look)
+        self.form.wanted.connect(self._acquiring.followed.look)
         self._how.place_look.changed.connect(self._show_plan)
         self._run.run.clicked.connect(self._start)
         self._run.others.changed.connect(self._acquiring.record_others)
@@ -120,7 +120,7 @@ class AcquireDock:
 
     def _show_microscope(self) -> None:
         self._microscope.show_microscope()
-        self.form.show_microscope(self._acquiring.microscope)
+        self.form.show_microscope(self._acquiring.followed.microscope)
         make_reachable(self.native)  # there may be other channels
         if self._acquiring.is_busy:
             self._show_start()
@@ -142,7 +142,7 @@ class AcquireDock:
         [properties] = self._how.properties()
         self._acquiring.new_upload = self._where_to.request()
         self._acquiring.new_properties = self._how.at_next_free_place(properties)
-        known = self._acquiring.microscope
+        known = self._acquiring.followed.microscope
         if known is None or known.frame is None:
             raise InvalidProperties("There is no camera to take images with.")
         layout = layout_of(self.form.sequence(), known.frame)

@@ -55,20 +55,20 @@ class MicroscopeRow(QWidget):
 
     def _simulate(self) -> None:
         if self.simulated.native.isChecked():
-            self._acquiring.simulate()
+            self._acquiring.followed.simulate()
         else:
-            self._acquiring.end_simulation()
+            self._acquiring.followed.end_simulation()
         self.show_microscope()
 
     def show_microscope(self) -> None:
         """Say what is known now."""
-        acquiring, known = self._acquiring, self._acquiring.microscope
-        self.simulated.native.setChecked(acquiring.is_simulated)
+        acquiring, known = self._acquiring, self._acquiring.followed.microscope
+        self.simulated.native.setChecked(acquiring.followed.is_simulated)
         self.simulated.enabled = not acquiring.is_busy
         if acquiring.why_not:
             said = acquiring.why_not
         elif known is not None:
-            kind = "Simulated" if acquiring.is_simulated else "Micro-Manager"
+            kind = "Simulated" if acquiring.followed.is_simulated else "Micro-Manager"
             said = f"{kind}: no camera"
             if known.frame is not None:
                 frame, um = known.frame, known.frame.pixel_size_um
@@ -76,7 +76,7 @@ class MicroscopeRow(QWidget):
                 said = (
                     f"{kind}: {known.camera}, {frame.width} × {frame.height} px{size}"
                 )
-        elif acquiring.has_core or acquiring.is_simulated:
+        elif acquiring.followed.core is not None or acquiring.followed.is_simulated:
             said = "Looking at the microscope …"
         else:
             said = NONE_SAYS
@@ -94,7 +94,7 @@ def mda_widget_maker(acquiring: Acquiring) -> Callable[[], Any] | None:
 
         # importing it turns on the debug messages of all libraries
         logging.root.setLevel(level)
-        widget = MDAWidget(mmcore=acquiring.core)
+        widget = MDAWidget(mmcore=acquiring.followed.core)
         widget.save_info.hide()
         widget.control_btns.hide()
         return widget

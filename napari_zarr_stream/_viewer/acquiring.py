@@ -1,13 +1,11 @@
-"""The run of a microscope in one viewer: its core, its layers, its end.
+"""The run of a microscope in one viewer: its start, its layers, its end.
 
 It outlives the dock widget. All of it runs on the GUI thread but what records, which is
 called in the thread of the run; the run is only polled.
 """
 
-import atexit
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future  # noqa: TC003 - of attributes
-from contextlib import ExitStack
 from typing import Any
 
 from napari.utils.notifications import show_error, show_info, show_warning
@@ -16,7 +14,6 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_zarr_stream._acquisition.acquisition import Acquisition
 from napari_zarr_stream._acquisition.engine import RunRecorder
 from napari_zarr_stream._acquisition.layout import Layout
-from napari_zarr_stream._acquisition.microscope import Microscope, look_at
 from napari_zarr_stream._acquisition.states import AcquisitionState, AcquisitionStatus
 from napari_zarr_stream._acquisition.words import end_in_words
 from napari_zarr_stream._reading.acquired import NotAcquired
@@ -28,12 +25,11 @@ from napari_zarr_stream._upload.request import UploadRequest
 from napari_zarr_stream._writer.errors import IllegalTransition, ZarrStreamError
 from napari_zarr_stream._writer.properties import StorageProperties
 from napari_zarr_stream._writer.record import FinishReason
-from napari_zarr_stream.cameras.micromanager.core import running_core
-from napari_zarr_stream.cameras.micromanager.simulated import simulated_microscope
 
 from .background import in_background
 from .closing import CloseGuard
 from .far_layers import far_layers_of
+from .followed_core import FollowedCore
 from .napari_compat import PAINTED_MS, mend_window, painted_later
 from .one_each import OneEach
 from .opening import with_first_views
@@ -60,8 +56,7 @@ class Acquiring(QObject):
 
     Attributes
     ----------
-    microscope : Microscope or None
-        What the core said of itself last.
+    followed : FollowedCore
     trouble : str
         Told of the run, for as long as it is shown.
     new_properties : callable or None
@@ -81,12 +76,9 @@ class Acquiring(QObject):
     def __init__(self, viewer: Any) -> None:
         super().__init__()
         self._viewer = viewer
-        self._core: Any = None
-        self._simulation: ExitStack | None = None
-        self._loading: Future[Any] | None = None
-        self._looking: Future[Microscope] | None = None
-        self.microscope: Microscope | None = None
-        self.why_not = ""  # there is no core, or it does not answer
+        self.followed = FollowedCore(lambda: self.is_busy)
+        self.followed.changed.connect(self._take_core)
+        self._why_no_recorder = ""
         self._recorder: RunRecorder | None = None
         self._records_others = False
         self._mine: Acquisition | None = None
@@ -110,23 +102,6 @@ class Acquiring(QObject):
         self._follow_timer.timeout.connect(self.follow_core)
         mend_window(viewer)
 
-    # -------------------------------------------------------------------- the core
-
-    @property
-    def core(self) -> Any:
-        """That of Micro-Manager, or of the simulated microscope; None without."""
-        return self._core
-
-    @property
-    def has_core(self) -> bool:
-        """Whether there is a microscope."""
-        return self._core is not None
-
-    @property
-    def is_simulated(self) -> bool:
-        """Whether it is one that is a program, or that is being made."""
-        return self._simulation is not None or self._loading is not None
-
     def begin_to_follow(self) -> None:
         """Keep to the core that others use, as long as a dock is open."""
         self._follow_timer.start()
@@ -141,64 +116,20 @@ class Acquiring(QObject):
             self._timer.stop()
 
     def follow_core(self) -> None:
-        """Take the core that Micro-Manager has now, if it is another."""
-        if not self.is_simulated:
-            self._set_core(running_core())
+        """Take the core that Micro-Manager has now, and have runs of it recorded."""
+        self.followed.follow()
         if not self.is_busy:
             self._keep_recorder()
 
-    def simulate(self) -> None:
-        """Make a microscope that is a program, in place of another."""
-        if self.is_simulated or self.is_busy:
-            return
-        stack = ExitStack()
-        self._loading = in_background(
-            lambda: (stack, stack.enter_context(simulated_microscope()))
-        )
-        atexit.register(stack.close)  # before what it stands on is taken down
-        self.changed.emit()
-
-    def end_simulation(self) -> None:
-        """Go back to Micro-Manager's own core."""
-        stack, self._simulation = self._simulation, None
-        if stack is not None:
-            self._set_core(None)
-            in_background(stack.close)
-        self.follow_core()
-
-    def _set_core(self, core: Any) -> None:
-        if core is self._core or self.is_busy:
-            return
-        self._core, self.microscope = core, None
-        self.why_not = ""
-        self._looking = None
+    def _take_core(self) -> None:
+        self._why_no_recorder = ""
         self._keep_recorder()
-        self.look()
         self.changed.emit()
 
-    def look(self) -> None:
-        """Ask the core for what it has, in the background."""
-        core = self._core
-        if core is not None and self._looking is None:
-            self._looking = in_background(lambda: look_at(core), may_be_dropped=True)
-
-    def _take_answers(self) -> None:
-        if self._loading is not None and self._loading.done():
-            loading, self._loading = self._loading, None
-            if (error := loading.exception()) is not None:
-                self.why_not = f"The simulated microscope could not be made: {error}"
-            else:
-                self._simulation, core = loading.result()
-                self._set_core(core)
-            self.changed.emit()
-        if self._looking is not None and self._looking.done():
-            looking, self._looking = self._looking, None
-            error = looking.exception()
-            self.why_not = str(error) if error else ""
-            self.microscope = None if error else looking.result()
-            self.changed.emit()
-
-    # -------------------------------------------------------------------- the runs
+    @property
+    def why_not(self) -> str:
+        """Why nothing is known of the core, or why its runs cannot be recorded."""
+        return self._why_no_recorder or self.followed.why_not
 
     @property
     def is_busy(self) -> bool:
@@ -217,7 +148,7 @@ class Acquiring(QObject):
 
     def _keep_recorder(self) -> None:
         """Have an engine around that of the core, as long as it is needed."""
-        wanted = self._core if self._records_others or self._mine else None
+        wanted = self.followed.core if self._records_others or self._mine else None
         recorder = self._recorder
         if recorder is not None and recorder.core is not wanted and not self.is_busy:
             recorder.stop()
@@ -226,9 +157,9 @@ class Acquiring(QObject):
             try:
                 self._recorder = RunRecorder(wanted, self._new_acquisition)
             except IllegalTransition as error:
-                self.why_not = str(error)  # and it is tried again
+                self._why_no_recorder = str(error)  # and it is tried again
             else:
-                self.why_not = ""
+                self._why_no_recorder = ""
             self.changed.emit()
 
     def _new_acquisition(self) -> Acquisition | None:
@@ -255,9 +186,10 @@ class Acquiring(QObject):
         IllegalTransition
             There is no microscope, or it runs something.
         """
-        if self._core is None:
+        core = self.followed.core
+        if core is None:
             raise IllegalTransition("there is no microscope")
-        if self.is_busy or self._core.mda.is_running():
+        if self.is_busy or core.mda.is_running():
             raise IllegalTransition("a run goes on already")
         self._mine = Acquisition(properties, upload_to=upload_to or "")
         self._keep_recorder()
@@ -265,28 +197,30 @@ class Acquiring(QObject):
             self._mine = None
             raise IllegalTransition(self.why_not)
         self._begin(self._mine)
-        self._core.run_mda(sequence)
+        core.run_mda(sequence)
 
     def pause(self, is_paused: bool) -> None:
         """Have the run wait, or go on; it may be lost just before an event."""
-        if self._core is not None:
-            self._core.mda.set_paused(is_paused)
+        if (core := self.followed.core) is not None:
+            core.mda.set_paused(is_paused)
 
     @property
     def is_paused(self) -> bool:
         """Whether the run waits because somebody asked it to."""
-        return self._core is not None and bool(self._core.mda.is_paused())
+        core = self.followed.core
+        return core is not None and bool(core.mda.is_paused())
 
     @property
     def will_pause(self) -> bool:
         """Whether it waits, or will after the present plane."""
-        asked = self._core is not None and self._core.mda.status.pause_requested
+        core = self.followed.core
+        asked = core is not None and core.mda.status.pause_requested
         return bool(asked) or self.is_paused
 
     def stop(self) -> None:
         """Cancel the run; returns at once."""
-        if self._core is not None:
-            self._core.mda.cancel()
+        if (core := self.followed.core) is not None:
+            core.mda.cancel()
 
     def status(self) -> AcquisitionStatus | None:
         """Of the present run, or of the last; None before the first."""
@@ -302,7 +236,7 @@ class Acquiring(QObject):
         self.changed.emit()
 
     def _poll(self) -> None:
-        self._take_answers()
+        self.followed.take_answers()
         if not self.is_busy:
             running = None if self._recorder is None else self._recorder.acquisition
             if running is not None and running is not self.acquisition:
@@ -401,7 +335,7 @@ class Acquiring(QObject):
         self._is_busy = False
         _busy.discard(self)
         self._keep_recorder()
-        self.look()
+        self.followed.look()
         self.ended.emit()
         self._guard.release()
         self._guard.close_if_asked(failed=failed)
@@ -417,7 +351,8 @@ class Acquiring(QObject):
             return
         try:
             while not acquisition.wait(FINISH_S):
-                if not (acquisition.status().is_busy or self._core.mda.is_running()):
+                runner = self.followed.core.mda
+                if not (acquisition.status().is_busy or runner.is_running()):
                     break  # it has not begun, and will not
                 self.stop()  # one that comes while the run is prepared is lost
         except ZarrStreamError as error:

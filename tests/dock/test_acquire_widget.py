@@ -40,13 +40,13 @@ def dock(viewer, tmp_path, monkeypatch):
     widget.tile_width.value = widget.tile_height.value = 32
     widget.simulated.native.click()
     acquiring = widget._acquiring
-    wait_until(lambda: acquiring.microscope is not None)
+    wait_until(lambda: acquiring.followed.microscope is not None)
     widget.form.channels.choose(["DAPI", "FITC"])
     yield widget
     acquiring.stop()
     wait_until(lambda: not acquiring.is_busy)
     widget._dock_closed()
-    acquiring.end_simulation()
+    acquiring.followed.end_simulation()
 
 
 def run(widget, qtbot):
@@ -245,7 +245,7 @@ def test_a_plate_that_is_cancelled_and_one_that_another_starts(dock, viewer, qtb
     viewer.layers.clear()
     form.loops.value = 1
     dock.records_others.value = True
-    core = acquiring.core
+    core = acquiring.followed.core
     engine = core.mda.engine
     wait_until(lambda: acquiring.new_properties is not None)
     core.run_mda(form.sequence())
@@ -296,7 +296,7 @@ def test_what_goes_wrong_is_told(dock, viewer, qtbot, monkeypatch):
     status = end(dock)
     assert status.finish_reason is FinishReason.FAILED
     assert "The run failed" in dock.trouble.value
-    assert not acquiring.core.isSequenceRunning()
+    assert not acquiring.followed.core.isSequenceRunning()
     monkeypatch.setattr(ImageSet, "put", put)
     run(dock, qtbot)
     assert end(dock).finish_reason is FinishReason.COMPLETED

@@ -195,7 +195,9 @@ def test_what_came_between_two_looks_is_shown_once(dock, viewer, qtbot, monkeypa
     acquiring = dock._acquiring
     dock.form.loops.value = 30
     refreshed = []
-    monkeypatch.setattr(run_layers, "_refresh", refreshed.append)
+    monkeypatch.setattr(
+        run_layers, "refresh_pixels", lambda _, layer: refreshed.append(layer)
+    )
     monkeypatch.setattr(RunLayers, "_go_to", lambda *_: False)
     run(dock, qtbot)
     acquisition = acquiring.acquisition
@@ -327,7 +329,7 @@ def test_a_window_that_is_closed_asks_first(dock, viewer, qtbot, monkeypatch):
 def test_there_is_no_microscope(viewer, tmp_path):
     widget = AcquireWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Acquire (Micro-Manager)")
-    widget._acquiring._set_core(None)
+    widget._acquiring.followed._take(None)
     widget.uri.value = tmp_path / "out"
     wait_until(lambda: "no camera" in widget.plan_line.value)
     assert "No Micro-Manager in this program" in widget.microscope.value

@@ -44,7 +44,7 @@ MOMENTS = [
 
 @pytest.mark.parametrize(
     "moment",
-    long_but(MOMENTS, "napari_zarr_stream.cli.commands", "zarr", "tifffile", "the end"),
+    long_but(MOMENTS, "napari_zarr_stream.cli.commands", "zarr", "the end"),
 )
 def test_an_interrupt_is_quiet_at_any_moment(moment, tmp_path):
     (tmp_path / "cells.tif").write_bytes(b"")

@@ -57,7 +57,7 @@ PYRAMIDS = {
 @pytest.mark.parametrize(
     "case", long_but(PYRAMIDS, "flat", "nested", "level 0 nested", "odd")
 )
-@pytest.mark.parametrize("status", [404, 403])
+@pytest.mark.parametrize("status", long_but([404, 403], 404))
 def test_levels_are_found_and_opening_asks_for_none_of_them(case, status, tmp_path):
     betweens, said, is_told = PYRAMIDS[case]
     pyramid(tmp_path / "cells", betweens, said)

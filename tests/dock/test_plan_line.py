@@ -1,5 +1,6 @@
 """What the settings come to."""
 
+import re
 import threading
 
 import pytest
@@ -27,6 +28,11 @@ SETTINGS = [
 OF_THE_CAMERA = ("width", "height", "pixel_type", "frame_rate")
 
 
+def without_disk(plan):
+    """Other tests fill it meanwhile, or empty it."""
+    return re.sub("disk space for .*", "disk space for …", plan)
+
+
 def test_the_plan_follows_every_setting(widget, tmp_path):
     def put(field, value):
         if field in OF_THE_CAMERA:
@@ -35,10 +41,10 @@ def test_the_plan_follows_every_setting(widget, tmp_path):
             getattr(widget, field).value = value
 
     for field, value, words in SETTINGS:
-        plan = widget.plan_line.value
+        plan = without_disk(widget.plan_line.value)
         assert "6 tiles of 64 × 64 px per frame" in plan, field
         assert "3 levels: 160 × 120, 80 × 60, 40 × 30" in plan, field
-        assert "2.52 MB/s, disk space for" in plan, field
+        assert "2.52 MB/s, disk space for …" in plan, field
         assert str(tmp_path / "out" / "recording_0001.zarr") in plan, field
         assert words not in plan, field
         of_camera = field in OF_THE_CAMERA
@@ -48,7 +54,7 @@ def test_the_plan_follows_every_setting(widget, tmp_path):
         wait_until(lambda w=words: w in widget.plan_line.value)
         assert widget.record.enabled, field
         put(field, before)
-        wait_until(lambda p=plan: widget.plan_line.value == p)
+        wait_until(lambda p=plan: without_disk(widget.plan_line.value) == p)
 
 
 def test_a_disk_that_does_not_answer_keeps_no_window_waiting(widget, monkeypatch):

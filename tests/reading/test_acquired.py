@@ -26,7 +26,7 @@ CASES = {  # planes of two images; what is there, and not, of positions and of a
     "all": (ALL, ALL, (24, 0), (24, 0)),
     "do_stack False": (MIDDLE, ALL, (20, 4), (20, 4)),
     "canceled": (ALL, ALL[:1], (13, 5), (13, 11)),
-    "none of one": (ALL, [], (12, 0), (12, 12)),
+    "none of one": (ALL, [], (12, 6), (12, 12)),
 }
 
 

@@ -55,6 +55,9 @@ LOOKED_BACK_S = 0.5
 SLOWEST_PREVIEW_S = 1.0
 """However crowded it is: a picture that stands still is taken for the sample."""
 
+BUSY_QUEUE = 0.5
+"""With the queue fuller than this what is live waits: frames are worth more."""
+
 GAP = 0.04
 """Between live layers side by side, of the width of the one on the left."""
 

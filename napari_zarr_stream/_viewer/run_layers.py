@@ -17,7 +17,7 @@ from napari_zarr_stream._writer.contrast import WideningLimits, range_of
 
 from .acquired_planes import Alike, ChannelPlanes, StoredPlanes, alike_in, words_of
 from .garbage import remove_layer
-from .live import LIVE, SLOWEST_PREVIEW_S, offer_range
+from .live import BUSY_QUEUE, LIVE, SLOWEST_PREVIEW_S, offer_range
 from .napari_compat import (
     PAINTED_MS,
     make_controls,
@@ -30,9 +30,6 @@ from .turns import SOON_MS
 
 MOST_LAYERS = 16
 """Live; of images that are unlike each other, the others come at the end."""
-
-BUSY_QUEUE = 0.5
-"""With the queue fuller than this the live layers wait: planes are worth more."""
 
 
 class _Shown:

@@ -5,107 +5,31 @@ recordings themselves have threads of their own and are only polled.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_zarr_stream._recording.counts import saved_in_words, totals_in_words
 from napari_zarr_stream._recording.recording import Recording
 from napari_zarr_stream._recording.states import FinishReason, RecordingStatus
-from napari_zarr_stream._sources.source import SourceDescription
 from napari_zarr_stream._upload.request import UploadRequest
 from napari_zarr_stream._writer.errors import ZarrStreamError
 
 from .closing import CloseGuard
 from .garbage import leave_from_search, search_again
-from .layer_watch import LayerWatch
 from .live import LivePreview
-from .live_image import LiveImage
-from .look_back import LookBack, in_step_with
+from .look_back import LookBack
 from .napari_compat import PAINT_MS, PAINTED_MS, make_axes, mend_window, painted_later
 from .one_each import OneEach
 from .reopen import ReadBack, goes_on, read_back, show_layers
+from .shown_recording import ShownRecording
 from .starting import Job, Starting
 from .turns import SOON_MS, Turns
 from .uploading import uploads_of
 from .warm_up import WarmUp
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
-BUSY_QUEUE = 0.5
-"""With the queue fuller than this the live layer waits: frames are worth more. So it
-does where frames are lost: painting holds the GIL, and a camera is read late by it."""
-
 POLL_MS = 100
-
-
-class RecordingFeed:
-    """A recording as what a live layer shows, once there is one; see `Feed`."""
-
-    def __init__(self) -> None:
-        self.recording: Recording | None = None
-
-    @property
-    def is_crowded(self) -> bool:
-        """See `Feed.is_crowded`."""
-        if self.recording is None:
-            return False
-        status = self.recording.status()
-        return status.queue_fill > BUSY_QUEUE or status.lost_share > 0
-
-    @property
-    def contrast_limits(self) -> tuple[float, float] | None:
-        """See `Recording.contrast_limits`."""
-        return self.recording.contrast_limits if self.recording else None
-
-    @contrast_limits.setter
-    def contrast_limits(self, limits: tuple[float, float] | None) -> None:
-        if limits is not None and self.recording is not None:
-            self.recording.contrast_limits = limits
-
-    def newest(self) -> npt.NDArray[np.generic] | None:
-        """See `Recording.newest`."""
-        return self.recording.newest() if self.recording else None
-
-
-class _Run:
-    """One job: its live layer, its recording, and whether its failure was told."""
-
-    def __init__(
-        self,
-        viewer: Any,
-        job: Job,
-        described: SourceDescription,
-        left: float,
-        first: "_Run | None",
-    ) -> None:
-        self.title = job.title
-        self.left = left
-        self.described = described
-        self.layer = job.layer
-        self.feed = RecordingFeed()
-        image = LiveImage.planned(job.properties, self.described)
-        shown = in_step_with(self.described, (first or self).described)
-        self.live = LivePreview(viewer, self.feed, shown, left, image)
-        self.watch = LayerWatch(viewer, job.layer) if job.layer else None
-        self.failure_told = False
-        self.read: Future[ReadBack] | None = None  # when it has ended
-
-    def status(self) -> RecordingStatus:
-        """A snapshot, also before there is a recording."""
-        recording = self.feed.recording
-        return recording.status() if recording else Recording().status()
-
-    def end(self) -> None:
-        """Nothing is shown or watched any more."""
-        self.live.stop()
-        if self.watch is not None:
-            self.watch.stop()
-
 
 QUESTION = "A recording is under way. Stop it, save what was recorded, and close?"
 
@@ -123,7 +47,7 @@ class Session(QObject):
     def __init__(self, viewer: Any) -> None:
         super().__init__()
         self._viewer = viewer
-        self._runs: list[_Run] = []
+        self._runs: list[ShownRecording] = []
         self._jobs: Sequence[Job] = ()
         self._one_store = False
         self._upload: UploadRequest | None = None
@@ -210,7 +134,7 @@ class Session(QObject):
             for job, each in zip(self._jobs, described, strict=True):
                 left = runs[-1].live.right if runs else 0.0
                 first = runs[0] if runs else None
-                runs.append(_Run(self._viewer, job, each, left, first))
+                runs.append(ShownRecording(self._viewer, job, each, left, first))
                 yield SOON_MS
                 runs[-1].live.add()
                 yield PAINTED_MS
@@ -314,7 +238,7 @@ class Session(QObject):
             is_shown = bool(status.frames_committed) and not self._guard.is_closing
             run.read = read_back(status.path, sources, is_shown)
 
-    def _show_end_of(self, run: _Run, status: RecordingStatus) -> bool:
+    def _show_end_of(self, run: ShownRecording, status: RecordingStatus) -> bool:
         """Show what was read instead of the live layer; whether there is a store."""
         assert run.read is not None
         assert self.look_back is not None
@@ -381,7 +305,9 @@ class Session(QObject):
         for run in self._runs:
             run.end()
 
-    def _notify(self, run: _Run, status: RecordingStatus, is_there: bool) -> None:
+    def _notify(
+        self, run: ShownRecording, status: RecordingStatus, is_there: bool
+    ) -> None:
         title = f"{run.title}: " if len(self._runs) > 1 else ""
         if status.finish_reason is FinishReason.FAILED:
             place = f"in {status.path}" if is_there else "where its folder is now"

@@ -11,7 +11,8 @@ from napari_zarr_stream._recording.recording import Recording
 from napari_zarr_stream._sources.camera import CameraSource
 from napari_zarr_stream._sources.source import SourceDescription
 from napari_zarr_stream._viewer.live import LivePreview
-from napari_zarr_stream._viewer.session import RecordingFeed, session_of
+from napari_zarr_stream._viewer.session import session_of
+from napari_zarr_stream._viewer.shown_recording import RecordingFeed
 from napari_zarr_stream.cameras import Fault, SimulatedCamera, read_stamp
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from napari_zarr_stream._writer.errors import InvalidProperties, InvalidStore
 from napari_zarr_stream._writer.names import from_home, image_name, is_store_name
+from napari_zarr_stream._writer.ozx import is_ozx
 from napari_zarr_stream._writer.store import read_json
 
 ENDING = ".ome.zarr"
@@ -16,8 +17,8 @@ _HOLDS = ("multiscales", "plate", "well", "labels")
 def store_path(text: str | os.PathLike[str]) -> str:
     """What a file dialog or a program gave, with the ending of a store.
 
-    >>> store_path("a/cells/"), store_path("a/UPPER.ZARR"), store_path("s3://a/b.zarr")
-    ('a/cells.ome.zarr', 'a/UPPER.ZARR', 's3://a/b.zarr')
+    >>> store_path("a/cells/"), store_path("a/UPPER.ZARR"), store_path("a/cells.ozx")
+    ('a/cells.ome.zarr', 'a/UPPER.ZARR', 'a/cells.ozx')
     """
     given = os.fspath(text)
     if "://" in given:  # for whoever says that it is an address
@@ -25,7 +26,8 @@ def store_path(text: str | os.PathLike[str]) -> str:
     path = Path(from_home(given))
     if path.name.lower() in (ENDING, ".zarr"):  # put behind the "/" of "cells/"
         path = path.parent
-    return str(path) if is_store_name(path) else str(path) + ENDING
+    is_named = is_store_name(path) or is_ozx(path)
+    return str(path) if is_named else str(path) + ENDING
 
 
 def check_outside_of_stores(path: Path) -> None:

@@ -51,7 +51,7 @@ def same_place(layer, meta):
             np.testing.assert_array_equal(given, wanted)
 
 
-@pytest.mark.parametrize("name", ["a.zarr", "a.ome.zarr"])
+@pytest.mark.parametrize("name", ["a.zarr", "a.ome.zarr", "a.ozx"])
 def test_saving_an_image_layer(name, tmp_path):
     layer = image(colormap="magenta", contrast_limits=(5, 500))
     assert layer.save(str(tmp_path / name), plugin=PLUGIN) == [str(tmp_path / name)]

@@ -18,8 +18,16 @@ import numpy.typing as npt
 
 assert sys.platform == "win32"  # what follows is there on Windows only
 
-READ, WRITE = 0x80000000, 0x40000000
-CREATE_NEW, CREATE_ALWAYS, OPEN_EXISTING, OPEN_ALWAYS = 1, 2, 3, 4
+_READ, _WRITE = 0x80000000, 0x40000000
+_CREATE_NEW, _CREATE_ALWAYS, _OPEN_EXISTING, _OPEN_ALWAYS = 1, 2, 3, 4
+
+# The access that is asked for, what is to be there, and whether a link is followed.
+CREATE = _WRITE, _CREATE_ALWAYS, True
+CREATE_NEW = _WRITE, _CREATE_NEW, True
+WRITE = _WRITE, _OPEN_ALWAYS, True
+CHANGE = _WRITE, _OPEN_EXISTING, False
+READ = _READ, _OPEN_EXISTING, False
+READ_ANY = _READ, _OPEN_EXISTING, True
 
 _SHARE_ALL = 0x7
 """Others may read, write, rename and delete what is open here."""
@@ -128,14 +136,15 @@ def tree_path(path: Path) -> str:
     return "\\\\?\\UNC" + text[1:] if text.startswith("\\\\") else "\\\\?\\" + text
 
 
-def open_file(path: Path, access: int, how: int, *, follow: bool = True) -> int:
+def open_file(path: Path, way: tuple[int, int, bool]) -> int:
     """A descriptor of a file that others may still read, rename and delete."""
+    access, how, follow = way
     text = full_path(path)
     flags = 0x80 if follow else 0x80 | _NO_LINK
     handle = _kernel.CreateFileW(text, access, _SHARE_ALL, None, how, flags, None)
     if handle == wintypes.HANDLE(-1).value:
         raise _error(text)
-    mode = os.O_RDONLY if access == READ else os.O_RDWR
+    mode = os.O_RDONLY if access == _READ else os.O_RDWR
     descriptor = msvcrt.open_osfhandle(handle, mode | os.O_BINARY | os.O_NOINHERIT)
     if not follow and _is_link(handle):
         os.close(descriptor)
@@ -155,7 +164,7 @@ def _is_link(handle: int) -> bool:
 
 
 def size_of(descriptor: int) -> int:
-    """See `system.size_of`: one question, where `os.fstat` asks many."""
+    """See `unix.size_of`: one question, where `os.fstat` asks many."""
     size = ctypes.c_int64()
     handle = msvcrt.get_osfhandle(descriptor)
     if not _kernel.GetFileSizeEx(handle, ctypes.byref(size)):
@@ -198,7 +207,7 @@ def _transfer(call: Any, descriptor: int, data: _Memory, offset: int) -> int:
 def write_at(
     descriptor: int, offset: int, pieces: Sequence[bytes | memoryview]
 ) -> None:
-    """See `system.write_at`."""
+    """See `unix.write_at`."""
     for piece in _joined(pieces):
         data = np.frombuffer(piece, np.uint8)
         while len(data):
@@ -211,7 +220,7 @@ def write_at(
 
 
 def read_at(descriptor: int, size: int, offset: int) -> bytes:
-    """See `system.read_at`."""
+    """See `unix.read_at`."""
     size = max(0, min(size, size_of(descriptor) - offset))
     data = np.empty(size, np.uint8)
     there = 0
@@ -224,7 +233,7 @@ def read_at(descriptor: int, size: int, offset: int) -> bytes:
 
 
 def set_size(descriptor: int, size: int) -> None:
-    """See `system.set_size`: the C runtime would write zeros, 4 KiB at a time."""
+    """See `unix.set_size`: the C runtime would write zeros, 4 KiB at a time."""
     end = ctypes.c_int64(size)
     if not _kernel.SetFileInformationByHandle(
         msvcrt.get_osfhandle(descriptor), _END_OF_FILE_INFO, ctypes.byref(end), 8
@@ -244,26 +253,26 @@ def allow_holes(descriptor: int) -> bool:
 
 
 def path_length(path: Path) -> int:
-    """See `system.path_length`: in units of UTF-16."""
+    """See `unix.path_length`: in units of UTF-16."""
     return len(os.path.abspath(path).encode("utf-16-le", "surrogatepass")) // 2
 
 
 def data_ranges(descriptor: int) -> Iterator[tuple[int, int]]:
-    """See `system.data_ranges`: all of it."""
+    """See `unix.data_ranges`: all of it."""
     yield 0, size_of(descriptor)
 
 
 def hide(path: Path) -> None:
-    """See `system.hide`: a dot before a name hides nothing in an explorer."""
+    """See `unix.hide`: a dot before a name hides nothing in an explorer."""
     if not _kernel.SetFileAttributesW(full_path(path), _HIDDEN):
         raise _error(str(path))
 
 
 def may_write(folder: Path) -> bool:
-    """See `system.may_write`: `os.access` looks at no rights, and says yes."""
+    """See `unix.may_write`: `os.access` looks at no rights, and says yes."""
     access, flags = _ADD_FILE, _BACKUP_SEMANTICS
     handle = _kernel.CreateFileW(
-        full_path(folder), access, _SHARE_ALL, None, OPEN_EXISTING, flags, None
+        full_path(folder), access, _SHARE_ALL, None, _OPEN_EXISTING, flags, None
     )
     if handle == wintypes.HANDLE(-1).value:
         return False
@@ -272,7 +281,7 @@ def may_write(folder: Path) -> bool:
 
 
 def size_on_disk(descriptor: int) -> int:
-    """See `system.size_on_disk`."""
+    """See `unix.size_on_disk`."""
     said = _StandardInfo()
     if not _kernel.GetFileInformationByHandleEx(
         msvcrt.get_osfhandle(descriptor), _STANDARD_INFO,
@@ -280,3 +289,22 @@ def size_on_disk(descriptor: int) -> int:
     ):  # fmt: skip
         raise _error()
     return int(said.allocated)
+
+
+def most_open_files() -> int:
+    """How many files the C runtime knows at once."""
+    return 8192
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """See `unix.exchange`: it cannot be."""
+    return False
+
+
+def take_lease(descriptor: int) -> bool | None:
+    """See `unix.take_lease`: there are none."""
+    return False
+
+
+def give_back_lease(descriptor: int) -> None:
+    """Nothing was lent."""

@@ -90,7 +90,7 @@ KNOWS_GUI_INSIDE_FUNCTIONS = {
 
 FLOORS = [
     {"words"},
-    {"windows"},
+    {"unix", "windows"},
     {"system"},
     {"computer", "errors", "colours", "left_open", "names"},
     {"stream_status", "properties", "kernels", "grid", "tiles", "axes", "refusals"},
@@ -135,7 +135,7 @@ HARMLESS_OF_OS = {
 }  # fmt: skip
 """Names of `os` that call for no file."""
 
-MAKE_FILE_CALLS = {"_writer/system.py", "_writer/windows.py"}
+MAKE_FILE_CALLS = {"_writer/system.py", "_writer/unix.py", "_writer/windows.py"}
 
 FILE_CALLS_ELSEWHERE = {
     "_reading/info.py": {"os.walk", "os.lstat"},

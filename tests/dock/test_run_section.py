@@ -1,6 +1,7 @@
 """Counts and trouble, as the dock tells them."""
 
 import re
+import shutil
 from dataclasses import replace
 from functools import partial
 
@@ -36,9 +37,9 @@ def test_little_disk_space_is_said(dock, viewer, qtbot, monkeypatch):
 def test_a_recording_that_stops_itself_says_why(
     dock, viewer, qtbot, small_disk, monkeypatch
 ):
-    """On a real disk of 1 MiB, of which 0.4 are kept."""
+    """On a real disk of 1 MiB, of which 0.4 are kept, and which others fill as well."""
     widget = dock()
-    small(widget, width=64, height=64, frame_rate=50)
+    small(widget, width=64, height=64, frame_rate=2)
     widget.device_kind.value, widget.multiscale.value = "ZarrV3", False
     widget.tile_width.value = widget.tile_height.value = 0
     widget.uri.value = small_disk
@@ -52,6 +53,8 @@ def test_a_recording_that_stops_itself_says_why(
     start(widget, viewer, qtbot)
     little = r"Disk space for \d+ (s|min) at this rate: make room or stop"
     wait_until(lambda: re.search(little, widget.trouble.value))
+    free = shutil.disk_usage(small_disk).free
+    (small_disk / "of another").write_bytes(bytes(free - 380 * 2**10))
     wait_until(lambda: not session.is_busy)
     status = session.status()
     for said in (messages()[-1], widget.trouble.value):
@@ -61,7 +64,7 @@ def test_a_recording_that_stops_itself_says_why(
         )
         counted = f"{status.frames_committed} committed, {status.frames_lost} lost. "
         assert f"{counted}Saved in {status.path}" in said
-    assert status.frames_committed == status.frames_acquired > 5
+    assert status.frames_committed == status.frames_acquired > 0
     assert widget.record.enabled
     viewer.layers.clear()  # they read from the disk that is to go
 

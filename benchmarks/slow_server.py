@@ -41,6 +41,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         if has_body and size:
+            # Who has what it wants may hang up.
             with file.open("rb") as opened, contextlib.suppress(ConnectionError):
                 self.wfile.write(os.pread(opened.fileno(), stop - start, start))
 

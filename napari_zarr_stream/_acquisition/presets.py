@@ -4,7 +4,7 @@ A store takes planes of one size and type, and an engine sets a preset only when
 first plane of its channel is due.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from napari_zarr_stream._writer.errors import SourceFailed
@@ -23,7 +23,8 @@ def settle_camera(core: "CMMCorePlus", sequence: "useq.MDASequence") -> bool:
     Raises
     ------
     SourceFailed
-        Channels of different frames; the camera is as it was.
+        Channels of different frames. After this, and whatever a device raises, the
+        camera is as it was.
     """
     presets = list(dict.fromkeys(_presets_of(core, sequence)))
     changing = [preset for preset in presets if _changes(core, *preset)]
@@ -35,19 +36,27 @@ def settle_camera(core: "CMMCorePlus", sequence: "useq.MDASequence") -> bool:
         for setting, _ in _of_camera(core, *preset)
     }
     frames = {_frame(core): "now"} if len(changing) < len(presets) else {}
-    for group, config in reversed(changing):
-        core.setConfig(group, config)
-        core.waitForConfig(group, config)
-        frames[_frame(core)] = f"in {config}"
-    if len(frames) > 1:
+    try:
+        for group, config in reversed(changing):
+            core.setConfig(group, config)
+            core.waitForConfig(group, config)
+            frames[_frame(core)] = f"in {config}"
+        _check_alike(frames)
+    except Exception:
         for setting, value in before.items():
             core.setProperty(*setting, value)
+        raise
+    return True
+
+
+def _check_alike(frames: Mapping[str, str]) -> None:
+    """Refuse frames of several kinds, each with when it comes."""
+    if len(frames) > 1:
         each = ", ".join(f"{frame} {when}" for frame, when in frames.items())
         raise SourceFailed(
             f"channels of the sequence change what the camera gives: {each}. Frames of "
             "one run must be alike: take those out that do, or run each by itself"
         )
-    return True
 
 
 def _presets_of(

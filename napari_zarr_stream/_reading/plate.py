@@ -189,7 +189,7 @@ def _place(
     for at, side in zip(given, sides, strict=True):
         if type(at) is not int or not 0 <= at < side:
             return None
-    return given  # type: ignore[return-value]
+    return given  # type: ignore[return-value] # both are int, by the loop
 
 
 def _of_well(node: Node, notes: Notes) -> Layout:

@@ -11,7 +11,7 @@ from typing import Any
 from zarr.abc.store import Store
 
 
-class ReadOnlyStore(Store):  # type: ignore[misc]
+class ReadOnlyStore(Store):  # type: ignore[misc] # zarr's are Any to mypy
     """Neither written nor listed; a subclass has `get` and `exists`."""
 
     supports_writes = supports_deletes = supports_listing = False

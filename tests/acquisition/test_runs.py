@@ -29,6 +29,7 @@ from napari_zarr_stream import (
     recording_of,
 )
 from napari_zarr_stream._acquisition.engine import RunRecorder
+from napari_zarr_stream._acquisition.presets import settle_camera
 from napari_zarr_stream._acquisition.states import AcquisitionState
 from napari_zarr_stream._writer.logged import read_column
 from napari_zarr_stream._writer.record import FinishReason
@@ -523,6 +524,20 @@ def test_presets_of_the_camera_are_tried_before_anything_is_written(
     finally:
         core.setConfig("Camera", "HighRes")
         small(core, "Camera")
+
+
+def test_a_preset_that_fails_leaves_the_camera_as_it_was(scope):
+    core, _ = scope
+    before = core.getProperty("Camera", "Binning")
+    core.defineConfig("Odd", "A", "Camera", "Binning", "4")
+    core.defineConfig("Odd", "B", "Camera", "PixelType", "of nobody")
+    presets = [{"group": "Odd", "config": config} for config in "BA"]
+    try:
+        with pytest.raises(RuntimeError, match="of nobody"):
+            settle_camera(core, useq.MDASequence(channels=presets))
+        assert core.getProperty("Camera", "Binning") == before != "4"
+    finally:
+        core.deleteConfigGroup("Odd")
 
 
 # several cameras, colours
